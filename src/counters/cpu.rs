@@ -1,0 +1,1 @@
+//! CPU time: NAPI threads, machine busy time, what everybody else used, closure.

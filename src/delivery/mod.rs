@@ -1,0 +1,131 @@
+//! The modes of delivery: how to open an endpoint of each, and the loops all of them share.
+//!
+//! An [`Outlet`] is where messages leave, an [`Inlet`] where they arrive. Each mode's file knows how to open its own;
+//! [`sender::send`] and [`receiver::receive`] are the only loops and know nothing of modes.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+
+pub mod broadcast;
+pub mod multicast;
+pub mod raw;
+pub mod receiver;
+pub mod sender;
+pub mod tally;
+pub mod unicast;
+
+/// Whom the messages are for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    /// One copy to each address.
+    Unicast {
+        /// At least one; all of one address family.
+        to: Vec<SocketAddr>,
+    },
+    /// One IPv4 datagram to all hosts of the link.
+    Broadcast {
+        /// Which broadcast address.
+        to: BroadcastAddress,
+        /// UDP destination port.
+        port: u16,
+    },
+    /// One Ethernet frame to all stations of the link.
+    RawBroadcast,
+    /// One datagram to each group.
+    Multicast {
+        /// At least one; all of one address family.
+        groups: Vec<IpAddr>,
+        /// UDP destination port.
+        port: u16,
+        /// Hops it may travel; 1 stays on the link.
+        ttl: u8,
+        /// Whether members on the sending host get it too (`IP_MULTICAST_LOOP`).
+        loop_back: bool,
+    },
+}
+
+/// Which IPv4 broadcast address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BroadcastAddress {
+    /// 255.255.255.255 (RFC 919).
+    Limited,
+    /// The interface's own subnet broadcast address (RFC 922).
+    Directed,
+    /// This one, as given.
+    Address(Ipv4Addr),
+}
+
+/// Everything needed to open an [`Outlet`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutletSpec {
+    /// Whom for.
+    pub target: Target,
+    /// By which interface; `None` leaves it to the route table where the mode allows that.
+    pub interface: Option<String>,
+    /// Differentiated services code point, 0 to 63 (RFC 2474); `None` leaves the default.
+    pub dscp: Option<u8>,
+}
+
+/// What to listen for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Listen {
+    /// Datagrams to an address of this host.
+    Unicast {
+        /// This address only; `None` for all of them (both families).
+        address: Option<IpAddr>,
+        /// UDP port.
+        port: u16,
+    },
+    /// Datagrams to a broadcast address.
+    Broadcast {
+        /// UDP port.
+        port: u16,
+    },
+    /// Frames of EtherType 0x88B5 to ff:ff:ff:ff:ff:ff.
+    RawBroadcast,
+    /// Datagrams to these groups.
+    Multicast {
+        /// At least one; all of one address family.
+        groups: Vec<IpAddr>,
+        /// Only from this sender (RFC 4607); `None` for any source.
+        source: Option<IpAddr>,
+        /// UDP port.
+        port: u16,
+    },
+}
+
+/// Everything needed to open an [`Inlet`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InletSpec {
+    /// What for.
+    pub listen: Listen,
+    /// On which interface; `None` leaves it to the system where the mode allows that.
+    pub interface: Option<String>,
+}
+
+/// Opens the endpoint messages leave by.
+///
+/// # Errors
+/// Usage errors for addresses, interfaces and sizes that do not fit the mode; not-permitted ones with their remedy.
+pub fn open_outlet(spec: &OutletSpec) -> Result<Outlet> {
+    let _ = spec;
+    todo!()
+}
+
+/// Opens the endpoint messages arrive at, joined to its groups.
+///
+/// # Errors
+/// As [`open_outlet`], and when the port is in use.
+pub fn open_inlet(spec: &InletSpec) -> Result<Inlet> {
+    let _ = spec;
+    todo!()
+}
+
+/// An open endpoint to send from.
+pub struct Outlet {}
+
+/// An open endpoint to receive at.
+pub struct Inlet {}

@@ -1,0 +1,1 @@
+//! Opening the endpoints of multicast delivery.

@@ -1,0 +1,1 @@
+//! From a spec to names, addresses and steps: pure.

@@ -1,0 +1,35 @@
+//! netlab: the same messages by unicast, broadcast and multicast, counted and costed at every host.
+//!
+//! The folders are the layers; arrows point down only, and `tests/architecture.rs` keeps them:
+//!
+//! ```text
+//! main ─ cli ─┬─ run ──────┬─ delivery ─┬─ wire ─┬─ units, error
+//!             │            ├─ counters ─┤        │
+//!             │            ├─ lan ──────┴─ sys ──┘
+//!             │            └─ results (counters, units)
+//!             └─ (each of them)
+//! ```
+//!
+//! | Where is … | in |
+//! |---|---|
+//! | a flag, its help, what a subcommand prints | [`cli`], one file a subcommand |
+//! | the order in which a trial happens | [`run`]: `phases.rs`; one host's part of it: `agent.rs` |
+//! | how a mode opens its sockets | [`delivery`], one file a mode |
+//! | the one paced send loop, the one receive loop, what is counted | [`delivery`]: `sender.rs`, `receiver.rs`, `tally.rs` |
+//! | which kernel counter a column comes from | [`counters`] |
+//! | namespaces, veth pairs, the bridge, threaded NAPI | [`lan`] |
+//! | the columns of the CSV files, the statistics, the tables | [`results`] |
+//! | the bytes of a probe, a frame, an order to an agent | [`wire`] |
+//! | a system call, an ioctl, `unsafe` | [`sys`] |
+//! | how a rate, a size, a mode is written | [`units`] |
+
+pub mod cli;
+pub mod counters;
+pub mod delivery;
+pub mod error;
+pub mod lan;
+pub mod results;
+pub mod run;
+pub mod sys;
+pub mod units;
+pub mod wire;

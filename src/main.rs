@@ -1,0 +1,7 @@
+//! The `netlab` program: parse, dispatch, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    netlab::cli::main()
+}

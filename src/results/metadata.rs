@@ -1,0 +1,1 @@
+//! `run.json`: what was run, on what, with which warnings.

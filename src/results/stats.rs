@@ -1,0 +1,1 @@
+//! Median, mean, 95 % confidence interval, coefficient of variation, slopes.

@@ -1,0 +1,1 @@
+//! A result folder, written as trials end.

@@ -1,0 +1,1 @@
+//! Clocks: CLOCK_MONOTONIC, process CPU time, sleeping until a moment.

@@ -1,0 +1,1 @@
+//! CPU time of tasks and of the machine: schedstat, /proc/uptime.

@@ -1,0 +1,1 @@
+//! Offload settings of an interface through the ethtool ioctl.

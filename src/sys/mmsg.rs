@@ -1,0 +1,1 @@
+//! sendmmsg and recvmmsg over buffers allocated once.

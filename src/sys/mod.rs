@@ -1,0 +1,12 @@
+//! The boundary to the operating system, and the only place with `unsafe` code.
+#![allow(unsafe_code, reason = "system calls the libraries do not wrap; each block says why it is sound")]
+
+pub mod clock;
+pub mod cpu;
+pub mod ethtool;
+pub mod mmsg;
+pub mod netlink;
+pub mod netns;
+pub mod packet;
+pub mod proc;
+pub mod socket;

@@ -1,0 +1,1 @@
+//! A blocking rtnetlink and generic netlink socket.

@@ -1,0 +1,1 @@
+//! Namespaces: stage 0, creating and entering network namespaces.

@@ -1,0 +1,1 @@
+//! Files under /proc, always of the calling thread's own network namespace.

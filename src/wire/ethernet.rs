@@ -1,0 +1,1 @@
+//! Ethernet frames of raw broadcast: addresses, EtherType, header, through pnet's packet types.

@@ -1,0 +1,4 @@
+//! Bytes to values and back: no sockets, no clocks.
+
+pub mod ethernet;
+pub mod probe;
