@@ -1,7 +1,13 @@
 //! Results on disk and on screen: CSV files, run metadata, statistics, tables. Knows nothing of how they were measured.
 
+pub mod figure;
+pub mod funnel;
+pub mod grid;
+pub mod json;
 pub mod metadata;
 pub mod row;
+pub mod sentence;
 pub mod stats;
 pub mod store;
+pub mod summary;
 pub mod table;

@@ -1,8 +1,17 @@
 //! The rows of the CSV files. The names and the order of the columns are relied on by others.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::units::{Mode, Role};
+
+/// A row of one of the CSV files.
+pub trait Row: Serialize + DeserializeOwned {
+    /// The file's name in the result folder.
+    const FILE: &'static str;
+    /// The columns in their order: the fields of the row.
+    const COLUMNS: &'static [&'static str];
+}
 
 /// `hosts.csv`: one host in one trial. An empty field means not measured; 0 means zero.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,6 +117,118 @@ pub struct HostRow {
     pub socket_dropped: Option<u64>,
 }
 
+impl HostRow {
+    /// A row of a trial taken to be valid, in which nothing has been measured yet.
+    pub fn new(run_id: &str, condition: &str, mode: Mode, trial: u32, host: &str, role: Role) -> HostRow {
+        HostRow {
+            run_id: run_id.to_owned(),
+            condition: condition.to_owned(),
+            mode,
+            trial,
+            host: host.to_owned(),
+            role,
+            valid: true,
+            invalid_reason: String::new(),
+            duration_s: None,
+            size_bytes: None,
+            offered_rate: None,
+            messages_sent: None,
+            copies_sent: None,
+            messages_received: None,
+            messages_lost: None,
+            messages_duplicate: None,
+            messages_reordered: None,
+            messages_unrecognized: None,
+            link_tx_frames: None,
+            link_tx_bytes: None,
+            link_tx_dropped: None,
+            link_ring_dropped: None,
+            link_rx_frames: None,
+            link_rx_bytes: None,
+            link_rx_dropped: None,
+            link_rx_other_host: None,
+            ip_in_receives: None,
+            ip_in_delivers: None,
+            ip_in_mcast: None,
+            ip_in_bcast: None,
+            ip_in_discards: None,
+            ip_not_joined: None,
+            udp_in_datagrams: None,
+            udp_no_ports: None,
+            udp_rcvbuf_errors: None,
+            udp_ignored_multi: None,
+            udp_in_errors: None,
+            latency_p50_ns: None,
+            latency_p99_ns: None,
+            latency_max_ns: None,
+            cpu_app_ns: None,
+            cpu_kernel_rx_ns: None,
+            cpu_total_ns: None,
+            cpu_method: String::new(),
+            kernel_latency_p50_ns: None,
+            kernel_latency_p99_ns: None,
+            jitter_ns: None,
+            lateness_p99_ns: None,
+            socket_dropped: None,
+        }
+    }
+}
+
+impl Row for HostRow {
+    const FILE: &'static str = "hosts.csv";
+    const COLUMNS: &'static [&'static str] = &[
+        "run_id",
+        "condition",
+        "mode",
+        "trial",
+        "host",
+        "role",
+        "valid",
+        "invalid_reason",
+        "duration_s",
+        "size_bytes",
+        "offered_rate",
+        "messages_sent",
+        "copies_sent",
+        "messages_received",
+        "messages_lost",
+        "messages_duplicate",
+        "messages_reordered",
+        "messages_unrecognized",
+        "link_tx_frames",
+        "link_tx_bytes",
+        "link_tx_dropped",
+        "link_ring_dropped",
+        "link_rx_frames",
+        "link_rx_bytes",
+        "link_rx_dropped",
+        "link_rx_other_host",
+        "ip_in_receives",
+        "ip_in_delivers",
+        "ip_in_mcast",
+        "ip_in_bcast",
+        "ip_in_discards",
+        "ip_not_joined",
+        "udp_in_datagrams",
+        "udp_no_ports",
+        "udp_rcvbuf_errors",
+        "udp_ignored_multi",
+        "udp_in_errors",
+        "latency_p50_ns",
+        "latency_p99_ns",
+        "latency_max_ns",
+        "cpu_app_ns",
+        "cpu_kernel_rx_ns",
+        "cpu_total_ns",
+        "cpu_method",
+        "kernel_latency_p50_ns",
+        "kernel_latency_p99_ns",
+        "jitter_ns",
+        "lateness_p99_ns",
+        "socket_dropped",
+    ];
+}
+
 /// `samples.csv`: one host over one interval of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SampleRow {
@@ -137,6 +258,24 @@ pub struct SampleRow {
     pub cpu_app_ns: Option<u64>,
 }
 
+impl Row for SampleRow {
+    const FILE: &'static str = "samples.csv";
+    const COLUMNS: &'static [&'static str] = &[
+        "run_id",
+        "condition",
+        "mode",
+        "trial",
+        "host",
+        "role",
+        "time_s",
+        "interval_s",
+        "link_tx_frames",
+        "link_rx_frames",
+        "cpu_kernel_rx_ns",
+        "cpu_app_ns",
+    ];
+}
+
 /// `summary.csv`: one metric of one role in one condition, over the valid trials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SummaryRow {
@@ -162,4 +301,111 @@ pub struct SummaryRow {
     pub ci95_high: Option<f64>,
     /// Coefficient of variation: standard deviation / mean.
     pub cv: Option<f64>,
+}
+
+impl Row for SummaryRow {
+    const FILE: &'static str = "summary.csv";
+    const COLUMNS: &'static [&'static str] =
+        &["condition", "mode", "role", "metric", "unit", "n", "median", "mean", "ci95_low", "ci95_high", "cv"];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fixed columns; the order counts, more may follow.
+    const FIXED_HOST_COLUMNS: &str = "run_id,condition,mode,trial,host,role,valid,invalid_reason,duration_s,\
+        size_bytes,offered_rate,messages_sent,copies_sent,messages_received,messages_lost,messages_duplicate,\
+        messages_reordered,messages_unrecognized,link_tx_frames,link_tx_bytes,link_tx_dropped,link_ring_dropped,\
+        link_rx_frames,link_rx_bytes,link_rx_dropped,link_rx_other_host,ip_in_receives,ip_in_delivers,ip_in_mcast,\
+        ip_in_bcast,ip_in_discards,ip_not_joined,udp_in_datagrams,udp_no_ports,udp_rcvbuf_errors,udp_ignored_multi,\
+        udp_in_errors,latency_p50_ns,latency_p99_ns,latency_max_ns,cpu_app_ns,cpu_kernel_rx_ns,cpu_total_ns,\
+        cpu_method";
+
+    /// What serde and csv make of a row, header first.
+    fn written<R: Row>(row: &R) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.serialize(row).unwrap();
+        String::from_utf8(writer.into_inner().unwrap()).unwrap()
+    }
+
+    fn header<R: Row>(row: &R) -> String {
+        written(row).lines().next().unwrap().to_owned()
+    }
+
+    fn host() -> HostRow {
+        HostRow::new("1f", "unicast", Mode::RawBroadcast, 2, "h3", Role::Bystander)
+    }
+
+    fn sample() -> SampleRow {
+        SampleRow {
+            run_id: "1f".to_owned(),
+            condition: "c".to_owned(),
+            mode: Mode::Unicast,
+            trial: 1,
+            host: "switch".to_owned(),
+            role: Role::Switch,
+            time_s: 0.5,
+            interval_s: 0.1,
+            link_tx_frames: Some(3),
+            link_rx_frames: None,
+            cpu_kernel_rx_ns: Some(0),
+            cpu_app_ns: None,
+        }
+    }
+
+    fn summary() -> SummaryRow {
+        SummaryRow {
+            condition: "c".to_owned(),
+            mode: Mode::Multicast,
+            role: "all".to_owned(),
+            metric: "link_frames".to_owned(),
+            unit: "frames/message".to_owned(),
+            n: 1,
+            median: Some(5.0),
+            mean: Some(5.0),
+            ci95_low: None,
+            ci95_high: None,
+            cv: None,
+        }
+    }
+
+    #[test]
+    fn hosts_csv_begins_with_the_fixed_columns() {
+        let header = header(&host());
+        assert_eq!(header.strip_prefix(FIXED_HOST_COLUMNS).map(|rest| rest.starts_with(',')), Some(true), "{header}");
+        assert_eq!(
+            &header[FIXED_HOST_COLUMNS.len()..],
+            ",kernel_latency_p50_ns,kernel_latency_p99_ns,jitter_ns,lateness_p99_ns,socket_dropped"
+        );
+    }
+
+    #[test]
+    fn the_other_files_have_the_fixed_columns() {
+        assert_eq!(header(&summary()), "condition,mode,role,metric,unit,n,median,mean,ci95_low,ci95_high,cv");
+        assert_eq!(
+            header(&sample()),
+            "run_id,condition,mode,trial,host,role,time_s,interval_s,link_tx_frames,link_rx_frames,cpu_kernel_rx_ns,\
+             cpu_app_ns"
+        );
+    }
+
+    #[test]
+    fn the_columns_are_the_fields() {
+        assert_eq!(HostRow::COLUMNS.join(","), header(&host()));
+        assert_eq!(SampleRow::COLUMNS.join(","), header(&sample()));
+        assert_eq!(SummaryRow::COLUMNS.join(","), header(&summary()));
+    }
+
+    #[test]
+    fn missing_is_empty_and_zero_is_zero() {
+        let mut row = host();
+        row.link_rx_frames = Some(0);
+        let text = written(&row);
+        let line = text.lines().nth(1).unwrap();
+        assert!(line.starts_with("1f,unicast,raw-broadcast,2,h3,bystander,true,,,"), "{line}");
+        assert_eq!(line.split(',').filter(|field| *field == "0").count(), 1);
+        let back: HostRow = csv::Reader::from_reader(text.as_bytes()).deserialize().next().unwrap().unwrap();
+        assert_eq!(back, row);
+    }
 }

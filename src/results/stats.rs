@@ -1,1 +1,252 @@
-//! Median, mean, 95 % confidence interval, coefficient of variation, slopes.
+//! Median, mean, 95 % confidence interval, coefficient of variation, slopes and ratios: pure.
+//!
+//! What is not defined (an interval from one value, a slope through one point) is `None`; nothing here gives NaN.
+
+use std::f64::consts::PI;
+
+/// What repeated measurements say of one figure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// Number of values.
+    pub n: usize,
+    /// Middle value, or the mean of the two in the middle.
+    pub median: f64,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// 95 % confidence interval of the mean (Student's t); `None` below two values.
+    pub ci95: Option<(f64, f64)>,
+    /// Coefficient of variation, sample standard deviation / mean; `None` below two values or where the mean is 0.
+    pub cv: Option<f64>,
+}
+
+impl Estimate {
+    /// From the values of independent trials; `None` without values or with one that is not finite.
+    pub fn of(values: &[f64]) -> Option<Estimate> {
+        let median = median(values)?;
+        let mean = mean(values)?;
+        let sd = variance(values, mean).map(f64::sqrt);
+        let n = values.len();
+        let ci95 = sd.map(|sd| {
+            let half = t95(n - 1) * sd / (n as f64).sqrt();
+            (mean - half, mean + half)
+        });
+        let cv = sd.map(|sd| sd / mean).filter(|cv| cv.is_finite());
+        Some(Estimate { n, median, mean, ci95, cv })
+    }
+}
+
+/// How much a figure grows with another: the least-squares line through points.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slope {
+    /// Number of points.
+    pub n: usize,
+    /// Growth of y for one more x.
+    pub slope: f64,
+    /// y at x = 0.
+    pub intercept: f64,
+    /// 95 % confidence interval of the slope (Student's t, n − 2 degrees of freedom); `None` below three points.
+    pub ci95: Option<(f64, f64)>,
+}
+
+impl Slope {
+    /// Through (x, y) points; `None` unless at least two x differ and all values are finite.
+    pub fn of(points: &[(f64, f64)]) -> Option<Slope> {
+        let (xs, ys): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
+        let (x_mean, y_mean) = (mean(&xs)?, mean(&ys)?);
+        let spread: f64 = xs.iter().map(|x| (x - x_mean).powi(2)).sum();
+        if spread == 0.0 {
+            return None;
+        }
+        let slope = points.iter().map(|(x, y)| (x - x_mean) * (y - y_mean)).sum::<f64>() / spread;
+        let intercept = y_mean - slope * x_mean;
+        let n = points.len();
+        let ci95 = n.checked_sub(2).filter(|df| *df > 0).map(|df| {
+            let residual: f64 = points.iter().map(|(x, y)| (y - intercept - slope * x).powi(2)).sum();
+            let half = t95(df) * (residual / df as f64 / spread).sqrt();
+            (slope - half, slope + half)
+        });
+        (slope.is_finite() && intercept.is_finite()).then_some(Slope { n, slope, intercept, ci95 })
+    }
+}
+
+/// How many times one figure is another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio {
+    /// Mean of the one / mean of the other.
+    pub ratio: f64,
+    /// 95 % confidence interval, on the logarithmic scale (so it stays above 0); `None` where either side has fewer
+    /// than two values.
+    pub ci95: Option<(f64, f64)>,
+}
+
+impl Ratio {
+    /// Of the means of two independent sets of positive mean; `None` where either mean is not above 0.
+    ///
+    /// The interval is the delta method's for log(mean) with the degrees of freedom of Welch and Satterthwaite,
+    /// rounded down. It is meant for means well away from 0: near 0 it becomes very wide, as it should.
+    pub fn of(numerator: &[f64], denominator: &[f64]) -> Option<Ratio> {
+        let (above, below) = (mean(numerator)?, mean(denominator)?);
+        if above <= 0.0 || below <= 0.0 {
+            return None;
+        }
+        let ratio = above / below;
+        // Variance of log(mean): relative variance of the mean.
+        let of_log = |values: &[f64], mean: f64| Some(variance(values, mean)? / (values.len() as f64 * mean * mean));
+        let ci95 = of_log(numerator, above).zip(of_log(denominator, below)).map(|(a, b)| {
+            let (df_a, df_b) = (numerator.len() as f64 - 1.0, denominator.len() as f64 - 1.0);
+            let df = (a + b).powi(2) / (a * a / df_a + b * b / df_b);
+            // Both sides constant: 0 / 0, and the interval is a point whatever the quantile.
+            let df = if df.is_finite() { df as usize } else { 1 };
+            let factor = (t95(df.max(1)) * (a + b).sqrt()).exp();
+            (ratio / factor, ratio * factor)
+        });
+        let ci95 = ci95.filter(|(low, high)| low.is_finite() && high.is_finite());
+        ratio.is_finite().then_some(Ratio { ratio, ci95 })
+    }
+}
+
+/// The middle value, or the mean of the two in the middle; `None` without values or with one that is not finite.
+pub fn median(values: &[f64]) -> Option<f64> {
+    if values.is_empty() || !values.iter().all(|value| value.is_finite()) {
+        return None;
+    }
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    Some(if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) })
+}
+
+/// The arithmetic mean; `None` without values or where it is not finite.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    mean.is_finite().then_some(mean)
+}
+
+/// The sample variance about `mean`; `None` below two values.
+fn variance(values: &[f64], mean: f64) -> Option<f64> {
+    let df = values.len().checked_sub(1).filter(|df| *df > 0)?;
+    Some(values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / df as f64)
+}
+
+/// The t for which Student's distribution with `df` ≥ 1 degrees of freedom has 95 % of its mass within ±t.
+fn t95(df: usize) -> f64 {
+    // The mass within ±t grows with the angle atan(t / √df): bisect on that, which is bounded.
+    let (mut low, mut high) = (0.0, PI / 2.0);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        if mass_within(middle, df) < 0.95 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low.tan() * (df as f64).sqrt()
+}
+
+/// The mass of Student's distribution within ±t, where `angle` = atan(t / √df): the finite series for whole `df`
+/// (Abramowitz and Stegun, 26.7.3 and 26.7.4).
+fn mass_within(angle: f64, df: usize) -> f64 {
+    let (sin, cos) = angle.sin_cos();
+    let odd = df % 2 == 1;
+    // cos + 2/3 cos³ + (2·4)/(3·5) cos⁵ …, up to cos^(df−2); for even df 1 + 1/2 cos² + (1·3)/(2·4) cos⁴ …
+    let (mut term, mut power) = if odd { (cos, 1) } else { (1.0, 0) };
+    let mut sum = 0.0;
+    while power + 2 <= df {
+        sum += term;
+        term *= cos * cos * (power + 1) as f64 / (power + 2) as f64;
+        power += 2;
+    }
+    if odd { (angle + sin * sum) * 2.0 / PI } else { sin * sum }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(a: f64, b: f64, tolerance: f64) {
+        assert!((a - b).abs() <= tolerance, "{a} is not {b}");
+    }
+
+    #[test]
+    fn t_quantiles_are_those_of_the_printed_tables() {
+        let table = [
+            (1, 12.706_204_7),
+            (2, 4.302_652_7),
+            (3, 3.182_446_3),
+            (4, 2.776_445_1),
+            (5, 2.570_581_8),
+            (9, 2.262_157_2),
+            (10, 2.228_138_9),
+            (29, 2.045_229_6),
+            (30, 2.042_272_5),
+            (100, 1.983_971_5),
+            (1000, 1.962_339_1),
+        ];
+        for (df, t) in table {
+            close(t95(df), t, 1e-6);
+        }
+    }
+
+    #[test]
+    fn estimate_of_five_values() {
+        let estimate = Estimate::of(&[2.0, 4.0, 4.0, 5.0, 10.0]).unwrap();
+        assert_eq!((estimate.n, estimate.median, estimate.mean), (5, 4.0, 5.0));
+        // Sum of squares 9+1+1+0+25 = 36, variance 9, sd 3; half width 2.776445 × 3 / √5 = 3.724968.
+        let (low, high) = estimate.ci95.unwrap();
+        close(low, 5.0 - 3.724_968, 1e-5);
+        close(high, 5.0 + 3.724_968, 1e-5);
+        close(estimate.cv.unwrap(), 0.6, 1e-12);
+    }
+
+    #[test]
+    fn estimate_is_none_where_undefined() {
+        assert_eq!(Estimate::of(&[]), None);
+        assert_eq!(Estimate::of(&[1.0, f64::NAN]), None);
+        assert_eq!(Estimate::of(&[1.0, f64::INFINITY]), None);
+        let one = Estimate::of(&[7.0]).unwrap();
+        assert_eq!((one.median, one.mean, one.ci95, one.cv), (7.0, 7.0, None, None));
+        let zeros = Estimate::of(&[0.0, 0.0]).unwrap();
+        assert_eq!((zeros.ci95, zeros.cv), (Some((0.0, 0.0)), None));
+        assert_eq!(Estimate::of(&[1.0, 3.0, 2.0, 10.0]).unwrap().median, 2.5);
+    }
+
+    #[test]
+    fn slope_with_interval() {
+        // x mean 3, spread 10; Σ(x−3)(y−ȳ) = 19.9 → 1.99; residuals give s² = 0.107/3 (worked by hand).
+        let points = [(1.0, 2.1), (2.0, 3.9), (3.0, 6.2), (4.0, 7.8), (5.0, 10.1)];
+        let slope = Slope::of(&points).unwrap();
+        close(slope.slope, 1.99, 1e-12);
+        close(slope.intercept, 0.05, 1e-12);
+        let (low, high) = slope.ci95.unwrap();
+        let half = 3.182_446_3 * (0.107_f64 / 3.0 / 10.0).sqrt();
+        close(low, 1.99 - half, 1e-6);
+        close(high, 1.99 + half, 1e-6);
+    }
+
+    #[test]
+    fn slope_is_none_where_undefined() {
+        assert_eq!(Slope::of(&[]), None);
+        assert_eq!(Slope::of(&[(1.0, 1.0)]), None);
+        assert_eq!(Slope::of(&[(2.0, 1.0), (2.0, 5.0), (2.0, 9.0)]), None);
+        assert_eq!(Slope::of(&[(1.0, 1.0), (2.0, f64::NAN)]), None);
+        let line = Slope::of(&[(1.0, 1.0), (3.0, 5.0)]).unwrap();
+        assert_eq!((line.slope, line.intercept, line.ci95), (2.0, -1.0, None));
+    }
+
+    #[test]
+    fn ratio_of_two_means() {
+        let ratio = Ratio::of(&[9.0, 10.0, 11.0], &[4.0, 5.0, 6.0]).unwrap();
+        close(ratio.ratio, 2.0, 1e-12);
+        // Variances 1 and 1: relative variances of the means 1/300 and 1/75, sum 1/60;
+        // df = (1/60)² / ((1/300)²/2 + (1/75)²/2) = 2.94 → 2, t = 4.302653.
+        let factor = (4.302_652_7_f64 / 60_f64.sqrt()).exp();
+        let (low, high) = ratio.ci95.unwrap();
+        close(low, 2.0 / factor, 1e-6);
+        close(high, 2.0 * factor, 1e-6);
+        assert_eq!(Ratio::of(&[4.0, 4.0], &[2.0, 2.0]).unwrap().ci95, Some((2.0, 2.0)));
+        assert_eq!(Ratio::of(&[4.0], &[2.0, 2.0]).unwrap().ci95, None);
+        assert_eq!(Ratio::of(&[4.0], &[0.0]), None);
+        assert_eq!(Ratio::of(&[0.0, 0.0], &[1.0]), None);
+        assert_eq!(Ratio::of(&[], &[1.0]), None);
+    }
+}

@@ -1,1 +1,293 @@
-//! A result folder, written as trials end.
+//! A result folder, written as trials end: `run.json`, `hosts.csv`, `samples.csv`, `summary.csv`.
+//!
+//! The rows of a trial go to the file in one write, so a run that ends in any way leaves whole trials. `run.json` and
+//! `summary.csv` are replaced as a whole, through a temporary file beside them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::metadata::RunMetadata;
+use super::row::{HostRow, Row, SampleRow, SummaryRow};
+use crate::error::{Error, Result};
+
+/// The file with the run's metadata.
+pub const METADATA_FILE: &str = "run.json";
+
+/// The result folder of a run in progress.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    temporary: bool,
+    hosts: File,
+    samples: File,
+}
+
+impl Store {
+    /// Makes the folder, with empty tables in it.
+    ///
+    /// With `out` exactly that folder (and those above it). Without: `results/TIME-RUN_ID` under the current directory,
+    /// or, where that cannot be made, a new folder for temporary files, which the caller should name to the user
+    /// ([`dir`](Self::dir), [`is_temporary`](Self::is_temporary)).
+    ///
+    /// # Errors
+    /// Usage when `out` cannot be written or holds results already; failed when there is no place at all.
+    pub fn create(out: Option<&Path>, run_id: &str) -> Result<Store> {
+        match out {
+            Some(dir) => Store::create_at(dir),
+            None => Store::create_in(Path::new("results"), &std::env::temp_dir(), &folder_name(run_id)),
+        }
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Whether the folder is one for temporary files, because the usual place could not be written.
+    pub fn is_temporary(&self) -> bool {
+        self.temporary
+    }
+
+    /// Appends one trial's rows to `hosts.csv`, in one write.
+    ///
+    /// # Errors
+    /// When they cannot be written; the file then ends with the trial before.
+    pub fn append_hosts(&self, rows: &[HostRow]) -> Result<()> {
+        append(&self.hosts, &self.dir, rows)
+    }
+
+    /// Appends one trial's rows to `samples.csv`, in one write.
+    ///
+    /// # Errors
+    /// As for [`append_hosts`](Self::append_hosts).
+    pub fn append_samples(&self, rows: &[SampleRow]) -> Result<()> {
+        append(&self.samples, &self.dir, rows)
+    }
+
+    /// Replaces `summary.csv`.
+    ///
+    /// # Errors
+    /// When it cannot be written; the one before then remains.
+    pub fn write_summary(&self, rows: &[SummaryRow]) -> Result<()> {
+        let mut text = header::<SummaryRow>();
+        text.extend(csv_lines(rows).map_err(|cause| cannot_write(&self.dir, SummaryRow::FILE).because(cause))?);
+        replace(&self.dir, SummaryRow::FILE, &text)
+    }
+
+    /// Replaces `run.json`.
+    ///
+    /// # Errors
+    /// When it cannot be written; the one before then remains.
+    pub fn write_metadata(&self, metadata: &RunMetadata) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(metadata)
+            .map_err(|cause| cannot_write(&self.dir, METADATA_FILE).because(cause))?;
+        text.push(b'\n');
+        replace(&self.dir, METADATA_FILE, &text)
+    }
+
+    /// Reads the `hosts.csv` of a result folder. Columns it does not know are passed over.
+    ///
+    /// # Errors
+    /// Usage, with file and line, when the file is missing, or a row is cut off or malformed.
+    pub fn read_hosts(dir: &Path) -> Result<Vec<HostRow>> {
+        read(dir)
+    }
+
+    /// Reads the `samples.csv` of a result folder.
+    ///
+    /// # Errors
+    /// As for [`read_hosts`](Self::read_hosts).
+    pub fn read_samples(dir: &Path) -> Result<Vec<SampleRow>> {
+        read(dir)
+    }
+
+    /// Reads the `summary.csv` of a result folder.
+    ///
+    /// # Errors
+    /// As for [`read_hosts`](Self::read_hosts).
+    pub fn read_summary(dir: &Path) -> Result<Vec<SummaryRow>> {
+        read(dir)
+    }
+
+    /// Reads the `run.json` of a result folder.
+    ///
+    /// # Errors
+    /// Usage, with file and line, when the file is missing or malformed.
+    pub fn read_metadata(dir: &Path) -> Result<RunMetadata> {
+        let path = dir.join(METADATA_FILE);
+        let text = fs::read(&path).map_err(|cause| cannot_read(&path).because(cause))?;
+        serde_json::from_slice(&text)
+            .map_err(|cause| Error::usage(format!("{}:{}", path.display(), cause.line())).because(cause))
+    }
+
+    /// In exactly this folder.
+    fn create_at(dir: &Path) -> Result<Store> {
+        let unusable = |reason: &str| {
+            Error::usage(format!("--out {}: {reason}; name a new or empty folder that can be written", dir.display()))
+        };
+        let files = [METADATA_FILE, HostRow::FILE, SampleRow::FILE, SummaryRow::FILE];
+        if let Some(file) = files.into_iter().find(|file| dir.join(file).symlink_metadata().is_ok()) {
+            return Err(unusable(&format!("it holds the {file} of another run")));
+        }
+        fs::create_dir_all(dir)
+            .and_then(|()| Store::open(dir.to_owned(), false))
+            .map_err(|cause| unusable(&format!("it cannot be written ({cause})")))
+    }
+
+    /// In a new folder `name` within `results`, or else within `fallback`.
+    fn create_in(results: &Path, fallback: &Path, name: &str) -> Result<Store> {
+        let usual = results.join(name);
+        let made = fs::create_dir_all(results).and_then(|()| fs::create_dir(&usual));
+        if let Ok(store) = made.and_then(|()| Store::open(usual, false)) {
+            return Ok(store);
+        }
+        // create_dir, not create_dir_all: the folder for temporary files is everybody's, and this one must be new.
+        let temporary = fallback.join(format!("netlab-{name}"));
+        fs::create_dir(&temporary).and_then(|()| Store::open(temporary.clone(), true)).map_err(|cause| {
+            Error::failed(format!("making a result folder in {} or {}", results.display(), temporary.display()))
+                .because(cause)
+                .remedy("Name a folder that can be written with --out.")
+        })
+    }
+
+    /// With new files in a folder that exists.
+    fn open(dir: PathBuf, temporary: bool) -> io::Result<Store> {
+        let table = |file: &str, header: &[u8]| {
+            let mut table = OpenOptions::new().append(true).create_new(true).open(dir.join(file))?;
+            table.write_all(header).map(|()| table)
+        };
+        let hosts = table(HostRow::FILE, &header::<HostRow>())?;
+        let samples = table(SampleRow::FILE, &header::<SampleRow>())?;
+        Ok(Store { dir, temporary, hosts, samples })
+    }
+}
+
+/// `2026-03-01T093000Z-RUN_ID`: sorts by time and is a file name everywhere.
+fn folder_name(run_id: &str) -> String {
+    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    format!("{}-{run_id}", time.replace(':', ""))
+}
+
+fn header<R: Row>() -> Vec<u8> {
+    let mut line = R::COLUMNS.join(",").into_bytes();
+    line.push(b'\n');
+    line
+}
+
+/// The rows without the header.
+fn csv_lines<R: Serialize>(rows: &[R]) -> io::Result<Vec<u8>> {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row)?;
+    }
+    writer.into_inner().map_err(|error| error.into_error())
+}
+
+fn append<R: Row>(mut file: &File, dir: &Path, rows: &[R]) -> Result<()> {
+    let mut write = || {
+        let lines = csv_lines(rows)?;
+        let length = file.metadata()?.len();
+        file.write_all(&lines).inspect_err(|_| {
+            // A full disk takes part of it: better a trial less than half a row. The first failure is the one to tell.
+            let _ = file.set_len(length);
+        })
+    };
+    write().map_err(|cause| cannot_write(dir, R::FILE).because(cause))
+}
+
+/// Puts `contents` in place of a file, such that a reader sees either the old or the new one.
+fn replace(dir: &Path, file: &str, contents: &[u8]) -> Result<()> {
+    let temporary = dir.join(format!(".{file}.new"));
+    fs::write(&temporary, contents).and_then(|()| fs::rename(&temporary, dir.join(file))).map_err(|cause| {
+        let _ = fs::remove_file(&temporary);
+        cannot_write(dir, file).because(cause)
+    })
+}
+
+fn read<R: Row>(dir: &Path) -> Result<Vec<R>> {
+    let path = dir.join(R::FILE);
+    let text = fs::read_to_string(&path).map_err(|cause| cannot_read(&path).because(cause))?;
+    if !text.ends_with('\n') {
+        // Might still parse, with the last figure short of digits.
+        let line = text.lines().count().max(1);
+        return Err(Error::usage(format!(
+            "{}:{line}: the last row is cut off; complete it with a line end, or delete it",
+            path.display()
+        )));
+    }
+    csv::Reader::from_reader(text.as_bytes())
+        .deserialize()
+        .map(|row| row.map_err(|cause| malformed(&path, &cause)))
+        .collect()
+}
+
+/// `file:line: column: what is wrong`.
+fn malformed(path: &Path, cause: &csv::Error) -> Error {
+    let line = cause.position().map_or(1, csv::Position::line);
+    let what = match cause.kind() {
+        csv::ErrorKind::Deserialize { err, .. } => {
+            let column = err.field().and_then(|field| column_name(path, field));
+            column.map_or_else(|| err.kind().to_string(), |column| format!("{column}: {}", err.kind()))
+        }
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("{len} fields where the header names {expected_len}")
+        }
+        _ => cause.to_string(),
+    };
+    Error::usage(format!("{}:{line}: {what}", path.display()))
+}
+
+/// The name of the column with this index, counted from 0.
+fn column_name(path: &Path, index: u64) -> Option<String> {
+    let mut reader = csv::Reader::from_path(path).ok()?;
+    reader.headers().ok()?.get(usize::try_from(index).ok()?).map(str::to_owned)
+}
+
+fn cannot_write(dir: &Path, file: &str) -> Error {
+    Error::failed(format!("writing {}", dir.join(file).display()))
+}
+
+fn cannot_read(path: &Path) -> Error {
+    Error::usage(format!("{} cannot be read; name the result folder of a run", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ExitClass;
+
+    #[test]
+    fn without_out_results_go_below_the_current_folder() {
+        let base = tempfile::tempdir().unwrap();
+        let results = base.path().join("results");
+        let store = Store::create_in(&results, base.path(), "now-1f").unwrap();
+        assert_eq!(store.dir(), results.join("now-1f"));
+        assert!(!store.is_temporary());
+    }
+
+    #[test]
+    fn without_a_place_below_the_current_folder_results_go_to_a_temporary_one() {
+        let base = tempfile::tempdir().unwrap();
+        let results = base.path().join("results");
+        fs::write(&results, "in the way").unwrap();
+        let store = Store::create_in(&results, base.path(), "now-1f").unwrap();
+        assert_eq!(store.dir(), base.path().join("netlab-now-1f"));
+        assert!(store.is_temporary());
+
+        // The same name again, as if somebody had put it there: not taken.
+        let error = Store::create_in(&results, base.path(), "now-1f").unwrap_err();
+        assert_eq!(error.class(), ExitClass::Failed);
+        assert!(error.to_string().contains("--out"), "{error}");
+    }
+
+    #[test]
+    fn folder_names_sort_by_time_and_hold_no_colon() {
+        let name = folder_name("1f");
+        assert_eq!(name.len(), "2026-03-01T093000Z-1f".len(), "{name}");
+        assert!(name.ends_with("Z-1f") && !name.contains(':'), "{name}");
+    }
+}
