@@ -1,8 +1,115 @@
 //! The command line: the only users of clap, one file a subcommand.
+//!
+//! | Where is … | in |
+//! |---|---|
+//! | what `unicast`, `broadcast` and `multicast` have in common | `traffic.rs` (flags), `send.rs` and `recv.rs` (the two directions) |
+//! | how an address is written | `address.rs` |
+//! | what is shown while it runs, and at the end | `screen.rs`, `summary.rs` |
+//! | why nothing arrives | `silence.rs` |
+//! | Ctrl-C | `interrupt.rs` |
 
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, ExitClass};
+
+mod address;
+mod broadcast;
+mod completions;
+mod interrupt;
+mod multicast;
+mod recv;
+mod screen;
+mod send;
+mod silence;
+mod summary;
+mod traffic;
+mod unicast;
+
+/// A UDP networking lab: sends the same messages by unicast, broadcast and multicast and counts what arrives where.
+#[derive(Parser)]
+#[command(name = "netlab", version, max_term_width = 110, subcommand_required = true, after_help = START_HERE)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const START_HERE: &str = "\
+Start here, in two terminals (of one machine, or of two on the same LAN):
+  netlab multicast --group 239.1.1.1 recv      listens, and says why if nothing arrives
+  netlab multicast --group 239.1.1.1 send      sends 1,000 messages a second for 60 s (Ctrl-C ends it)
+
+Then the same by `unicast` and `broadcast`. `netlab COMMAND --help` has examples of each.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 4 not permitted here, 130 interrupted.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Send to, or receive at, hosts' own addresses: one copy for each receiver
+    Unicast(unicast::Args),
+    /// Send to, or receive as, every host of the LAN: one copy for all, wanted or not
+    Broadcast(broadcast::Args),
+    /// Send to, or receive from, groups: one copy for all who joined
+    Multicast(multicast::Args),
+    /// Print the completions of a shell
+    Completions(completions::Args),
+}
 
 /// Parses the command line, runs the subcommand, prints what went wrong, and gives the exit code.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(stop) => {
+            // Help and version come this way too; a reader that has gone away is no failure.
+            let _ = stop.print();
+            return if stop.use_stderr() { ExitClass::Usage.code().into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match cli.command {
+        Command::Unicast(args) => unicast::run(&args),
+        Command::Broadcast(args) => broadcast::run(&args),
+        Command::Multicast(args) => multicast::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    };
+    outcome.unwrap_or_else(|error| explain(&error))
+}
+
+/// Prints a failure with its causes and its remedy, and gives the exit code its class asks for.
+fn explain(error: &anyhow::Error) -> ExitCode {
+    if error.chain().any(is_broken_pipe) {
+        return ExitCode::SUCCESS;
+    }
+    let _ = writeln!(io::stderr(), "netlab: {error:#}");
+    let class = error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map_or(ExitClass::Failed, Error::class);
+    class.code().into()
+}
+
+/// Whether whoever read our output has had enough (`netlab … | head`).
+fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn failures_end_with_the_code_of_their_class() {
+        let code = |error: anyhow::Error| format!("{:?}", explain(&error));
+        assert_eq!(code(Error::usage("no").into()), format!("{:?}", ExitCode::from(2)));
+        assert_eq!(
+            code(anyhow::Error::from(Error::not_permitted("no", "sudo")).context("opening")),
+            format!("{:?}", ExitCode::from(4))
+        );
+        assert_eq!(code(anyhow::anyhow!("no")), format!("{:?}", ExitCode::from(1)));
+        let pipe = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("writing");
+        assert_eq!(code(pipe), format!("{:?}", ExitCode::SUCCESS));
+    }
 }

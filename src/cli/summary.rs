@@ -1,0 +1,420 @@
+//! The summary of `send` and `recv`: one object for `--json`, a block for people, rows for `--csv`.
+
+use std::fmt::Write as _;
+use std::io;
+
+use indicatif::{HumanBytes, HumanCount};
+use serde::Serialize;
+
+use crate::delivery::receiver::ReceiveReport;
+use crate::delivery::sender::{SendPlan, SendReport};
+use crate::delivery::tally::{LatencySummary, StreamReport};
+use crate::units::Mode;
+
+/// Streams that get a line of their own in the block for people.
+const STREAM_LINES: usize = 10;
+
+/// What was sent or received, under the column names of the CSV files; `None` (null) is "not measured".
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Summary {
+    event: &'static str,
+    mode: &'static str,
+    interrupted: bool,
+    duration_s: f64,
+    size_bytes: Option<usize>,
+    offered_rate: Option<f64>,
+    achieved_rate: Option<f64>,
+    messages_sent: Option<u64>,
+    copies_sent: Option<u64>,
+    copies_failed: Option<u64>,
+    first_failure: Option<String>,
+    messages_received: Option<u64>,
+    messages_lost: Option<u64>,
+    messages_duplicate: Option<u64>,
+    messages_reordered: Option<u64>,
+    messages_unrecognized: Option<u64>,
+    messages_other_destination: Option<u64>,
+    bytes: Option<u64>,
+    socket_dropped: Option<u64>,
+    receive_buffer_bytes: Option<u64>,
+    jitter_ns: Option<u64>,
+    latency_p50_ns: Option<u64>,
+    latency_p99_ns: Option<u64>,
+    latency_max_ns: Option<u64>,
+    kernel_latency_p50_ns: Option<u64>,
+    kernel_latency_p99_ns: Option<u64>,
+    lateness_p50_ns: Option<u64>,
+    lateness_p99_ns: Option<u64>,
+    lateness_max_ns: Option<u64>,
+    streams: Option<Vec<Stream>>,
+}
+
+/// One sender's stream: what the object holds in `streams`, and a row of the `--csv` file.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Stream {
+    /// In hexadecimal, as it names and does not count.
+    run_id: String,
+    stream_id: Option<u16>,
+    messages_received: Option<u64>,
+    messages_lost: Option<u64>,
+    messages_duplicate: Option<u64>,
+    messages_reordered: Option<u64>,
+    jitter_ns: Option<u64>,
+    latency_p50_ns: Option<u64>,
+    latency_p99_ns: Option<u64>,
+    latency_max_ns: Option<u64>,
+    kernel_latency_p50_ns: Option<u64>,
+    kernel_latency_p99_ns: Option<u64>,
+}
+
+/// What the whole socket saw, repeated in every row: no stream can be named for it.
+#[derive(Serialize)]
+struct SocketColumns {
+    mode: Mode,
+    duration_s: f64,
+    messages_unrecognized: u64,
+    socket_dropped: Option<u64>,
+}
+
+impl Summary {
+    /// Of `send`.
+    pub(crate) fn of_send(mode: Mode, plan: &SendPlan, report: &SendReport, interrupted: bool) -> Self {
+        let duration_s = seconds(report.duration_ns);
+        Summary {
+            event: "summary",
+            mode: mode.as_str(),
+            interrupted,
+            duration_s,
+            size_bytes: Some(report.size_bytes),
+            offered_rate: plan.rate.per_second(),
+            achieved_rate: (report.duration_ns > 0).then(|| report.messages_sent as f64 / duration_s),
+            messages_sent: Some(report.messages_sent),
+            copies_sent: Some(report.copies_sent),
+            copies_failed: Some(report.copies_failed),
+            first_failure: report.first_failure.clone(),
+            lateness_p50_ns: report.lateness_p50_ns,
+            lateness_p99_ns: report.lateness_p99_ns,
+            lateness_max_ns: report.lateness_max_ns,
+            ..Summary::default()
+        }
+    }
+
+    /// Of `recv`. Percentiles of several streams cannot be put together, and stay with each stream.
+    pub(crate) fn of_recv(mode: Mode, report: &ReceiveReport, interrupted: bool) -> Self {
+        let streams = &report.streams;
+        let total = |field: fn(&StreamReport) -> u64| Some(streams.iter().map(field).sum());
+        let only = match &streams[..] {
+            [one] => Stream::of(one),
+            _ => Stream::default(),
+        };
+        Summary {
+            event: "summary",
+            mode: mode.as_str(),
+            interrupted,
+            duration_s: seconds(report.duration_ns),
+            messages_received: total(|stream| stream.messages_received),
+            messages_lost: total(|stream| stream.messages_lost),
+            messages_duplicate: total(|stream| stream.messages_duplicate),
+            messages_reordered: total(|stream| stream.messages_reordered),
+            messages_unrecognized: Some(report.messages_unrecognized),
+            messages_other_destination: Some(report.messages_other_destination),
+            bytes: Some(report.bytes),
+            socket_dropped: report.socket_dropped,
+            receive_buffer_bytes: Some(report.receive_buffer_bytes),
+            jitter_ns: only.jitter_ns,
+            latency_p50_ns: only.latency_p50_ns,
+            latency_p99_ns: only.latency_p99_ns,
+            latency_max_ns: streams.iter().filter_map(|stream| stream.latency).map(|latency| latency.max_ns).max(),
+            kernel_latency_p50_ns: only.kernel_latency_p50_ns,
+            kernel_latency_p99_ns: only.kernel_latency_p99_ns,
+            streams: Some(streams.iter().map(Stream::of).collect()),
+            ..Summary::default()
+        }
+    }
+}
+
+impl Stream {
+    fn of(report: &StreamReport) -> Self {
+        Stream {
+            run_id: format!("{:016x}", report.run_id),
+            stream_id: Some(report.stream_id),
+            messages_received: Some(report.messages_received),
+            messages_lost: Some(report.messages_lost),
+            messages_duplicate: Some(report.messages_duplicate),
+            messages_reordered: Some(report.messages_reordered),
+            jitter_ns: report.jitter_ns,
+            latency_p50_ns: report.latency.map(|latency| latency.p50_ns),
+            latency_p99_ns: report.latency.map(|latency| latency.p99_ns),
+            latency_max_ns: report.latency.map(|latency| latency.max_ns),
+            kernel_latency_p50_ns: report.kernel_latency.map(|latency| latency.p50_ns),
+            kernel_latency_p99_ns: report.kernel_latency.map(|latency| latency.p99_ns),
+        }
+    }
+}
+
+/// The block for people at the end of `send`.
+pub(crate) fn sent(plan: &SendPlan, report: &SendReport) -> String {
+    let mut out = String::new();
+    let copies = match report.copies_sent {
+        copies if copies == report.messages_sent => String::new(),
+        copies => format!(" ({})", counted(copies, "copy", "copies")),
+    };
+    let _ = writeln!(
+        out,
+        "sent           {}{copies} of {} in {}",
+        counted(report.messages_sent, "message", "messages"),
+        counted(report.size_bytes as u64, "byte", "bytes"),
+        nanos(report.duration_ns)
+    );
+    if report.messages_sent > 1 && report.duration_ns > 0 {
+        let asked = plan.rate.per_second().map_or(String::new(), |rate| format!(" of {} asked for", rate_text(rate)));
+        let achieved = report.messages_sent as f64 / seconds(report.duration_ns);
+        let _ = writeln!(out, "rate           {} messages/s{asked}", rate_text(achieved));
+    }
+    if let (Some(p50), Some(p99), Some(max)) = (report.lateness_p50_ns, report.lateness_p99_ns, report.lateness_max_ns)
+    {
+        let _ = writeln!(out, "lateness       {}   (against the schedule)", percentiles(p50, p99, max));
+    }
+    if report.copies_failed > 0 {
+        let reason = report.first_failure.as_deref().unwrap_or("reason unknown");
+        let _ =
+            writeln!(out, "refused        {}; the first: {reason}", counted(report.copies_failed, "copy", "copies"));
+    }
+    out
+}
+
+/// The block for people at the end of `recv`.
+pub(crate) fn received(report: &ReceiveReport) -> String {
+    let mut out = String::new();
+    let total = |field: fn(&StreamReport) -> u64| report.streams.iter().map(field).sum::<u64>();
+    let (distinct, lost) = (total(|stream| stream.messages_received), total(|stream| stream.messages_lost));
+    let senders = match report.streams.len() {
+        0 | 1 => String::new(),
+        n => format!(" from {n} senders"),
+    };
+    let _ = writeln!(
+        out,
+        "received       {}{senders}, {} of payload in {}",
+        counted(distinct, "message", "messages"),
+        HumanBytes(report.bytes),
+        nanos(report.duration_ns)
+    );
+    let _ = writeln!(out, "lost           {} ({})", HumanCount(lost), percent(lost, distinct + lost));
+    let _ = writeln!(out, "duplicates     {}", HumanCount(total(|stream| stream.messages_duplicate)));
+    let _ = writeln!(out, "reordered      {}", HumanCount(total(|stream| stream.messages_reordered)));
+    let _ = writeln!(out, "unrecognized   {}   (no netlab header)", HumanCount(report.messages_unrecognized));
+    if report.messages_other_destination > 0 {
+        let _ = writeln!(
+            out,
+            "not for us     {}   (to this port by another kind of address)",
+            HumanCount(report.messages_other_destination)
+        );
+    }
+    match &report.streams[..] {
+        [] => {}
+        [one] => {
+            let _ = write!(out, "{}", timing(one));
+        }
+        several => {
+            for stream in several.iter().take(STREAM_LINES) {
+                let _ = writeln!(out, "{}", stream_line(stream));
+            }
+            if several.len() > STREAM_LINES {
+                let _ = writeln!(out, "  … and {} more; --csv and --json have them all", several.len() - STREAM_LINES);
+            }
+        }
+    }
+    let dropped = report.socket_dropped.map_or("unknown".to_owned(), |count| HumanCount(count).to_string());
+    let _ = writeln!(out, "socket drops   {dropped}   (buffer of {})", HumanBytes(report.receive_buffer_bytes));
+    out
+}
+
+/// Writes a header and one row per stream to a `--csv` file.
+///
+/// Columns: `mode`, `duration_s`, `messages_unrecognized` and `socket_dropped` are of the whole socket, the same in
+/// every row; the others are of the row's stream. Without any stream there is one row with those of the socket alone.
+///
+/// # Errors
+/// When the file cannot be written to.
+pub(crate) fn write_csv(out: impl io::Write, mode: Mode, report: &ReceiveReport) -> csv::Result<()> {
+    let socket = SocketColumns {
+        mode,
+        duration_s: seconds(report.duration_ns),
+        messages_unrecognized: report.messages_unrecognized,
+        socket_dropped: report.socket_dropped,
+    };
+    let mut rows: Vec<_> = report.streams.iter().map(Stream::of).collect();
+    if rows.is_empty() {
+        rows.push(Stream::default());
+    }
+    let mut writer = csv::Writer::from_writer(out);
+    for row in &rows {
+        writer.serialize((row, &socket))?;
+    }
+    Ok(writer.flush()?)
+}
+
+/// Jitter and latency of the only stream.
+fn timing(stream: &StreamReport) -> String {
+    let mut out = String::new();
+    if let Some(jitter) = stream.jitter_ns {
+        let _ = writeln!(out, "jitter         {}   (RFC 3550)", nanos(jitter));
+    }
+    match stream.latency {
+        Some(latency) => {
+            let _ = writeln!(out, "latency        {}   (send to program, same clock)", spread(latency));
+        }
+        None => {
+            let _ = writeln!(out, "latency        not measured: the sender's clock is another one");
+        }
+    }
+    if let Some(latency) = stream.kernel_latency {
+        let _ = writeln!(out, "  to kernel    {}   (send to the kernel's timestamp)", spread(latency));
+    }
+    out
+}
+
+/// One of several streams.
+fn stream_line(stream: &StreamReport) -> String {
+    let latency = stream.latency.map_or(String::new(), |latency| format!(" · latency {}", spread(latency)));
+    format!(
+        "  run {:016x}: {} · {} lost ({}) · {} duplicate · {} reordered{latency}",
+        stream.run_id,
+        counted(stream.messages_received, "message", "messages"),
+        HumanCount(stream.messages_lost),
+        percent(stream.messages_lost, stream.messages_received + stream.messages_lost),
+        HumanCount(stream.messages_duplicate),
+        HumanCount(stream.messages_reordered),
+    )
+}
+
+fn spread(latency: LatencySummary) -> String {
+    percentiles(latency.p50_ns, latency.p99_ns, latency.max_ns)
+}
+
+fn percentiles(p50_ns: u64, p99_ns: u64, max_ns: u64) -> String {
+    format!("p50 {} · p99 {} · max {}", nanos(p50_ns), nanos(p99_ns), nanos(max_ns))
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
+/// A time in the unit that suits it.
+pub(crate) fn nanos(ns: u64) -> String {
+    match ns {
+        0..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => format!("{:.1} µs", ns as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        _ => format!("{:.3} s", seconds(ns)),
+    }
+}
+
+/// A rate with as many digits as it deserves.
+pub(crate) fn rate_text(per_second: f64) -> String {
+    if per_second < 100.0 { format!("{per_second:.1}") } else { HumanCount(per_second.round() as u64).to_string() }
+}
+
+/// A number with its noun.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", HumanCount(count), if count == 1 { one } else { many })
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { "–".to_owned() } else { format!("{:.2} %", 100.0 * part as f64 / whole as f64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::sender::Payload;
+    use crate::units::Rate;
+
+    fn stream(run_id: u64, max_ns: u64) -> StreamReport {
+        let latency =
+            LatencySummary { samples: 9, min_ns: 1, p50_ns: 2_000, p90_ns: 3, p99_ns: 4_000, p999_ns: 5, max_ns };
+        StreamReport {
+            run_id,
+            messages_received: 9,
+            messages_lost: 1,
+            messages_duplicate: 2,
+            messages_reordered: 3,
+            jitter_ns: Some(500),
+            latency: Some(latency),
+            ..StreamReport::default()
+        }
+    }
+
+    fn report(streams: Vec<StreamReport>) -> ReceiveReport {
+        ReceiveReport { streams, messages_unrecognized: 4, duration_ns: 1_500_000_000, ..ReceiveReport::default() }
+    }
+
+    #[test]
+    fn a_single_stream_is_the_summary() {
+        let value =
+            serde_json::to_value(Summary::of_recv(Mode::Multicast, &report(vec![stream(1, 70)]), false)).unwrap();
+        assert_eq!((&value["event"], &value["mode"]), (&"summary".into(), &"multicast".into()));
+        assert_eq!((&value["messages_received"], &value["messages_lost"]), (&9.into(), &1.into()));
+        assert_eq!((&value["messages_unrecognized"], &value["latency_p50_ns"]), (&4.into(), &2000.into()));
+        assert!(value["messages_sent"].is_null() && value["socket_dropped"].is_null());
+        assert!(value.as_object().unwrap().contains_key("messages_sent"));
+    }
+
+    #[test]
+    fn several_streams_add_up_where_they_can() {
+        let report = report(vec![stream(1, 70), stream(2, 90)]);
+        let value = serde_json::to_value(Summary::of_recv(Mode::Unicast, &report, false)).unwrap();
+        assert_eq!((&value["messages_received"], &value["messages_reordered"]), (&18.into(), &6.into()));
+        assert_eq!(value["latency_max_ns"], 90);
+        assert!(value["latency_p50_ns"].is_null());
+        assert_eq!(value["streams"].as_array().unwrap().len(), 2);
+        let text = received(&report);
+        assert!(
+            text.contains("18 messages from 2 senders") && text.contains("run 0000000000000002: 9 messages"),
+            "{text}"
+        );
+        assert!(text.contains("lost           2 (10.00 %)"), "{text}");
+    }
+
+    #[test]
+    fn csv_has_a_row_per_stream() {
+        let csv = |report: &ReceiveReport| {
+            let mut out = Vec::new();
+            write_csv(&mut out, Mode::Unicast, report).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let header = "run_id,stream_id,messages_received,messages_lost,messages_duplicate,messages_reordered,jitter_ns,\
+                      latency_p50_ns,latency_p99_ns,latency_max_ns,kernel_latency_p50_ns,kernel_latency_p99_ns,\
+                      mode,duration_s,messages_unrecognized,socket_dropped\n";
+        assert_eq!(
+            csv(&report(vec![stream(1, 70), stream(2, 90)])),
+            format!(
+                "{header}0000000000000001,0,9,1,2,3,500,2000,4000,70,,,unicast,1.5,4,\n\
+                 0000000000000002,0,9,1,2,3,500,2000,4000,90,,,unicast,1.5,4,\n"
+            )
+        );
+        assert_eq!(csv(&report(vec![])), format!("{header},,,,,,,,,,,,unicast,1.5,4,\n"));
+    }
+
+    #[test]
+    fn what_was_sent() {
+        let payload = Payload::Text("x".into());
+        let plan = SendPlan { rate: Rate::PerSecond(1000.0), count: Some(10), duration: None, payload };
+        let report = SendReport {
+            messages_sent: 1000,
+            copies_sent: 4000,
+            copies_failed: 1,
+            first_failure: Some("Network is unreachable".into()),
+            size_bytes: 64,
+            duration_ns: 1_000_000_000,
+            ..SendReport::default()
+        };
+        let text = sent(&plan, &report);
+        assert!(text.contains("1,000 messages (4,000 copies) of 64 bytes in 1.000 s"), "{text}");
+        assert!(text.contains("1,000 messages/s of 1,000 asked for"), "{text}");
+        assert!(text.contains("refused        1 copy; the first: Network is unreachable"), "{text}");
+        let value = serde_json::to_value(Summary::of_send(Mode::Unicast, &plan, &report, true)).unwrap();
+        assert_eq!((&value["copies_sent"], &value["interrupted"]), (&4000.into(), &true.into()));
+        assert!(value["messages_received"].is_null() && value["lateness_p99_ns"].is_null());
+    }
+}
