@@ -18,7 +18,7 @@
 //!   are not mostly usable has no latency. Duplicates and stale arrivals are no samples.
 //!
 //! Nothing a sender can write makes a tally grow beyond [`MAX_STREAMS`] streams of [`MAX_STREAM_BYTES`] each, or
-//! spend more than a small fixed time on a message.
+//! spend more than a small fixed time on a message: 160 MiB at the worst, some 35 KiB a stream as a rule.
 
 use std::collections::HashMap;
 
@@ -37,7 +37,7 @@ pub use self::sequences::WINDOW;
 /// Streams that are told apart. What belongs to any further one is counted as unrecognized.
 pub const MAX_STREAMS: usize = 1024;
 
-/// Heap memory that one stream takes at the most, in bytes; the trace that was asked for (4 bytes a message) comes on
+/// Memory that one stream takes at the most, in bytes; the trace that was asked for (4 bytes a message) comes on
 /// top. A stream of up to 32,768 messages takes a quarter of it.
 pub const MAX_STREAM_BYTES: usize = 160 * 1024;
 
@@ -159,7 +159,7 @@ impl Tally {
         self.streams.len()
     }
 
-    /// Heap memory the streams take, traces left out, in bytes; [`MAX_STREAM_BYTES`] each at the most.
+    /// Memory the streams take, traces left out, in bytes; [`MAX_STREAM_BYTES`] each at the most.
     pub fn memory_bytes(&self) -> usize {
         self.streams.iter().map(Stream::memory_bytes).sum()
     }

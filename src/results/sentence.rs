@@ -1,1 +1,164 @@
-//! x
+//! One plain sentence or two a mode: who paid, by the figures of this run.
+
+use super::figure;
+use super::row::SummaryRow;
+use super::setting::Setting;
+use super::summary::mean;
+use crate::units::Mode;
+
+/// A text for each mode of the setting, in its order. `summary` as for [`table`](super::table::table).
+pub fn sentences(setting: &Setting, summary: &[SummaryRow]) -> Vec<String> {
+    setting.modes.iter().map(|&mode| Payers::of(setting, summary, mode).sentence(mode)).collect()
+}
+
+/// The means that decide who paid, all for each message.
+struct Payers {
+    bystanders: usize,
+    sender_frames: Option<f64>,
+    sender_cpu: Option<f64>,
+    bystander_frames: Option<f64>,
+    bystander_cpu: Option<f64>,
+    bystander_not_my_mac: Option<f64>,
+    bystander_share: Option<f64>,
+}
+
+impl Payers {
+    fn of(setting: &Setting, summary: &[SummaryRow], mode: Mode) -> Payers {
+        let mean = |role, metric| mean(summary, mode, role, metric);
+        Payers {
+            bystanders: setting.bystanders(),
+            sender_frames: mean("sender", "link_tx_frames"),
+            sender_cpu: mean("sender", "cpu_total"),
+            bystander_frames: mean("bystander", "link_rx_frames"),
+            bystander_cpu: mean("bystander", "cpu_total"),
+            bystander_not_my_mac: mean("bystander", "link_rx_other_host"),
+            bystander_share: mean("bystander", "cpu_share"),
+        }
+    }
+
+    fn sentence(&self, mode: Mode) -> String {
+        let Some(sender_frames) = self.sender_frames else {
+            return format!("{mode}: not measured, so nobody can say who paid.");
+        };
+        let verdict = match (sender_frames >= MORE_THAN_ONE, self.bystanders_hit()) {
+            (_, None) => "what bystanders paid was not measured",
+            (true, Some(false)) => "the sender paid",
+            (true, Some(true)) => "the sender and the bystanders paid",
+            (false, Some(true)) => "the bystanders paid",
+            (false, Some(false)) => "only those who took part paid",
+        };
+        format!("{mode}: {verdict}. {}; {}.", self.sender(sender_frames, mode), self.bystanders())
+    }
+
+    /// Whether more than stray frames reached the bystanders; `None` where that was not measured.
+    fn bystanders_hit(&self) -> Option<bool> {
+        if self.bystanders == 0 { Some(false) } else { self.bystander_frames.map(|frames| frames >= STRAY) }
+    }
+
+    fn sender(&self, frames: f64, mode: Mode) -> String {
+        let mut text = format!("The sender sent {} for each message", frames_in_words(frames));
+        if let Some(cpu) = self.sender_cpu {
+            text += &format!(" and spent {} µs of CPU time on it", figure::cost(Some(cpu)));
+            if mode == Mode::Broadcast {
+                text += " (with its own copy, which its kernel loops back)";
+            }
+        }
+        text
+    }
+
+    fn bystanders(&self) -> String {
+        if self.bystanders == 0 {
+            return "there was no bystander".to_owned();
+        }
+        let Some(frames) = self.bystander_frames else {
+            return "what reached the bystanders is not known".to_owned();
+        };
+        let mut text = if frames == 0.0 {
+            "nothing reached the bystanders".to_owned()
+        } else {
+            format!("each bystander, which wants nothing, got {}", frames_in_words(frames))
+        };
+        if let Some(cpu) = self.bystander_cpu {
+            let each = if frames == 0.0 { " and each spent " } else { " and spent " };
+            text += &format!("{each}{} µs", figure::cost(Some(cpu)));
+        }
+        if self.bystander_share.is_some() {
+            text += &format!(", all of them {} of the PCs' CPU time", figure::share(self.bystander_share));
+        }
+        if let Some(foreign) = self.bystander_not_my_mac.filter(|foreign| *foreign >= STRAY) {
+            text += &format!(
+                " ({} of the frames were \"not my MAC\": a real network card drops those at no cost to the CPU)",
+                figure::amount(Some(foreign))
+            );
+        }
+        text
+    }
+}
+
+/// From this many frames a message on, the sender sends copies.
+const MORE_THAN_ONE: f64 = 1.5;
+
+/// Below this many frames a message, it is no more than a query or so in the whole trial.
+const STRAY: f64 = 0.005;
+
+fn frames_in_words(frames: f64) -> String {
+    let amount = figure::amount(Some(frames));
+    if amount == "1.00" { format!("{amount} frame") } else { format!("{amount} frames") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::{rows, setting, snooping};
+    use super::*;
+
+    fn of(mode: Mode, values: &[(&str, &str, f64)]) -> String {
+        let setting = Setting { modes: vec![mode], ..setting() };
+        sentences(&setting, &rows(mode, 0.0, values)).concat()
+    }
+
+    #[test]
+    fn snooping_switch() {
+        assert_eq!(sentences(&setting(), &snooping()), [""]);
+    }
+
+    #[test]
+    fn flooded_multicast_is_paid_by_bystanders() {
+        assert_eq!(
+            of(
+                Mode::Multicast,
+                &[
+                    ("sender", "link_tx_frames", 1.0),
+                    ("sender", "cpu_total", 4.7),
+                    ("bystander", "link_rx_frames", 1.0),
+                    ("bystander", "cpu_total", 4.4),
+                    ("bystander", "cpu_share", 0.66),
+                ]
+            ),
+            ""
+        );
+    }
+
+    #[test]
+    fn unicast_on_a_hub_reaches_the_bystanders_kernels() {
+        assert_eq!(
+            of(
+                Mode::Unicast,
+                &[
+                    ("sender", "link_tx_frames", 4.0),
+                    ("bystander", "link_rx_frames", 4.0),
+                    ("bystander", "link_rx_other_host", 4.0),
+                    ("bystander", "cpu_total", 7.25),
+                ]
+            ),
+            ""
+        );
+    }
+
+    #[test]
+    fn only_what_was_measured_is_said() {
+        assert_eq!(of(Mode::Unicast, &[]), "unicast: not measured, so nobody can say who paid.");
+        assert_eq!(of(Mode::Unicast, &[("sender", "link_tx_frames", 4.0)]), "");
+        let one_to_one = Setting { hosts: 2, receivers: 1, modes: vec![Mode::Unicast], ..setting() };
+        assert_eq!(sentences(&one_to_one, &rows(Mode::Unicast, 0.0, &[("sender", "link_tx_frames", 1.0)])), [""]);
+    }
+}

@@ -44,6 +44,11 @@ pub fn mean(rows: &[SummaryRow], mode: Mode, role: &str, metric: &str) -> Option
     find(rows, mode, role, metric)?.mean
 }
 
+/// The number of trials the figures of a mode are from; `rows` as for [`find`].
+pub fn valid_trials(rows: &[SummaryRow], mode: Mode) -> u64 {
+    rows.iter().filter(|row| row.mode == mode).map(|row| row.n).max().unwrap_or(0)
+}
+
 impl SummaryRow {
     /// From the values of the trials; `None` when there are none.
     pub fn of(condition: &str, mode: Mode, role: &str, metric: &str, unit: &str, values: &[f64]) -> Option<SummaryRow> {
@@ -82,14 +87,14 @@ fn summarize_condition(rows: &[HostRow], condition: &str, mode: Mode) -> Vec<Sum
             summary.extend(row(role.as_str(), metric.name, metric.unit, &value));
         }
     }
-    summary.extend(row(ALL, "link_frames", FRAMES, &Trial::frames_on_all_links));
+    summary.extend(row(ALL, "link_frames", FRAMES, &|trial| trial.frames_on_all_links()));
     for role in PCS {
         summary.extend(row(role.as_str(), "cpu_share", "ratio", &|trial| trial.cpu_share(role)));
     }
     summary.extend(row("receiver", "delivered", "ratio", &|trial| {
         trial.per_message(Role::Receiver, |row| row.messages_received.map(|count| count as f64))
     }));
-    summary.extend(row("sender", "rate", "messages/s", &Trial::rate));
+    summary.extend(row("sender", "rate", "messages/s", &|trial| trial.rate()));
     for metric in TIMES {
         let value = |trial: &Trial| trial.over_hosts(metric.role, metric.time, metric.fold);
         summary.extend(row(metric.role.as_str(), metric.name, "ns", &value));
@@ -145,7 +150,6 @@ const PER_MESSAGE: &[PerMessage] = &[
     column!(udp_in_errors, DATAGRAMS, LISTENERS),
     column!(udp_in_datagrams, DATAGRAMS, LISTENERS),
     column!(socket_dropped, MESSAGES, RECEIVER),
-    column!(messages_received, MESSAGES, RECEIVER),
     column!(messages_lost, MESSAGES, RECEIVER),
     column!(messages_duplicate, MESSAGES, RECEIVER),
     column!(messages_reordered, MESSAGES, RECEIVER),

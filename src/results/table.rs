@@ -1,1 +1,166 @@
-//! The tables and sentences a person reads.
+//! The table of one setting: who sent, carried and paid for a message, mode by mode.
+
+use super::figure;
+use super::grid::{Grid, width};
+use super::row::SummaryRow;
+use super::setting::Setting;
+use super::summary::{ALL, find, mean, valid_trials};
+use crate::units::{Mode, Rate};
+
+/// Whether text for the terminal is styled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// Text alone.
+    Plain,
+    /// With ANSI escape sequences: headings bold, remarks dim.
+    Ansi,
+}
+
+impl Paint {
+    /// A heading.
+    pub fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// A remark.
+    pub fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        match self {
+            Paint::Plain => text.to_owned(),
+            Paint::Ansi => format!("\x1b[{code}m{text}\x1b[0m"),
+        }
+    }
+}
+
+/// The table of a setting, its heading first, with a line end after each line.
+///
+/// `summary` holds the rows of this setting's conditions alone, one condition a mode. `accounted` is the part of the
+/// machine's CPU time that was attributed over all of them.
+pub fn table(setting: &Setting, summary: &[SummaryRow], accounted: Option<f64>, paint: Paint) -> String {
+    let mut grid = Grid::default()
+        .group("", &["mode"])
+        .group("frames per message", &["sender", "all links", "each bystander"])
+        .group("CPU µs per message [95 %]", &["sender", "each receiver", "each bystander"])
+        .group("spent on", &["bystanders"])
+        .group("", &["delivered"]);
+    for &mode in &setting.modes {
+        let mean = |role, metric| mean(summary, mode, role, metric);
+        let cpu = |role| figure::cost_with_interval(find(summary, mode, role, "cpu_total"));
+        grid.row(vec![
+            mode.to_string(),
+            figure::amount(mean("sender", "link_tx_frames")),
+            figure::amount(mean(ALL, "link_frames")),
+            figure::amount(mean("bystander", "link_rx_frames")),
+            cpu("sender"),
+            cpu("receiver"),
+            cpu("bystander"),
+            figure::share(mean("bystander", "cpu_share")),
+            figure::delivered(mean("receiver", "delivered")),
+        ]);
+    }
+    let lines = grid.lines();
+    let table_width = lines.iter().map(|line| width(line)).max().unwrap_or(0);
+
+    let mut text = paint.bold(&setting.to_string()) + "\n";
+    for (index, line) in lines.iter().enumerate() {
+        text += &if index < 2 { paint.bold(line) } else { line.clone() };
+        text.push('\n');
+    }
+    let mut remarks = vec![remark_on_cpu(setting, summary, accounted)];
+    remarks.extend(remark_on_rate(setting, summary));
+    remarks.extend(setting.modes.iter().filter_map(|&mode| remark_on_repeats(setting, summary, mode)));
+    for remark in remarks {
+        let indent = " ".repeat(table_width.saturating_sub(width(&remark)));
+        text += &format!("{indent}{}\n", paint.dim(&remark));
+    }
+    text
+}
+
+/// What part of the CPU time the table explains, and what the switch took, which is no PC's.
+fn remark_on_cpu(setting: &Setting, summary: &[SummaryRow], accounted: Option<f64>) -> String {
+    let costs = setting.modes.iter().filter_map(|&mode| mean(summary, mode, "switch", "cpu_total"));
+    let (low, high) = costs.fold((None::<f64>, None::<f64>), |(low, high), cost| {
+        (Some(low.map_or(cost, |low| low.min(cost))), Some(high.map_or(cost, |high| high.max(cost))))
+    });
+    let (low, high) = (figure::cost(low), figure::cost(high));
+    let switch = match (low.as_str(), high.as_str()) {
+        (figure::MISSING, _) => low,
+        _ if low == high => format!("{low} µs per message"),
+        _ => format!("{low} to {high} µs per message"),
+    };
+    let accounted = figure::share(accounted);
+    format!(
+        "{accounted} of the machine's CPU time accounted for; switch {switch} (hardware switches do this without a CPU)"
+    )
+}
+
+/// The rates reached, where none was asked for or one was missed by more than 1 %.
+fn remark_on_rate(setting: &Setting, summary: &[SummaryRow]) -> Option<String> {
+    let reached = |mode: &Mode| Some((*mode, mean(summary, *mode, "sender", "rate")?));
+    let reached: Vec<(Mode, f64)> = setting.modes.iter().filter_map(reached).collect();
+    let told = match setting.rate {
+        Rate::Max => !reached.is_empty(),
+        Rate::PerSecond(asked) => reached.iter().any(|(_, rate)| (rate / asked - 1.0).abs() > 0.01),
+    };
+    let rates: Vec<String> = reached.iter().map(|(mode, rate)| format!("{mode} {}", figure::count(*rate))).collect();
+    told.then(|| format!("messages/s reached: {}", rates.join(" · ")))
+}
+
+/// How many repeats a mode's figures are from, where it is not all of them.
+fn remark_on_repeats(setting: &Setting, summary: &[SummaryRow], mode: Mode) -> Option<String> {
+    let used = valid_trials(summary, mode);
+    (used < u64::from(setting.trials)).then(|| format!("{mode}: {used} of {} repeats could be used", setting.trials))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::{rows, setting, snooping};
+    use super::*;
+
+    #[test]
+    fn all_modes_measured() {
+        let text = table(&setting(), &snooping(), Some(0.96), Paint::Plain);
+        assert_eq!(text, "");
+        assert!(text.lines().all(|line| width(line) <= 120));
+    }
+
+    #[test]
+    fn what_was_not_measured_and_what_was_not_reached() {
+        // Multicast alone has figures, without CPU time; it lost some messages and one repeat, and missed the rate.
+        let mut summary: Vec<SummaryRow> = rows(
+            Mode::Multicast,
+            0.0,
+            &[
+                ("sender", "link_tx_frames", 1.0),
+                ("sender", "rate", 1850.0),
+                ("all", "link_frames", 4.999),
+                ("bystander", "link_rx_frames", 0.0004),
+                ("receiver", "delivered", 0.9993),
+            ],
+        );
+        for row in &mut summary {
+            row.n = 4;
+        }
+        let setting = Setting { modes: vec![Mode::Unicast, Mode::Multicast], ..setting() };
+        assert_eq!(table(&setting, &summary, None, Paint::Plain), "");
+    }
+
+    #[test]
+    fn without_a_rate_the_reached_ones_are_told() {
+        let setting = Setting { rate: Rate::Max, modes: vec![Mode::Multicast], ..setting() };
+        let summary = rows(Mode::Multicast, 0.0, &[("sender", "rate", 412_345.6)]);
+        let text = table(&setting, &summary, None, Paint::Plain);
+        assert!(text.ends_with(" messages/s reached: multicast 412,346\n"), "{text}");
+    }
+
+    #[test]
+    fn paint_changes_nothing_but_the_style() {
+        let plain = table(&setting(), &snooping(), Some(0.96), Paint::Plain);
+        let painted = table(&setting(), &snooping(), Some(0.96), Paint::Ansi);
+        assert!(painted.starts_with("\x1b[1m1 sender"));
+        assert_eq!(anstream::adapter::strip_str(&painted).to_string(), plain);
+    }
+}
