@@ -1,10 +1,44 @@
 //! The probe header that every netlab message starts with.
+//!
+//! The first 32 bytes of a UDP payload, or of the payload of a raw frame (see [`ethernet`](super::ethernet)), in
+//! network byte order; padding up to the message's size follows and means nothing.
+//!
+//! ```text
+//!  0               1               2               3
+//!  0 1 2 3 4 5 6 7 0 1 2 3 4 5 6 7 0 1 2 3 4 5 6 7 0 1 2 3 4 5 6 7
+//! +---------------+---------------+---------------+---------------+
+//! |      'N'      |      'L'      |      'A'      |      'B'      |   0  magic
+//! +---------------+---------------+---------------+---------------+
+//! |    version    |     flags     |           stream_id           |   4
+//! +---------------+---------------+---------------+---------------+
+//! |                            run_id                             |   8
+//! |                                                               |
+//! +---------------+---------------+---------------+---------------+
+//! |                           sequence                            |  16
+//! |                                                               |
+//! +---------------+---------------+---------------+---------------+
+//! |                         send_time_ns                          |  24
+//! |                                                               |
+//! +---------------+---------------+---------------+---------------+
+//! ```
+//!
+//! - `version` is [`VERSION`]. A message of another version is not recognized: its fields may mean anything.
+//! - `flags` are reserved: 0 when sent, ignored when received, so that a later netlab can set one without becoming
+//!   unreadable to this one.
+
+use std::ops::Range;
 
 /// Length of the header in bytes.
 pub const HEADER_LEN: usize = 32;
 
 /// The UDP port netlab uses unless told otherwise.
 pub const DEFAULT_PORT: u16 = 4747;
+
+/// The first four bytes of a header.
+pub const MAGIC: [u8; 4] = *b"NLAB";
+
+/// The version of the layout that this netlab speaks.
+pub const VERSION: u8 = 1;
 
 /// What a probe header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +59,117 @@ impl Probe {
     /// # Panics
     /// When `out` is shorter than [`HEADER_LEN`].
     pub fn encode(&self, out: &mut [u8]) {
-        let _ = out;
-        todo!()
+        out[field::MAGIC].copy_from_slice(&MAGIC);
+        out[field::VERSION] = VERSION;
+        out[field::FLAGS] = 0;
+        out[field::STREAM_ID].copy_from_slice(&self.stream_id.to_be_bytes());
+        out[field::RUN_ID].copy_from_slice(&self.run_id.to_be_bytes());
+        Probe::stamp(out, self.sequence, self.send_time_ns);
     }
 
-    /// Reads the header of a message; `None` for anything that is not one. Never panics.
+    /// Overwrites the two fields that differ from one message of a stream to the next, in a header that
+    /// [`encode`](Probe::encode) wrote before: two stores, for the send loop.
+    ///
+    /// # Panics
+    /// When `out` is shorter than [`HEADER_LEN`].
+    #[inline]
+    pub fn stamp(out: &mut [u8], sequence: u64, send_time_ns: u64) {
+        out[field::SEQUENCE].copy_from_slice(&sequence.to_be_bytes());
+        out[field::SEND_TIME_NS].copy_from_slice(&send_time_ns.to_be_bytes());
+    }
+
+    /// Reads the header of a message; `None` for anything that is not one: shorter than [`HEADER_LEN`], another magic
+    /// or another version. Never panics.
+    #[inline]
     pub fn decode(message: &[u8]) -> Option<Probe> {
-        let _ = message;
-        todo!()
+        // Four words of eight bytes; magic and version are compared at once, as the upper 40 bits of the first.
+        let (words, _) = message.first_chunk::<HEADER_LEN>()?.as_chunks::<8>();
+        let [first, run_id, sequence, send_time_ns] = [0, 1, 2, 3].map(|word| u64::from_be_bytes(words[word]));
+        (first >> 24 == SIGNATURE).then_some(Probe { run_id, stream_id: first as u16, sequence, send_time_ns })
+    }
+}
+
+/// Magic and version as one number.
+const SIGNATURE: u64 = (u32::from_be_bytes(MAGIC) as u64) << 8 | VERSION as u64;
+
+/// Where each field stands, in bytes.
+mod field {
+    use super::Range;
+
+    pub(super) const MAGIC: Range<usize> = 0..4;
+    pub(super) const VERSION: usize = 4;
+    pub(super) const FLAGS: usize = 5;
+    pub(super) const STREAM_ID: Range<usize> = 6..8;
+    pub(super) const RUN_ID: Range<usize> = 8..16;
+    pub(super) const SEQUENCE: Range<usize> = 16..24;
+    pub(super) const SEND_TIME_NS: Range<usize> = 24..32;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROBE: Probe = Probe {
+        run_id: 0x0102_0304_0506_0708,
+        stream_id: 0xbeef,
+        sequence: 0x1112_1314_1516_1718,
+        send_time_ns: 0x2122_2324_2526_2728,
+    };
+
+    #[rustfmt::skip]
+    const BYTES: [u8; HEADER_LEN] = [
+        b'N', b'L', b'A', b'B', 1, 0, 0xbe, 0xef,
+        0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08,
+        0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18,
+        0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28,
+    ];
+
+    #[test]
+    fn encodes_to_these_bytes_and_touches_no_others() {
+        let mut out = [0xaa; HEADER_LEN + 3];
+        PROBE.encode(&mut out);
+        assert_eq!(out[..HEADER_LEN], BYTES);
+        assert_eq!(out[HEADER_LEN..], [0xaa; 3]);
+    }
+
+    #[test]
+    fn decodes_these_bytes_with_or_without_padding() {
+        assert_eq!(Probe::decode(&BYTES), Some(PROBE));
+        assert_eq!(Probe::decode(&[&BYTES[..], &[0xff; 1400]].concat()), Some(PROBE));
+    }
+
+    #[test]
+    fn stamps_sequence_and_time_alone() {
+        let mut out = BYTES;
+        Probe::stamp(&mut out, 7, u64::MAX);
+        assert_eq!(out[..16], BYTES[..16]);
+        assert_eq!(out[16..24], [0, 0, 0, 0, 0, 0, 0, 7]);
+        assert_eq!(out[24..], [0xff; 8]);
+        assert_eq!(Probe::decode(&out), Some(Probe { sequence: 7, send_time_ns: u64::MAX, ..PROBE }));
+    }
+
+    #[test]
+    fn flags_are_ignored() {
+        for flags in 0..=u8::MAX {
+            let mut bytes = BYTES;
+            bytes[5] = flags;
+            assert_eq!(Probe::decode(&bytes), Some(PROBE), "flags {flags:#04x}");
+        }
+    }
+
+    #[test]
+    fn another_magic_or_version_is_no_probe() {
+        for (byte, bit) in (0..=4).flat_map(|byte| (0..8).map(move |bit| (byte, bit))) {
+            let mut bytes = BYTES;
+            bytes[byte] ^= 1 << bit;
+            assert_eq!(Probe::decode(&bytes), None, "bit {bit} of byte {byte} flipped");
+        }
+    }
+
+    #[test]
+    fn a_short_message_is_no_probe() {
+        for len in 0..HEADER_LEN {
+            assert_eq!(Probe::decode(&BYTES[..len]), None, "{len} bytes");
+        }
     }
 }
