@@ -1,1 +1,376 @@
-//! CPU time of tasks and of the machine: schedstat, /proc/uptime.
+//! CPU time of tasks and of the machine: the process clock, `schedstat`, `/proc/uptime`, and steal time.
+//!
+//! All of it in ns and none of it from ticks: with tick accounting and paced traffic the user, system and softirq
+//! columns of `/proc/stat` are off by a factor of 10 in either direction.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, fstatat};
+use nix::time::{ClockId, clock_gettime};
+
+use super::proc::ProcFile;
+use crate::error::{Error, Result};
+
+/// CPU time this process has used (all its threads, ended ones too), in ns: `CLOCK_PROCESS_CPUTIME_ID`.
+///
+/// # Errors
+/// When the kernel has no such clock.
+pub fn process_cpu_ns() -> Result<u64> {
+    clock_ns(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+/// CPU time of one task (a process's main thread, another thread, or a kernel thread) in ns: field 1 of
+/// `/proc/TID/schedstat`. `None` when there is no such task.
+///
+/// Of a task that is on a CPU at the moment the figure is up to a tick old.
+pub fn task_cpu_ns(tid: u32) -> Option<u64> {
+    parse_schedstat(&std::fs::read_to_string(format!("/proc/{tid}/schedstat")).ok()?)
+}
+
+/// CPU time of all living threads of the process `pid` in ns: the sum over `/proc/PID/task/*/schedstat`.
+/// `None` when there is no such process.
+pub fn process_tasks_cpu_ns(pid: u32) -> Option<u64> {
+    let mut sum = None;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+        // A thread that ends between the listing and the reading is left out, as all ended threads are.
+        if let Ok(text) = std::fs::read_to_string(thread.path().join("schedstat")) {
+            sum = Some(sum.unwrap_or(0) + parse_schedstat(&text)?);
+        }
+    }
+    sum
+}
+
+/// The `schedstat` files of a fixed set of tasks, kept open so that reading hundreds of them often is cheap
+/// (one file descriptor and about 2 µs each).
+#[derive(Debug, Default)]
+pub struct TaskClocks {
+    files: Vec<Option<ProcFile>>,
+}
+
+impl TaskClocks {
+    /// Opens the files of `tids`; of a task that does not exist the time will be `None`.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be opened, as for want of file descriptors.
+    pub fn open(tids: impl IntoIterator<Item = u32>) -> Result<TaskClocks> {
+        let files = tids.into_iter().map(|tid| ProcFile::open(&format!("/proc/{tid}/schedstat")));
+        Ok(TaskClocks { files: files.collect::<Result<_>>()? })
+    }
+
+    /// CPU time in ns of each task, in the order of [`open`](Self::open); `None` for one that has ended.
+    pub fn read(&mut self) -> impl Iterator<Item = Option<u64>> {
+        self.files.iter_mut().map(|file| parse_schedstat(file.as_mut()?.read().ok()?))
+    }
+}
+
+/// Idle and stolen time of the whole machine at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MachineCpu {
+    /// `CLOCK_MONOTONIC`, in ns.
+    pub at_ns: u64,
+    /// Idle time of all CPUs in ns, in steps of 10 ms: the second field of `/proc/uptime`.
+    pub idle_ns: u64,
+    /// Time in which tasks waited for a disk and the CPU had nothing else to do, in ns, in steps of 10 ms. The kernel
+    /// keeps it beside the idle time and by the same exact clock, not by ticks (on a tickless kernel).
+    pub iowait_ns: Option<u64>,
+    /// Time the hypervisor gave to others, of all CPUs, in ns; `None` where the kernel does not say.
+    pub steal_ns: Option<u64>,
+    /// CPUs online.
+    pub cpus_online: usize,
+}
+
+impl MachineCpu {
+    /// Reads `/proc/uptime` and, of `/proc/stat`, the CPUs and the two columns that ticks do not count.
+    ///
+    /// # Errors
+    /// When they cannot be read or make no sense.
+    pub fn read() -> Result<MachineCpu> {
+        // The three are read at nearly one moment; `/proc/stat` is the slow one and its figures are the least urgent.
+        let stat = read_text("/proc/stat")?;
+        let uptime = read_text("/proc/uptime")?;
+        let at_ns = clock_ns(ClockId::CLOCK_MONOTONIC)?;
+        let idle_ns = parse_uptime_idle(&uptime)
+            .ok_or_else(|| Error::failed("reading /proc/uptime: its second field is no number of seconds"))?;
+        let stat = parse_stat(&stat, ticks_per_second()?);
+        if stat.cpus_online == 0 {
+            return Err(Error::failed("reading /proc/stat: it names no CPU"));
+        }
+        Ok(MachineCpu {
+            at_ns,
+            idle_ns,
+            iowait_ns: stat.iowait_ns,
+            steal_ns: stat.steal_ns,
+            cpus_online: stat.cpus_online,
+        })
+    }
+}
+
+/// CPU time of every task of the machine at one moment, from the `schedstat` of each thread of each process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskSweep {
+    tasks: HashMap<u32, SweptTask>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SweptTask {
+    process: u32,
+    cpu_ns: u64,
+}
+
+impl TaskSweep {
+    /// Reads them all: about 10 µs a task.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be listed, or this kernel keeps no `schedstat` (all of them are 0).
+    pub fn take() -> Result<TaskSweep> {
+        let failed = |error: std::io::Error| Error::failed("listing the processes in /proc").because(error);
+        let proc = File::open("/proc").map_err(failed)?;
+        let mut reader = SchedstatReader { proc: &proc, path: String::new() };
+        let mut tasks = HashMap::new();
+        for process in numeric_entries("/proc").map_err(failed)? {
+            // The link count of a task folder is 2 + threads. Most processes have one thread; it need not be looked up.
+            if reader.is_single_threaded(process) {
+                if let Some(cpu_ns) = reader.read(format_args!("{process}/schedstat")) {
+                    tasks.insert(process, SweptTask { process, cpu_ns });
+                }
+                continue;
+            }
+            // A process that has ended meanwhile has no folder any more.
+            for tid in numeric_entries(&format!("/proc/{process}/task")).into_iter().flatten() {
+                if let Some(cpu_ns) = reader.read(format_args!("{process}/task/{tid}/schedstat")) {
+                    tasks.insert(tid, SweptTask { process, cpu_ns });
+                }
+            }
+        }
+        if tasks.values().all(|task| task.cpu_ns == 0) {
+            return Err(Error::failed("this kernel keeps no CPU time in /proc/PID/schedstat (CONFIG_SCHED_INFO)"));
+        }
+        Ok(TaskSweep { tasks })
+    }
+
+    /// Number of tasks seen.
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether no task was seen.
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// What all tasks but `known` used since `earlier`; `known` holds process IDs (all threads of each) and single
+    /// thread IDs, as `/proc` knows them.
+    pub fn foreign_since(&self, earlier: &TaskSweep, known: &BTreeSet<u32>) -> ForeignCpu {
+        let is_foreign = |(tid, task): &(&u32, &SweptTask)| !known.contains(tid) && !known.contains(&task.process);
+        let mut foreign = ForeignCpu::default();
+        for (tid, task) in self.tasks.iter().filter(is_foreign) {
+            // A task whose time shrank is a new one under a used number.
+            let grown = earlier.tasks.get(tid).and_then(|earlier| task.cpu_ns.checked_sub(earlier.cpu_ns));
+            foreign.tasks_born += u64::from(grown.is_none());
+            foreign.cpu_ns += grown.unwrap_or(task.cpu_ns);
+        }
+        let ended = earlier.tasks.iter().filter(is_foreign).filter(|(tid, _)| !self.tasks.contains_key(tid));
+        foreign.tasks_ended = ended.count() as u64;
+        foreign
+    }
+}
+
+/// What tasks other than our own used between two sweeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForeignCpu {
+    /// In ns. Tasks born in between count whole. What a task that ended in between used since the first sweep is
+    /// unknown and not in here, nor is all of a task that was born *and* ended in between.
+    pub cpu_ns: u64,
+    /// Tasks there at the end and not at the start.
+    pub tasks_born: u64,
+    /// Tasks there at the start and not at the end: where this is not 0, `cpu_ns` may be too small.
+    pub tasks_ended: u64,
+}
+
+struct SchedstatReader<'a> {
+    proc: &'a File,
+    path: String,
+}
+
+impl SchedstatReader<'_> {
+    fn is_single_threaded(&mut self, process: u32) -> bool {
+        self.set_path(format_args!("{process}/task"));
+        fstatat(self.proc.as_fd(), self.path.as_str(), AtFlags::empty()).is_ok_and(|stat| stat.st_nlink == 3)
+    }
+
+    fn read(&mut self, path: std::fmt::Arguments<'_>) -> Option<u64> {
+        self.set_path(path);
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let mut file = File::from(openat(self.proc.as_fd(), self.path.as_str(), flags, Mode::empty()).ok()?);
+        let mut text = [0; 96];
+        let length = file.read(&mut text).ok()?;
+        parse_schedstat(std::str::from_utf8(&text[..length]).ok()?)
+    }
+
+    fn set_path(&mut self, path: std::fmt::Arguments<'_>) {
+        self.path.clear();
+        self.path.write_fmt(path).expect("writing to a string does not fail");
+    }
+}
+
+fn numeric_entries(folder: &str) -> std::io::Result<impl Iterator<Item = u32>> {
+    let entries = std::fs::read_dir(folder)?;
+    Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
+}
+
+fn read_text(path: &str) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| Error::failed(format!("reading {path}")).because(error))
+}
+
+fn clock_ns(clock: ClockId) -> Result<u64> {
+    let failed = || Error::failed(format!("reading the clock {clock}"));
+    let time = clock_gettime(clock).map_err(|error| failed().because(error))?;
+    u64::try_from(i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec()))
+        .map_err(|e| failed().because(e))
+}
+
+/// `USER_HZ`, the unit of `/proc/stat`.
+fn ticks_per_second() -> Result<u64> {
+    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK);
+    ticks
+        .ok()
+        .flatten()
+        .and_then(|ticks| u64::try_from(ticks).ok())
+        .filter(|ticks| (1..=1_000_000_000).contains(ticks))
+        .ok_or_else(|| Error::failed("asking for the clock ticks a second of /proc/stat (_SC_CLK_TCK)"))
+}
+
+/// `CPU-ns WAITING-ns TIMESLICES`.
+fn parse_schedstat(text: &str) -> Option<u64> {
+    text.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// `UPTIME IDLE`, both in s with two decimals; the idle time in ns.
+fn parse_uptime_idle(text: &str) -> Option<u64> {
+    let (seconds, hundredths) = text.split_ascii_whitespace().nth(1)?.split_once('.')?;
+    if hundredths.len() != 2 {
+        return None;
+    }
+    let seconds: u64 = seconds.parse().ok()?;
+    let hundredths: u64 = hundredths.parse().ok()?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(hundredths * 10_000_000)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    iowait_ns: Option<u64>,
+    steal_ns: Option<u64>,
+    cpus_online: usize,
+}
+
+/// `cpu USER NICE SYSTEM IDLE IOWAIT IRQ SOFTIRQ STEAL …` for all CPUs together, then `cpuN …` for each one online.
+fn parse_stat(text: &str, ticks_per_second: u64) -> Stat {
+    let mut stat = Stat { iowait_ns: None, steal_ns: None, cpus_online: 0 };
+    for line in text.lines() {
+        let mut fields = line.split_ascii_whitespace();
+        match fields.next().and_then(|name| name.strip_prefix("cpu")) {
+            Some("") => {
+                let ns: Vec<_> = fields
+                    .map(|ticks| ticks.parse::<u64>().ok()?.checked_mul(1_000_000_000 / ticks_per_second))
+                    .collect();
+                stat.iowait_ns = ns.get(4).copied().flatten();
+                stat.steal_ns = ns.get(7).copied().flatten();
+            }
+            Some(_) => stat.cpus_online += 1,
+            None => break,
+        }
+    }
+    stat
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedstat() {
+        assert_eq!(parse_schedstat("221913825 14494429 403\n"), Some(221_913_825));
+        assert_eq!(parse_schedstat(""), None);
+        assert_eq!(parse_schedstat("-"), None);
+    }
+
+    #[test]
+    fn uptime() {
+        assert_eq!(parse_uptime_idle("1375.18 2164.93\n"), Some(2_164_930_000_000));
+        assert_eq!(parse_uptime_idle("1375.18 0.07\n"), Some(70_000_000));
+        for bad in ["", "1375.18", "1375.18 2164", "1375.18 2164.9", "1375.18 x.yz", "1 99999999999999999999.00"] {
+            assert_eq!(parse_uptime_idle(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn stat() {
+        let text = "cpu  44085 0 10909 216493 1242 0 158 2329 0 0\ncpu0 1 0 1 1 1 0 1 1 0 0\ncpu3 1 0 1 1\nintr 5 0\n";
+        let expected = Stat { iowait_ns: Some(12_420_000_000), steal_ns: Some(23_290_000_000), cpus_online: 2 };
+        assert_eq!(parse_stat(text, 100), expected);
+        // Linux 2.4 ended after the idle column.
+        let old = Stat { iowait_ns: None, steal_ns: None, cpus_online: 1 };
+        assert_eq!(parse_stat("cpu 1 2 3 4\ncpu0 1 2 3 4\n", 100), old);
+    }
+
+    #[test]
+    fn foreign_is_what_others_used() {
+        let sweep = |tasks: &[(u32, u32, u64)]| TaskSweep {
+            tasks: tasks.iter().map(|&(tid, process, cpu_ns)| (tid, SweptTask { process, cpu_ns })).collect(),
+        };
+        //                    ours      its thread  a NAPI thread  foreign    ends        shrinks
+        let before = sweep(&[(10, 10, 5), (11, 10, 7), (20, 20, 100), (30, 30, 1), (40, 40, 50), (50, 50, 90)]);
+        //                                                                     born
+        let after = sweep(&[(10, 10, 9), (11, 10, 9), (20, 20, 300), (30, 30, 4), (60, 60, 8), (50, 50, 20)]);
+        let known = BTreeSet::from([10, 20]);
+        let expected = ForeignCpu { cpu_ns: 3 + 8 + 20, tasks_born: 2, tasks_ended: 1 };
+        assert_eq!(after.foreign_since(&before, &known), expected);
+        assert_eq!(after.foreign_since(&after, &BTreeSet::new()), ForeignCpu::default());
+    }
+
+    #[test]
+    fn a_sweep_sees_every_thread_of_this_process() {
+        let (hold, released) = std::sync::mpsc::channel::<()>();
+        let (announce, announced) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let tid = std::fs::read_link("/proc/thread-self").unwrap();
+            announce.send(tid.file_name().unwrap().to_str().unwrap().parse::<u32>().unwrap()).unwrap();
+            let _ = released.recv();
+        });
+        let tid = announced.recv().unwrap();
+        let process = super::super::proc::own_pid().unwrap();
+        let sweep = TaskSweep::take().unwrap();
+        assert_eq!(sweep.tasks.get(&tid).map(|task| task.process), Some(process));
+        assert!(sweep.tasks.contains_key(&process));
+        assert!(task_cpu_ns(tid).is_some());
+        drop(hold);
+        thread.join().unwrap();
+        assert_eq!(task_cpu_ns(u32::MAX), None);
+        assert_eq!(process_tasks_cpu_ns(u32::MAX), None);
+    }
+
+    #[test]
+    fn clocks_of_one_task_agree() {
+        let pid = super::super::proc::own_pid().unwrap();
+        let mut clocks = TaskClocks::open([pid, u32::MAX]).unwrap();
+        let first: Vec<_> = clocks.read().collect();
+        let second: Vec<_> = clocks.read().collect();
+        assert!(first[0].is_some() && second[0] >= first[0], "{first:?} {second:?}");
+        assert_eq!(first[1], None);
+    }
+
+    #[test]
+    fn burnt_time_shows_in_the_process_clock() {
+        let before = process_cpu_ns().unwrap();
+        let machine = MachineCpu::read().unwrap();
+        while process_cpu_ns().unwrap() < before + 2_000_000 {}
+        let after = MachineCpu::read().unwrap();
+        assert!(after.at_ns > machine.at_ns && after.idle_ns >= machine.idle_ns);
+        assert!(after.cpus_online >= 1);
+    }
+}
