@@ -121,3 +121,39 @@ pub fn free_port() -> u16 {
     let socket = UdpSocket::bind("[::]:0").or_else(|_| UdpSocket::bind("0.0.0.0:0")).expect("there are free ports");
     socket.local_addr().expect("it is bound").port()
 }
+
+/// What every script starts with: `await TEXT FILE` waits until the file has the text, 30 s at most.
+const PRELUDE: &str = r#"
+set -eu
+cd "$SCRATCH"
+await() {
+    tries=0
+    until grep -q -- "$1" "$2" 2>/dev/null; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 600 ] || { echo "never saw '$1' in $2:" >&2; cat "$2" >&2; exit 99; }
+        sleep 0.05
+    done
+}
+"#;
+
+/// Runs a shell script inside a virtual LAN of its own (`on h2 COMMAND` runs a command on host h2), in an empty folder,
+/// for 60 s at most. `None`, said aloud, where namespaces cannot be made; a failure with `NETLAB_REQUIRE_NETNS=1`.
+#[track_caller]
+pub fn in_lan(options: &str, script: &str) -> Option<Done> {
+    let scratch = tempfile::tempdir().expect("there is a temporary folder");
+    let done: Done = Command::new("timeout")
+        .args(["60", NETLAB, "lan", "shell"])
+        .args(options.split_whitespace())
+        .args(["--", "sh", "-c", &format!("{PRELUDE}{script}")])
+        .env("SCRATCH", scratch.path())
+        .stdin(Stdio::null())
+        .output()
+        .expect("timeout starts")
+        .into();
+    if done.code == Some(4) {
+        assert!(std::env::var_os("NETLAB_REQUIRE_NETNS").is_none(), "namespaces are required here: {done:?}");
+        eprintln!("SKIPPED: no namespaces can be made here: {}", done.err);
+        return None;
+    }
+    Some(done)
+}
