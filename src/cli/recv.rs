@@ -26,10 +26,12 @@ pub(crate) fn run(mode: Mode, spec: &InletSpec, traffic: &TrafficArgs) -> anyhow
     let csv = traffic.csv.as_deref().map(|path| create(path).map(|file| (path, file))).transpose()?;
     let stop = interrupt::stop_flag()?;
     let inlet = open_inlet(spec)?;
-    let mut silence = Silence::new(spec)?;
+    let description = inlet.description();
+    let mut silence = Silence::new(&spec.listen, description.interface.as_deref())?;
     let limited = plan.count.is_some() || plan.duration.is_some();
     let screen = Screen::new(traffic.json, limited);
-    screen.note("listening");
+    screen.note(&description.to_string());
+    screen.warn(&description.warnings);
 
     let live = ReceiveLive::default();
     let mut intervals = Intervals::new(["messages_received", "messages_lost", "messages_unrecognized", "bytes"]);

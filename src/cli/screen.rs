@@ -56,6 +56,13 @@ impl Screen {
         });
     }
 
+    /// Notes of what is doubtful, each marked as that.
+    pub(crate) fn warn(&self, warnings: &[String]) {
+        for warning in warnings {
+            self.note(&format!("warning: {warning}"));
+        }
+    }
+
     /// Redraws the progress line; `fraction` is 0 to 1.
     pub(crate) fn progress(&self, fraction: f64, text: String) {
         self.bar.set_position((fraction * STEPS as f64) as u64);

@@ -10,7 +10,7 @@ use super::screen::{Intervals, Screen, beside};
 use super::summary::{Summary, counted, rate_text, sent};
 use super::traffic::TrafficArgs;
 use crate::delivery::sender::{self, Payload, SendLive, SendPlan};
-use crate::delivery::{BroadcastAddress, OutletSpec, Target, open_outlet};
+use crate::delivery::{Outlet, OutletDescription, OutletSpec, open_outlet};
 use crate::error::{Error, ExitClass};
 use crate::units::{Mode, Rate};
 
@@ -22,8 +22,10 @@ pub(crate) fn run(mode: Mode, spec: &OutletSpec, traffic: &TrafficArgs) -> anyho
     let plan = traffic.send_plan();
     let stop = interrupt::stop_flag()?;
     let outlet = open_outlet(spec)?;
+    check_size(&outlet, &plan.payload)?;
     let screen = Screen::new(traffic.json, true);
-    screen.note(&announcement(spec, &plan));
+    screen.note(&announcement(outlet.description(), &plan));
+    screen.warn(&outlet.description().warnings);
 
     let live = SendLive::default();
     let mut intervals = Intervals::new(["messages_sent", "copies_sent"]);
@@ -66,19 +68,21 @@ pub(crate) fn run(mode: Mode, spec: &OutletSpec, traffic: &TrafficArgs) -> anyho
     }
 }
 
+/// Refuses what is longer than the way out takes, before anything is sent.
+fn check_size(outlet: &Outlet, payload: &Payload) -> Result<(), Error> {
+    match payload {
+        Payload::Probe { size, .. } => outlet.check_size(*size),
+        Payload::Text(text) if text.len() > outlet.max_payload() => Err(Error::usage(format!(
+            "--message is {} long; at most {} fit here",
+            counted(text.len() as u64, "byte", "bytes"),
+            outlet.max_payload()
+        ))),
+        Payload::Text(_) => Ok(()),
+    }
+}
+
 /// What is about to be sent, and how to end it.
-fn announcement(spec: &OutletSpec, plan: &SendPlan) -> String {
-    let to = match &spec.target {
-        Target::Unicast { to } => join(to),
-        Target::Broadcast { to: BroadcastAddress::Limited, port } => format!("255.255.255.255:{port}"),
-        Target::Broadcast { to: BroadcastAddress::Directed, port } => {
-            format!("the subnet's broadcast address, port {port}")
-        }
-        Target::Broadcast { to: BroadcastAddress::Address(ip), port } => format!("{ip}:{port}"),
-        Target::RawBroadcast => "ff:ff:ff:ff:ff:ff, EtherType 0x88B5".to_owned(),
-        Target::Multicast { groups, port, ttl, .. } => format!("{} port {port}, TTL {ttl}", join(groups)),
-    };
-    let by = spec.interface.as_ref().map_or(String::new(), |name| format!(" by {name}"));
+fn announcement(outlet: &OutletDescription, plan: &SendPlan) -> String {
     let what = match &plan.payload {
         Payload::Text(text) => format!("a text of {}", counted(text.len() as u64, "byte", "bytes")),
         Payload::Probe { size, .. } => format!("messages of {}", counted(*size as u64, "byte", "bytes")),
@@ -87,16 +91,7 @@ fn announcement(spec: &OutletSpec, plan: &SendPlan) -> String {
         Rate::Max => "as fast as possible".to_owned(),
         Rate::PerSecond(rate) => format!("{} a second", rate_text(rate)),
     };
-    let limits =
-        [plan.count.map(|count| counted(count, "message", "messages")), plan.duration.map(|time| format!("{time:?}"))];
-    let until = limits.into_iter().flatten().collect::<Vec<_>>().join(" or ");
-    format!("sending {what} to {to}{by}, {pace}, for {until}; Ctrl-C ends it")
-}
-
-/// The first few of a list.
-fn join<T: ToString>(items: &[T]) -> String {
-    const SHOWN: usize = 3;
-    let shown: Vec<_> = items.iter().take(SHOWN).map(T::to_string).collect();
-    let more = items.len().saturating_sub(SHOWN);
-    shown.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
+    let count = plan.count.map(|count| counted(count, "message", "messages"));
+    let until: Vec<_> = count.into_iter().chain(plan.duration.map(|time| format!("{time:?}"))).collect();
+    format!("{outlet}: {what}, {pace}, for {}; Ctrl-C ends it", until.join(" or "))
 }

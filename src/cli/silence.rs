@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::address::interface_names;
 use super::summary::counted;
 use crate::counters::{self, HostCounters};
-use crate::delivery::{InletSpec, Listen};
+use crate::delivery::Listen;
 use crate::error::Result;
 
 /// Silence is explained after this long, and looked at again after as long.
@@ -25,14 +25,14 @@ pub(crate) struct Silence {
 }
 
 impl Silence {
-    /// Starts watching: counters are compared with those of now.
+    /// Starts watching a listener on `interface` (`None`: on all): counters are compared with those of now.
     ///
     /// # Errors
     /// When the kernel's counters cannot be read.
-    pub(crate) fn new(spec: &InletSpec) -> Result<Self> {
-        let interfaces = spec.interface.clone().map_or_else(interface_names, |name| vec![name]);
+    pub(crate) fn new(listen: &Listen, interface: Option<&str>) -> Result<Self> {
+        let interfaces = interface.map_or_else(interface_names, |name| vec![name.to_owned()]);
         let before = Snapshot::take(&interfaces)?;
-        Ok(Silence { listen: spec.listen.clone(), interfaces, before, due: PATIENCE, told: Vec::new(), broken: false })
+        Ok(Silence { listen: listen.clone(), interfaces, before, due: PATIENCE, told: Vec::new(), broken: false })
     }
 
     /// What to tell the user `now` (since the start), when `datagrams` have arrived: nothing once any has, nothing

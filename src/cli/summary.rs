@@ -32,6 +32,7 @@ pub(crate) struct Summary {
     messages_lost: Option<u64>,
     messages_duplicate: Option<u64>,
     messages_reordered: Option<u64>,
+    messages_stale: Option<u64>,
     messages_unrecognized: Option<u64>,
     messages_other_destination: Option<u64>,
     bytes: Option<u64>,
@@ -59,6 +60,7 @@ struct Stream {
     messages_lost: Option<u64>,
     messages_duplicate: Option<u64>,
     messages_reordered: Option<u64>,
+    messages_stale: Option<u64>,
     jitter_ns: Option<u64>,
     latency_p50_ns: Option<u64>,
     latency_p99_ns: Option<u64>,
@@ -102,7 +104,7 @@ impl Summary {
     /// Of `recv`. Percentiles of several streams cannot be put together, and stay with each stream.
     pub(crate) fn of_recv(mode: Mode, report: &ReceiveReport, interrupted: bool) -> Self {
         let streams = &report.streams;
-        let total = |field: fn(&StreamReport) -> u64| Some(streams.iter().map(field).sum());
+        let total = |field| Some(total(streams, field));
         let only = match &streams[..] {
             [one] => Stream::of(one),
             _ => Stream::default(),
@@ -116,6 +118,7 @@ impl Summary {
             messages_lost: total(|stream| stream.messages_lost),
             messages_duplicate: total(|stream| stream.messages_duplicate),
             messages_reordered: total(|stream| stream.messages_reordered),
+            messages_stale: total(|stream| stream.messages_stale),
             messages_unrecognized: Some(report.messages_unrecognized),
             messages_other_destination: Some(report.messages_other_destination),
             bytes: Some(report.bytes),
@@ -142,6 +145,7 @@ impl Stream {
             messages_lost: Some(report.messages_lost),
             messages_duplicate: Some(report.messages_duplicate),
             messages_reordered: Some(report.messages_reordered),
+            messages_stale: Some(report.messages_stale),
             jitter_ns: report.jitter_ns,
             latency_p50_ns: report.latency.map(|latency| latency.p50_ns),
             latency_p99_ns: report.latency.map(|latency| latency.p99_ns),
@@ -186,7 +190,7 @@ pub(crate) fn sent(plan: &SendPlan, report: &SendReport) -> String {
 /// The block for people at the end of `recv`.
 pub(crate) fn received(report: &ReceiveReport) -> String {
     let mut out = String::new();
-    let total = |field: fn(&StreamReport) -> u64| report.streams.iter().map(field).sum::<u64>();
+    let total = |field| total(&report.streams, field);
     let (distinct, lost) = (total(|stream| stream.messages_received), total(|stream| stream.messages_lost));
     let senders = match report.streams.len() {
         0 | 1 => String::new(),
@@ -199,7 +203,7 @@ pub(crate) fn received(report: &ReceiveReport) -> String {
         HumanBytes(report.bytes),
         nanos(report.duration_ns)
     );
-    let _ = writeln!(out, "lost           {} ({})", HumanCount(lost), percent(lost, distinct + lost));
+    let _ = writeln!(out, "lost           {} ({})", HumanCount(lost), percent(lost, distinct));
     let _ = writeln!(out, "duplicates     {}", HumanCount(total(|stream| stream.messages_duplicate)));
     let _ = writeln!(out, "reordered      {}", HumanCount(total(|stream| stream.messages_reordered)));
     let _ = writeln!(out, "unrecognized   {}   (no netlab header)", HumanCount(report.messages_unrecognized));
@@ -254,6 +258,11 @@ pub(crate) fn write_csv(out: impl io::Write, mode: Mode, report: &ReceiveReport)
     Ok(writer.flush()?)
 }
 
+/// The sum over all streams; forged sequences can make it no more than the largest number.
+fn total(streams: &[StreamReport], field: fn(&StreamReport) -> u64) -> u64 {
+    streams.iter().map(field).fold(0, u64::saturating_add)
+}
+
 /// Jitter and latency of the only stream.
 fn timing(stream: &StreamReport) -> String {
     let mut out = String::new();
@@ -282,7 +291,7 @@ fn stream_line(stream: &StreamReport) -> String {
         stream.run_id,
         counted(stream.messages_received, "message", "messages"),
         HumanCount(stream.messages_lost),
-        percent(stream.messages_lost, stream.messages_received + stream.messages_lost),
+        percent(stream.messages_lost, stream.messages_received),
         HumanCount(stream.messages_duplicate),
         HumanCount(stream.messages_reordered),
     )
@@ -320,8 +329,12 @@ pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", HumanCount(count), if count == 1 { one } else { many })
 }
 
-fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 { "–".to_owned() } else { format!("{:.2} %", 100.0 * part as f64 / whole as f64) }
+/// The share of `lost` in all there were.
+fn percent(lost: u64, received: u64) -> String {
+    match lost as f64 + received as f64 {
+        0.0 => "–".to_owned(),
+        all => format!("{:.2} %", 100.0 * lost as f64 / all),
+    }
 }
 
 #[cfg(test)]
@@ -383,17 +396,17 @@ mod tests {
             write_csv(&mut out, Mode::Unicast, report).unwrap();
             String::from_utf8(out).unwrap()
         };
-        let header = "run_id,stream_id,messages_received,messages_lost,messages_duplicate,messages_reordered,jitter_ns,\
+        let header = "run_id,stream_id,messages_received,messages_lost,messages_duplicate,messages_reordered,messages_stale,jitter_ns,\
                       latency_p50_ns,latency_p99_ns,latency_max_ns,kernel_latency_p50_ns,kernel_latency_p99_ns,\
                       mode,duration_s,messages_unrecognized,socket_dropped\n";
         assert_eq!(
             csv(&report(vec![stream(1, 70), stream(2, 90)])),
             format!(
-                "{header}0000000000000001,0,9,1,2,3,500,2000,4000,70,,,unicast,1.5,4,\n\
-                 0000000000000002,0,9,1,2,3,500,2000,4000,90,,,unicast,1.5,4,\n"
+                "{header}0000000000000001,0,9,1,2,3,0,500,2000,4000,70,,,unicast,1.5,4,\n\
+                 0000000000000002,0,9,1,2,3,0,500,2000,4000,90,,,unicast,1.5,4,\n"
             )
         );
-        assert_eq!(csv(&report(vec![])), format!("{header},,,,,,,,,,,,unicast,1.5,4,\n"));
+        assert_eq!(csv(&report(vec![])), format!("{header},,,,,,,,,,,,,unicast,1.5,4,\n"));
     }
 
     #[test]

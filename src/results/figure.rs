@@ -36,7 +36,7 @@ pub fn share(value: Option<f64>) -> String {
     match value {
         None => MISSING.to_owned(),
         Some(value) if value > 0.0 && value < 0.005 => "<1 %".to_owned(),
-        Some(value) if value < 1.0 && value >= 0.995 => ">99 %".to_owned(),
+        Some(value) if (0.995..1.0).contains(&value) => ">99 %".to_owned(),
         Some(value) => format!("{:.0} %", value * 100.0),
     }
 }

@@ -8,55 +8,58 @@ use super::summary::mean;
 use super::table::Paint;
 use crate::units::{Mode, Role};
 
-/// The table, its heading first, with a line end after each line. Layers at which nothing ended anywhere are left out.
-/// `summary` as for [`table`](super::table::table).
+/// The table, its heading first, with a line end after each line: a layer a row, from the link up to the program, the
+/// ends of packets indented. Layers at which nothing ended anywhere are left out. `summary` as for
+/// [`table`](super::table::table).
 pub fn funnel(setting: &Setting, summary: &[SummaryRow], paint: Paint) -> String {
     let roles: &[Role] = if setting.bystanders() == 0 { &[Role::Receiver] } else { &[Role::Receiver, Role::Bystander] };
-    let places: Vec<(Mode, Role)> =
-        setting.modes.iter().flat_map(|&mode| roles.iter().map(move |&role| (mode, role))).collect();
-    let layers: Vec<(&Layer, Vec<Option<f64>>)> = LAYERS
-        .iter()
-        .map(|layer| (layer, places.iter().map(|&(mode, role)| layer.amount(summary, mode, role)).collect::<Vec<_>>()))
-        .filter(|(layer, amounts)| layer.always || amounts.iter().any(|amount| *amount != Some(0.0)))
-        .collect();
-
-    let heads: Vec<&str> = layers.iter().map(|(layer, _)| layer.title).collect();
-    let mut grid = Grid::default().group("", &["mode", "at each"]).group("", &heads);
-    for (index, (mode, role)) in places.iter().enumerate() {
-        let mut cells = vec![mode.to_string(), role.to_string()];
-        cells.extend(layers.iter().map(|(_, amounts)| figure::amount(amounts[index])));
-        grid.row(cells);
+    let role_names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    let mut grid = Grid::default().group("", &["at each"]);
+    for mode in &setting.modes {
+        grid = grid.group(mode.as_str(), &role_names);
+    }
+    let mut not_measured = Vec::new();
+    for layer in LAYERS {
+        let places = setting.modes.iter().flat_map(|&mode| roles.iter().map(move |&role| (mode, role)));
+        let amounts: Vec<Option<f64>> = places.map(|(mode, role)| layer.amount(summary, mode, role)).collect();
+        if amounts.iter().all(Option::is_none) {
+            not_measured.push(layer.title.trim_start());
+        } else if layer.passed() || amounts.iter().any(|amount| *amount != Some(0.0)) {
+            grid.row([layer.title.to_owned()].into_iter().chain(amounts.into_iter().map(figure::amount)).collect());
+        }
     }
 
     let mut text = paint.bold("Where packets ended, per message") + "\n";
     for (index, line) in grid.lines().iter().enumerate() {
-        text += &if index == 0 { paint.bold(line) } else { line.clone() };
+        text += &if index < 2 { paint.bold(line) } else { line.clone() };
         text.push('\n');
+    }
+    if !not_measured.is_empty() {
+        text += &format!("{}\n", paint.dim(&format!("not measured: {}", not_measured.join(", "))));
     }
     text
 }
 
 /// One stage on the way up.
 struct Layer {
+    /// Indented where packets end, not where they pass.
     title: &'static str,
-    /// Shown even where it is 0 everywhere: what got that far, not what ended there.
-    always: bool,
     metric: fn(Mode, Role) -> &'static str,
 }
 
 const LAYERS: &[Layer] = &[
-    Layer { title: "link ring full", always: false, metric: |_, _| "link_ring_dropped" },
-    Layer { title: "reached link", always: true, metric: |_, _| "link_rx_frames" },
-    Layer { title: "not my MAC", always: false, metric: |_, _| "link_rx_other_host" },
-    Layer { title: "dropped by link", always: false, metric: |_, _| "link_rx_dropped" },
-    Layer { title: "reached IP", always: true, metric: |_, _| "ip_in_receives" },
-    Layer { title: "discarded by IP", always: false, metric: |_, _| "ip_in_discards" },
-    Layer { title: "group not joined", always: false, metric: |_, _| "ip_not_joined" },
-    Layer { title: "nobody listening", always: false, metric: |_, _| "udp_ignored_multi" },
-    Layer { title: "no such port", always: false, metric: |_, _| "udp_no_ports" },
+    Layer { title: "  link ring full", metric: |_, _| "link_ring_dropped" },
+    Layer { title: "reached link", metric: |_, _| "link_rx_frames" },
+    Layer { title: "  not my MAC", metric: |_, _| "link_rx_other_host" },
+    Layer { title: "  dropped by link", metric: |_, _| "link_rx_dropped" },
+    Layer { title: "reached IP", metric: |_, _| "ip_in_receives" },
+    Layer { title: "  discarded by IP", metric: |_, _| "ip_in_discards" },
+    Layer { title: "  group not joined", metric: |_, _| "ip_not_joined" },
+    Layer { title: "  nobody listening", metric: |_, _| "udp_ignored_multi" },
+    Layer { title: "  no such port", metric: |_, _| "udp_no_ports" },
     Layer {
-        title: "socket buffer full",
-        always: false,
+        title: "  socket buffer full",
+
         // A raw frame meets no UDP: its socket counts for itself.
         metric: |mode, role| match (mode, role) {
             (Mode::RawBroadcast, Role::Receiver) => "socket_dropped",
@@ -65,13 +68,18 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         title: "to the program",
-        always: true,
+
         // A bystander has no program that counts; what UDP handed on would be for one.
         metric: |_, role| if role == Role::Receiver { "delivered" } else { "udp_in_datagrams" },
     },
 ];
 
 impl Layer {
+    /// Whether it tells what got this far; those are shown even where they are 0.
+    fn passed(&self) -> bool {
+        !self.title.starts_with(' ')
+    }
+
     fn amount(&self, summary: &[SummaryRow], mode: Mode, role: Role) -> Option<f64> {
         mean(summary, mode, role.as_str(), (self.metric)(mode, role))
     }
@@ -84,7 +92,20 @@ mod tests {
 
     #[test]
     fn layers_at_which_nothing_ended_are_left_out() {
-        assert_eq!(funnel(&setting(), &snooping(), Paint::Plain), "");
+        let text = funnel(&setting(), &snooping(), Paint::Plain);
+        assert_eq!(
+            text.lines().collect::<Vec<_>>(),
+            [
+                "Where packets ended, per message",
+                "                     unicast               broadcast             raw-broadcast         multicast",
+                "at each              receiver  bystander   receiver  bystander   receiver  bystander   receiver  bystander",
+                "reached link         1.00      0.00        1.00      1.00        1.00      1.00        1.00      0.00",
+                "  dropped by link    0.00      0.00        0.00      0.00        0.00      1.00        0.00      0.00",
+                "reached IP           1.00      0.00        1.00      1.00        0.00      0.00        1.00      0.00",
+                "  nobody listening   0.00      0.00        0.00      1.00        0.00      0.00        0.00      0.00",
+                "to the program       1.00      0.00        1.00      0.00        1.00      0.00        1.00      0.00",
+            ]
+        );
     }
 
     #[test]
@@ -115,7 +136,21 @@ mod tests {
                 ("receiver", "delivered", 0.75),
             ],
         );
-        assert_eq!(funnel(&setting, &[unicast, raw].concat(), Paint::Plain), "");
+        let text = funnel(&setting, &[unicast, raw].concat(), Paint::Plain);
+        assert_eq!(
+            text.lines().collect::<Vec<_>>(),
+            [
+                "Where packets ended, per message",
+                "                       unicast               raw-broadcast",
+                "at each                receiver  bystander   receiver  bystander",
+                "reached link           4.00      4.00        –         –",
+                "  not my MAC           3.00      4.00        –         –",
+                "reached IP             1.00      0.00        –         –",
+                "  socket buffer full   <0.01     –           0.25      –",
+                "to the program         1.00      0.00        0.75      –",
+                "not measured: link ring full, dropped by link, discarded by IP, group not joined, nobody listening, no such port",
+            ]
+        );
     }
 
     #[test]

@@ -1,4 +1,8 @@
 //! Results on disk and on screen: CSV files, run metadata, statistics, tables. Knows nothing of how they were measured.
+//!
+//! Rows of hosts ([`row`]) are kept in a folder ([`store`], [`metadata`]) and become statistics ([`stats`]) of metrics
+//! ([`summary`]); a setting's metrics ([`setting`]) become text ([`table`], [`funnel`], [`sentence`]; [`figure`] and
+//! [`grid`] are what they are set in) or [`json`].
 
 #[cfg(test)]
 mod example;

@@ -83,7 +83,7 @@ impl Payers {
             text += &format!("{each}{} µs", figure::cost(Some(cpu)));
         }
         if self.bystander_share.is_some() {
-            text += &format!(", all of them {} of the PCs' CPU time", figure::share(self.bystander_share));
+            text += &format!(", all of them together {} of the PCs' CPU time", figure::share(self.bystander_share));
         }
         if let Some(foreign) = self.bystander_not_my_mac.filter(|foreign| *foreign >= STRAY) {
             text += &format!(
@@ -118,7 +118,15 @@ mod tests {
 
     #[test]
     fn snooping_switch() {
-        assert_eq!(sentences(&setting(), &snooping()), [""]);
+        assert_eq!(
+            sentences(&setting(), &snooping()),
+            [
+                "unicast: the sender paid. The sender sent 4.00 frames for each message and spent 14.2 µs of CPU time on it; nothing reached the bystanders and each spent 0.00 µs, all of them together 0 % of the PCs' CPU time.",
+                "broadcast: the bystanders paid. The sender sent 1.00 frame for each message and spent 6.30 µs of CPU time on it (with its own copy, which its kernel loops back); each bystander, which wants nothing, got 1.00 frame and spent 5.21 µs, all of them together 68 % of the PCs' CPU time.",
+                "raw-broadcast: the bystanders paid. The sender sent 1.00 frame for each message and spent 4.40 µs of CPU time on it; each bystander, which wants nothing, got 1.00 frame and spent 4.02 µs, all of them together 64 % of the PCs' CPU time.",
+                "multicast: only those who took part paid. The sender sent 1.00 frame for each message and spent 4.70 µs of CPU time on it; nothing reached the bystanders and each spent 0.00 µs, all of them together 0 % of the PCs' CPU time.",
+            ]
+        );
     }
 
     #[test]
@@ -134,7 +142,7 @@ mod tests {
                     ("bystander", "cpu_share", 0.66),
                 ]
             ),
-            ""
+            "multicast: the bystanders paid. The sender sent 1.00 frame for each message and spent 4.70 µs of CPU time on it; each bystander, which wants nothing, got 1.00 frame and spent 4.40 µs, all of them together 66 % of the PCs' CPU time."
         );
     }
 
@@ -150,15 +158,23 @@ mod tests {
                     ("bystander", "cpu_total", 7.25),
                 ]
             ),
-            ""
+            "unicast: the sender and the bystanders paid. The sender sent 4.00 frames for each message; each bystander, which wants nothing, got 4.00 frames and spent 7.25 µs (4.00 of the frames were \"not my MAC\": a real network card drops those at no cost to the CPU)."
         );
     }
 
     #[test]
     fn only_what_was_measured_is_said() {
         assert_eq!(of(Mode::Unicast, &[]), "unicast: not measured, so nobody can say who paid.");
-        assert_eq!(of(Mode::Unicast, &[("sender", "link_tx_frames", 4.0)]), "");
+        assert_eq!(
+            of(Mode::Unicast, &[("sender", "link_tx_frames", 4.0)]),
+            "unicast: what bystanders paid was not measured. The sender sent 4.00 frames for each message; what reached the bystanders is not known."
+        );
         let one_to_one = Setting { hosts: 2, receivers: 1, modes: vec![Mode::Unicast], ..setting() };
-        assert_eq!(sentences(&one_to_one, &rows(Mode::Unicast, 0.0, &[("sender", "link_tx_frames", 1.0)])), [""]);
+        assert_eq!(
+            sentences(&one_to_one, &rows(Mode::Unicast, 0.0, &[("sender", "link_tx_frames", 1.0)])),
+            [
+                "unicast: only those who took part paid. The sender sent 1.00 frame for each message; there was no bystander.",
+            ]
+        );
     }
 }

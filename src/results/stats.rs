@@ -191,10 +191,11 @@ mod tests {
     fn estimate_of_five_values() {
         let estimate = Estimate::of(&[2.0, 4.0, 4.0, 5.0, 10.0]).unwrap();
         assert_eq!((estimate.n, estimate.median, estimate.mean), (5, 4.0, 5.0));
-        // Sum of squares 9+1+1+0+25 = 36, variance 9, sd 3; half width 2.776445 × 3 / √5 = 3.724968.
+        // Sum of squares 9+1+1+0+25 = 36, variance 9, sd 3; t for 4 degrees 2.776445.
         let (low, high) = estimate.ci95.unwrap();
-        close(low, 5.0 - 3.724_968, 1e-5);
-        close(high, 5.0 + 3.724_968, 1e-5);
+        let half = 2.776_445 * 3.0 / 5_f64.sqrt();
+        close(low, 5.0 - half, 1e-5);
+        close(high, 5.0 + half, 1e-5);
         close(estimate.cv.unwrap(), 0.6, 1e-12);
     }
 

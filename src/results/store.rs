@@ -1,7 +1,8 @@
 //! A result folder, written as trials end: `run.json`, `hosts.csv`, `samples.csv`, `summary.csv`.
 //!
-//! The rows of a trial go to the file in one write, so a run that ends in any way leaves whole trials. `run.json` and
-//! `summary.csv` are replaced as a whole, through a temporary file beside them.
+//! The rows of a trial go to the file in one unbuffered write, so an interrupted or killed run leaves whole trials. Only
+//! a `kill -9` in the microseconds of that very write, or a power failure, can cut the last row off, and reading notices
+//! that. `run.json` and `summary.csv` are replaced as a whole, through a temporary file beside them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

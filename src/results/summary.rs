@@ -222,15 +222,17 @@ impl<'a> Trial<'a> {
     /// Per message: what the hosts sent and what they got, so unicast 2K, broadcast N, multicast 1 + K.
     fn frames_on_all_links(&self) -> Option<f64> {
         let hosts = self.rows.iter().filter(|row| row.role != Role::Switch);
-        let frames = hosts.map(|row| Some(row.link_tx_frames? + row.link_rx_frames?)).sum::<Option<u64>>()?;
-        Some(frames as f64 / self.messages?)
+        // In floating point: a sum of whatever a file holds cannot overflow.
+        let frames =
+            hosts.map(|row| Some(row.link_tx_frames? as f64 + row.link_rx_frames? as f64)).sum::<Option<f64>>()?;
+        Some(frames / self.messages?)
     }
 
     fn cpu_share(&self, role: Role) -> Option<f64> {
-        let cpu = |role| self.hosts(role).map(|row| row.cpu_total_ns).sum::<Option<u64>>();
-        let all = PCS.into_iter().map(cpu).sum::<Option<u64>>().filter(|all| *all > 0)?;
+        let cpu = |role| self.hosts(role).map(|row| nanos(row.cpu_total_ns)).sum::<Option<f64>>();
+        let all = PCS.into_iter().map(cpu).sum::<Option<f64>>().filter(|all| *all > 0.0)?;
         self.hosts(role).next()?;
-        Some(cpu(role)? as f64 / all as f64)
+        Some(cpu(role)? / all)
     }
 
     fn rate(&self) -> Option<f64> {

@@ -1,0 +1,145 @@
+//! The three modes by hand on a virtual LAN, and what `recv` says when nothing arrives.
+
+#[path = "support/cli.rs"]
+mod cli;
+
+use cli::{Done, in_lan};
+
+/// Runs a script that has to end with code 0.
+#[track_caller]
+fn run(options: &str, script: &str) -> Option<Done> {
+    in_lan(options, script).map(|done| done.expect(0))
+}
+
+/// A `recv` on h2 hears a `send` on h1, to the last message.
+#[test]
+fn each_mode_crosses_the_switch() {
+    for (mode, recv, send) in [
+        ("unicast", "unicast", "unicast --to 10.77.0.2"),
+        ("broadcast", "broadcast", "broadcast"),
+        ("broadcast", "broadcast --interface h2", "broadcast --interface h1 --to directed"),
+        ("raw-broadcast", "broadcast --raw", "broadcast --raw"),
+        ("multicast", "multicast --group 239.77.1.1", "multicast --group 239.77.1.1"),
+        ("multicast", "multicast --group 232.77.1.1 --source 10.77.0.1", "multicast --group 232.77.1.1"),
+    ] {
+        let script = format!(
+            "on h2 netlab {recv} recv --count 200 --json >out 2>err & receiver=$!
+             await listening err
+             on h1 netlab {send} send --count 200 --json
+             wait $receiver
+             cat err >&2; cat out"
+        );
+        let Some(done) = run("--hosts 2", &script) else { return };
+        assert!(done.err.contains(&format!("listening for {mode} on ")), "{done:?}");
+        assert_eq!(done.summary()["mode"], mode, "{done:?}");
+        assert_eq!((done.figure("messages_received"), done.figure("messages_lost")), (200, 0), "{done:?}");
+    }
+}
+
+#[test]
+fn ipv6_crosses_the_switch() {
+    for (recv, send) in [
+        ("unicast", "unicast --to fd77::2"),
+        ("multicast --group ff02::4:77%h2", "multicast --group ff02::4:77 --interface h1"),
+    ] {
+        let script = format!(
+            "on h2 netlab {recv} recv --count 50 --json >out 2>err & receiver=$!
+             await listening err
+             on h1 netlab {send} send --count 50 --json
+             wait $receiver
+             cat out"
+        );
+        let Some(done) = run("--hosts 2 --ipv6", &script) else { return };
+        assert_eq!((done.figure("messages_received"), done.figure("messages_lost")), (50, 0), "{done:?}");
+    }
+}
+
+/// What `recv` on h2 says after 3 s while `traffic` goes on.
+#[track_caller]
+fn explanation(options: &str, recv: &str, traffic: &str) -> Option<String> {
+    let script = format!(
+        "on h2 netlab {recv} recv >out 2>err & receiver=$!
+         await listening err
+         {{ {traffic}
+         }} >traffic.out 2>&1 || {{ cat traffic.out >&2; exit 98; }}
+         await 'nothing in' err
+         kill -INT $receiver
+         wait $receiver
+         cat out err"
+    );
+    let done = run(options, &script)?;
+    assert!(done.out.contains("received       0 messages"), "{done:?}");
+    Some(unwrapped(&done.out))
+}
+
+fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn silence_is_explained_by_the_layer_it_comes_from() {
+    let multicast = "multicast --group 239.77.1.1";
+    for (options, recv, traffic, words) in [
+        ("", "unicast", ":", &["0 frames in at", "Not one frame reached this host"][..]),
+        (
+            "",
+            "unicast",
+            "on h1 netlab unicast --to 10.77.0.2:5000 send --count 5",
+            &["5 for ports nobody listens on", "is it port 4747 that the sender sends to"],
+        ),
+        (
+            "--switch hub",
+            "unicast --interface h2",
+            "on h1 netlab unicast --to 10.77.0.3 send --count 5",
+            &["5 frames in at h2, 5 of them not for this MAC", "an old neighbour entry"],
+        ),
+        (
+            "--switch flooding",
+            multicast,
+            "on h1 netlab multicast --group 239.77.1.2 send --count 5",
+            &["5 frames in at h2, 5 IP packets, 5 of them neither delivered nor in error", "groups nobody here joined"],
+        ),
+        (
+            "--switch snooping",
+            multicast,
+            "on h3 netlab multicast --group 239.77.1.2 recv --duration 20s --count 5 2>h3.err & await listening h3.err
+             on h1 netlab multicast --group 239.77.1.2 send --count 5",
+            &["Not one frame reached this host"],
+        ),
+        (
+            "",
+            multicast,
+            "on h1 netlab multicast --group 239.77.1.1 --port 5000 send --count 5",
+            &["5 to groups or broadcasts nobody wanted", "compare group and port 4747"],
+        ),
+        (
+            "",
+            "broadcast",
+            "on h1 netlab broadcast --raw send --count 5",
+            &["5 frames in at h2, 0 IP packets", "none with an IP packet"],
+        ),
+        (
+            "",
+            "broadcast --raw",
+            "on h1 netlab broadcast send --count 5",
+            &["5 frames in at h2", "none of EtherType 0x88B5"],
+        ),
+    ] {
+        let Some(told) = explanation(&format!("--hosts 3 {options}"), recv, traffic) else { return };
+        for word in words {
+            assert!(told.contains(word), "{recv} while {traffic}: no {word:?} in: {told}");
+        }
+    }
+}
+
+#[test]
+fn the_reverse_path_filter_is_found_out() {
+    let traffic = "on h2 ip route del default 2>/dev/null || :
+        on h2 ip route del 224.0.0.0/4 2>/dev/null || :
+        on h2 sh -c 'echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter'
+        on h1 ip address add 192.0.2.1/24 dev h1
+        on h1 ip neigh replace 10.77.0.2 lladdr $(on h2 cat /sys/class/net/h2/address) dev h1
+        on h1 socat - UDP4-DATAGRAM:10.77.0.2:4747,bind=192.0.2.1 < /proc/version";
+    let Some(told) = explanation("--hosts 2", "unicast", traffic) else { return };
+    assert!(told.contains("1 dropped by rp_filter") && told.contains("all.rp_filter is 1"), "{told}");
+}

@@ -1,0 +1,300 @@
+//! `send` and `recv` against each other over loopback: exact counts, output formats, signals.
+
+use std::io::Read;
+use std::net::UdpSocket;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+#[path = "support/cli.rs"]
+mod cli;
+
+use cli::{Done, NETLAB, Running, free_port, netlab, netlab_with};
+
+/// Starts `recv`, runs `send`, and gives both ends' results: sender first. `{port}` stands for a free port.
+#[track_caller]
+fn exchange(recv: &str, send: &str) -> (Done, Done) {
+    let port = free_port().to_string();
+    let receiver = Running::start(&recv.replace("{port}", &port));
+    assert!(receiver.first_line.starts_with("listening "), "{}", receiver.wait().err);
+    let sent = netlab(&send.replace("{port}", &port)).expect(0);
+    (sent, receiver.wait())
+}
+
+#[test]
+fn every_message_is_counted_once() {
+    let cases = [
+        ("unicast recv --port {port}", "unicast --to 127.0.0.1:{port} send"),
+        ("unicast recv --port {port}", "unicast --to [::1]:{port} send"),
+        ("unicast recv --port {port} --interface lo", "unicast --to localhost --port {port} --interface lo send"),
+        (
+            "multicast --group 239.77.1.1 --interface lo recv --port {port}",
+            "multicast --group 239.77.1.1 --interface lo send --port {port}",
+        ),
+        (
+            "multicast --group 232.77.1.1 --source 127.0.0.1 --interface lo recv --port {port}",
+            "multicast --group 232.77.1.1 --interface lo send --port {port}",
+        ),
+    ];
+    for (recv, send) in cases {
+        let (sent, received) =
+            exchange(&format!("{recv} --count 300 --json"), &format!("{send} --count 300 --json --rate 5k"));
+        let received = received.expect(0);
+        assert_eq!((sent.figure("messages_sent"), sent.figure("copies_sent")), (300, 300), "{sent:?}");
+        assert_eq!(received.figure("messages_received"), 300, "{received:?}");
+        for none in
+            ["messages_lost", "messages_duplicate", "messages_reordered", "messages_unrecognized", "socket_dropped"]
+        {
+            assert_eq!(received.figure(none), 0, "{none}: {received:?}");
+        }
+        assert_eq!(received.figure("bytes"), 300 * 64, "{received:?}");
+        // One machine, one clock.
+        let (p50, max) = (received.figure("latency_p50_ns"), received.figure("latency_max_ns"));
+        assert!(0 < p50 && p50 <= max, "{received:?}");
+    }
+}
+
+#[test]
+fn fan_out_sends_a_copy_to_each() {
+    let ports = [free_port(), free_port()];
+    let receivers = ports.map(|port| Running::start(&format!("unicast recv --port {port} --count 50 --json")));
+    let to = ports.map(|port| format!("127.0.0.1:{port}")).join(",");
+    let sent = netlab(&format!("unicast --to {to} send --count 50 --json")).expect(0);
+    assert_eq!((sent.figure("messages_sent"), sent.figure("copies_sent")), (50, 100), "{sent:?}");
+    for receiver in receivers {
+        assert_eq!(receiver.wait().expect(0).figure("messages_received"), 50);
+    }
+}
+
+#[test]
+fn several_groups_get_a_copy_each_and_others_none() {
+    let port = free_port();
+    let recv = |groups: &str, count| {
+        Running::start(&format!(
+            "multicast --group {groups} -i lo recv --port {port} --count {count} --json --duration 20s"
+        ))
+    };
+    let (both, one) = (recv("239.77.2.1,239.77.2.2", 60), recv("239.77.2.1", 30));
+    // RFC 1112: 01:00:5e and the low 23 bits.
+    assert!(
+        both.first_line.contains("239.77.2.2") && both.first_line.contains("01:00:5e:4d:02:02"),
+        "{}",
+        both.first_line
+    );
+    let sent = netlab(&format!("multicast --group 239.77.2.1,239.77.2.2 -i lo --port {port} send --count 30 --json"))
+        .expect(0);
+    assert_eq!((sent.figure("messages_sent"), sent.figure("copies_sent")), (30, 60), "{sent:?}");
+    let one = one.wait().expect(0);
+    assert_eq!((one.figure("messages_received"), one.figure("messages_duplicate")), (30, 0), "{one:?}");
+    // The same messages by two groups: the second copy of each is a duplicate.
+    let both = both.wait().expect(0);
+    assert_eq!((both.figure("messages_received"), both.figure("messages_duplicate")), (30, 30), "{both:?}");
+}
+
+#[test]
+fn no_loop_keeps_messages_from_this_host() {
+    let port = free_port();
+    let receiver = Running::start(&format!("multicast --group 239.77.3.1 -i lo recv --port {port} --count 5 --json"));
+    let send = format!("multicast --group 239.77.3.1 -i lo --port {port} send --count 5");
+    netlab(&format!("{send} --no-loop")).expect(0);
+    netlab(&send).expect(0);
+    assert_eq!(receiver.wait().expect(0).summary()["streams"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_summary_has_the_promised_keys_and_null_for_what_was_not_measured() {
+    let (sent, received) = exchange(
+        "unicast recv --port {port} --duration 20s --count 2000 --json",
+        "unicast --to 127.0.0.1:{port} send --duration 2s --json",
+    );
+    let keys = [
+        "mode",
+        "duration_s",
+        "size_bytes",
+        "offered_rate",
+        "messages_sent",
+        "copies_sent",
+        "messages_received",
+        "messages_lost",
+        "messages_duplicate",
+        "messages_reordered",
+        "messages_unrecognized",
+        "latency_p50_ns",
+        "latency_p99_ns",
+        "latency_max_ns",
+        "jitter_ns",
+        "socket_dropped",
+        "lateness_p99_ns",
+    ];
+    for done in [&sent, &received] {
+        let lines: Vec<serde_json::Value> = done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (last, intervals) = lines.split_last().unwrap();
+        assert_eq!(last["event"], "summary");
+        for key in keys {
+            assert!(last.as_object().unwrap().contains_key(key), "no {key} in {last}");
+        }
+        assert!(!intervals.is_empty() && intervals.iter().all(|line| line["event"] == "interval"), "{done:?}");
+    }
+    assert!(sent.summary()["messages_received"].is_null() && received.summary()["messages_sent"].is_null());
+    assert_eq!(sent.figure("size_bytes"), 64);
+    assert_eq!((sent.figure("messages_sent"), received.figure("messages_received")), (2000, 2000));
+    assert_eq!(sent.summary()["offered_rate"], 1000.0);
+}
+
+#[test]
+fn csv_has_a_header_and_a_row_per_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("recv.csv");
+    let port = free_port();
+    let receiver = Running::start(&format!("unicast --csv {} recv --port {port} --count 21", file.display()));
+    for count in [10, 10] {
+        netlab(&format!("unicast --to 127.0.0.1:{port} send --count {count}")).expect(0);
+    }
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"hello", ("127.0.0.1", port)).unwrap();
+    let done = receiver.wait().expect(0);
+    assert!(done.out.contains("20 messages from 2 senders"), "{done:?}");
+    let mut csv = csv::Reader::from_path(&file).unwrap();
+    let rows: Vec<std::collections::HashMap<String, String>> = csv.deserialize().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_ne!(rows[0]["run_id"], rows[1]["run_id"]);
+    for row in rows {
+        let value = |key: &str| row[key].as_str();
+        assert_eq!(
+            (value("mode"), value("messages_received"), value("messages_lost")),
+            ("unicast", "10", "0"),
+            "{row:?}"
+        );
+        assert_eq!(value("messages_unrecognized"), "1", "{row:?}");
+    }
+}
+
+#[test]
+fn a_text_arrives_as_it_is() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let to = socket.local_addr().unwrap().to_string();
+    let done = netlab_with(&["unicast", "--to", &to, "--message", "Grüße, wie geht's?", "send", "--json"]).expect(0);
+    assert_eq!((done.figure("messages_sent"), done.figure("size_bytes")), (1, 20), "{done:?}");
+    let mut buffer = [0; 100];
+    let (length, _) = socket.recv_from(&mut buffer).unwrap();
+    assert_eq!(std::str::from_utf8(&buffer[..length]), Ok("Grüße, wie geht's?"));
+}
+
+#[test]
+fn what_has_no_header_is_unrecognized() {
+    let port = free_port();
+    let receiver = Running::start(&format!("unicast recv --port {port} --count 8 --json"));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for datagram in [&b"hello"[..], b"", b"NLAB", &[0; 32], &[0xff; 1400]] {
+        socket.send_to(datagram, ("127.0.0.1", port)).unwrap();
+    }
+    // Too small for the header.
+    netlab(&format!("unicast --to 127.0.0.1:{port} --size 1 send --count 3")).expect(0);
+    let done = receiver.wait().expect(0);
+    assert_eq!((done.figure("messages_unrecognized"), done.figure("messages_received")), (8, 0), "{done:?}");
+    assert_eq!(done.figure("bytes"), 5 + 4 + 32 + 1400 + 3, "{done:?}");
+    assert!(done.summary()["latency_p50_ns"].is_null(), "{done:?}");
+}
+
+#[test]
+fn sizes_up_to_the_largest_datagram() {
+    for size in [32, 33, 1472, 65507] {
+        let (sent, received) = exchange(
+            "unicast recv --port {port} --count 3 --json",
+            &format!("unicast --to 127.0.0.1:{{port}} send --count 3 --json --size {size}"),
+        );
+        assert_eq!(sent.figure("size_bytes"), size, "{sent:?}");
+        assert_eq!((received.figure("messages_received"), received.figure("bytes")), (3, 3 * size), "{received:?}");
+    }
+}
+
+#[test]
+fn a_person_reads_a_block() {
+    let (sent, received) =
+        exchange("unicast recv --port {port} --count 10", "unicast --to 127.0.0.1:{port} send --count 10");
+    assert!(sent.err.contains("sending messages of 64 bytes to 127.0.0.1:"), "{sent:?}");
+    assert!(
+        sent.out.contains("10 messages of 64 bytes") && sent.out.contains("messages/s of 1,000 asked for"),
+        "{sent:?}"
+    );
+    let received = received.expect(0);
+    for part in [
+        "received       10 messages, 640 B",
+        "lost           0 (0.00 %)",
+        "duplicates     0",
+        "reordered      0",
+        "unrecognized   0",
+        "jitter ",
+        "latency        p50 ",
+        "same clock",
+        "socket drops   0",
+    ] {
+        assert!(received.out.contains(part), "no {part:?} in {received:?}");
+    }
+    // Nothing that moves where nobody looks.
+    assert!(!received.err.contains('\r') && !received.err.contains('\x1b'), "{received:?}");
+}
+
+#[test]
+fn signals_end_it_with_a_summary() {
+    let recv = format!("unicast recv --port {} --json", free_port());
+    let send = format!("unicast --to 127.0.0.1:{} send --json --rate 10", free_port());
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        // Without a limit that is how `recv` ends; all else is cut short.
+        for (args, code) in [
+            (recv.clone(), 0),
+            (format!("{recv} --count 5"), 130),
+            (format!("{recv} --duration 1m"), 130),
+            (send.clone(), 130),
+        ] {
+            let running = Running::start(&args);
+            running.signal(signal);
+            let done = running.wait().expect(code);
+            assert_eq!(done.summary()["event"], "summary", "{done:?}");
+            assert_eq!(done.summary()["interrupted"], true, "{done:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_received_is_no_failure_and_is_explained() {
+    let port = free_port();
+    let mut running = Running::start(&format!("unicast recv --port {port} --interface lo --duration 1m"));
+    assert!(running.first_line.starts_with("listening "), "{}", running.first_line);
+    assert!(
+        running.first_line.contains("lo") && running.first_line.contains(&port.to_string()),
+        "{}",
+        running.first_line
+    );
+    let told = running.line_with("nothing in ").expect("silence is explained");
+    assert!(told.contains("the kernel counted") && told.contains("at lo"), "{told}");
+    running.signal(Signal::SIGTERM);
+    let done = running.wait().expect(130);
+    assert!(done.out.contains("received       0 messages"), "{done:?}");
+}
+
+#[test]
+fn who_stops_reading_ends_recv_quietly() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut child = Command::new(NETLAB)
+        .args(["unicast", "recv", "--json", "--port", &free_port().to_string()])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 1];
+    reader.read_exact(&mut first).unwrap();
+    drop(reader);
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{err}");
+    assert!(!err.contains("panic") && !err.contains("netlab:"), "{err}");
+}
+
+#[test]
+fn no_one_there_is_no_failure_of_the_sender() {
+    // ICMP port unreachable answers each copy; what the kernel took is sent.
+    let done = netlab(&format!("unicast --to 127.0.0.1:{} send --count 20 --json", free_port())).expect(0);
+    assert_eq!((done.figure("messages_sent"), done.figure("copies_failed")), (20, 0), "{done:?}");
+}

@@ -1,0 +1,190 @@
+//! What the command line refuses, with which exit code and words, and the flags it knows.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use nix::unistd::geteuid;
+
+#[path = "support/cli.rs"]
+mod cli;
+
+use cli::{Done, NETLAB, netlab, netlab_with};
+
+/// Arguments, and what the message has to say. All of them end with code 2 and nothing on standard output.
+const REFUSED: &[(&str, &[&str])] = &[
+    ("", &["Usage"]),
+    ("anycast", &["anycast"]),
+    ("unicast", &["send|recv"]),
+    ("unicast both", &["both", "send, recv"]),
+    ("unicast send", &["--to ADDR"]),
+    ("multicast send", &["--group"]),
+    // Addresses.
+    ("unicast --to example.org send", &["--to", "'example.org' is not an address", "192.168.1.7"]),
+    ("unicast --to 10.0.0.256 send", &["--to", "not an address"]),
+    ("unicast --to 10.0.0.1:0 send", &["--to", "1 to 65535"]),
+    ("unicast --to 127.0.0.1,::1 send", &["--to", "different address families"]),
+    ("unicast --to 239.1.1.1 send", &["--to 239.1.1.1", "netlab multicast --group 239.1.1.1"]),
+    ("unicast --to 255.255.255.255 send", &["--to", "netlab broadcast"]),
+    ("unicast --to 0.0.0.0 send", &["--to 0.0.0.0"]),
+    ("unicast --to fe80::1 send", &["--to fe80::1", "link-local", "%"]),
+    ("unicast --to fe80::1%nope0 send", &["--to", "'nope0'", "lo"]),
+    ("broadcast --to ::1 send", &["--to", "IPv6 has no broadcast"]),
+    ("broadcast --to 239.1.1.1 send", &["--to", "is a group"]),
+    ("broadcast --to 10.0.0.255:9 send", &["--to", "--port"]),
+    ("multicast --group 10.0.0.1 send", &["--group 10.0.0.1", "not a multicast group", "224.0.0.0"]),
+    ("multicast --group 10.0.0.1 recv", &["--group 10.0.0.1", "not a multicast group"]),
+    ("multicast --group nonsense recv", &["--group", "not an address"]),
+    ("multicast --group 239.1.1.1,ff02::1 send", &["--group", "different address families"]),
+    ("multicast --group 239.1.1.1,239.1.1.1 send", &["--group 239.1.1.1", "twice"]),
+    ("multicast --group 239.1.1.1:9 send", &["--group", "--port"]),
+    ("multicast --group ff02::1%nope0 recv", &["--group", "'nope0'", "lo"]),
+    ("multicast --group 239.1.1.1 --source ::1 recv", &["--source ::1", "different address families"]),
+    ("multicast --group 232.1.1.1 --source 232.1.1.2 recv", &["--source", "not one host's address"]),
+    // Interfaces.
+    ("unicast --interface nope0 --to 127.0.0.1 send", &["--interface", "'nope0'", "there are", "lo"]),
+    ("multicast --interface nope0 --group 239.1.1.1 recv", &["--interface", "'nope0'", "there are", "lo"]),
+    ("broadcast --interface lo send --count 1", &["lo", "broadcast"]),
+    ("broadcast --to directed --interface lo send --count 1", &["lo", "broadcast"]),
+    // Numbers.
+    ("unicast --to 127.0.0.1 --rate 0 send", &["--rate", "a rate of 0 sends nothing", "max"]),
+    ("unicast --to 127.0.0.1 --rate fast send", &["--rate", "'fast' is not a rate"]),
+    ("unicast --to 127.0.0.1 --rate -5 send", &["--rate", "'-5' is not a rate"]),
+    ("unicast --to 127.0.0.1 --size 0 send", &["--size", "at least 1 byte"]),
+    ("unicast --to 127.0.0.1 --size 65508 send --count 1", &["--size", "65507"]),
+    ("unicast --to ::1 --size 65528 send --count 1", &["--size", "65527"]),
+    ("unicast --to 127.0.0.1 --count 0 send", &["--count", "1.."]),
+    ("unicast --to 127.0.0.1 --duration 5 send", &["--duration", "500ms"]),
+    ("unicast --to 127.0.0.1 --duration 0s send", &["--duration", "500ms"]),
+    ("unicast --to 127.0.0.1 --dscp 64 send", &["--dscp", "64"]),
+    ("unicast --to 127.0.0.1 --port 0 send", &["--port", "1..=65535"]),
+    ("multicast --group 239.1.1.1 --ttl 256 send", &["--ttl", "256"]),
+    // Beyond this site.
+    ("unicast --to 8.8.8.8 send --count 1", &["8.8.8.8", "--allow-public"]),
+    ("unicast --to 127.0.0.1,8.8.8.8 send --count 1", &["8.8.8.8", "--allow-public"]),
+    ("unicast --to ::ffff:8.8.8.8 send --count 1", &["8.8.8.8", "--allow-public"]),
+    ("unicast --to 2001:4860:4860::8888 send --count 1", &["2001:4860:4860::8888", "--allow-public"]),
+    // Flags that do not go together.
+    ("unicast --to 127.0.0.1 --csv x send", &["--csv goes with recv"]),
+    ("unicast recv --to 127.0.0.1", &["--to goes with send"]),
+    ("unicast recv --rate 10", &["--rate goes with send"]),
+    ("unicast recv --size 10", &["--size goes with send"]),
+    ("unicast recv --message hi", &["--message goes with send"]),
+    ("unicast recv --dscp 1", &["--dscp goes with send"]),
+    ("unicast recv --allow-public", &["--allow-public goes with send"]),
+    ("broadcast recv --to limited", &["--to goes with send"]),
+    ("multicast --group 239.1.1.1 recv --ttl 2", &["--ttl goes with send"]),
+    ("multicast --group 239.1.1.1 --no-loop recv", &["--no-loop goes with send"]),
+    ("multicast --group 232.1.1.1 send --source 10.0.0.1", &["--source goes with recv"]),
+    ("unicast --to 127.0.0.1 --message hi --size 9 send", &["--message", "--size"]),
+    ("broadcast --raw --to directed send", &["--to", "--raw"]),
+    ("broadcast --raw --port 5000 recv", &["--port", "--raw"]),
+    ("broadcast --raw --dscp 5 send", &["--dscp", "--raw"]),
+    // Files.
+    ("unicast recv --csv /nonexistent/file.csv", &["--csv /nonexistent/file.csv", "No such file"]),
+    ("unicast recv --csv /", &["--csv /"]),
+    ("completions tcsh", &["tcsh", "bash"]),
+];
+
+#[test]
+fn bad_usage_ends_with_code_2_and_says_what_would_be_right() {
+    for (args, words) in REFUSED {
+        let done = netlab(args);
+        assert_eq!((done.code, done.out.as_str()), (Some(2), ""), "netlab {args}: {done:?}");
+        for word in *words {
+            assert!(unwrapped(&done.err).contains(word), "netlab {args}: no {word:?} in: {}", done.err);
+        }
+    }
+    let empty = netlab_with(&["unicast", "--to", "127.0.0.1", "send", "--message", ""]).expect(2);
+    assert!(empty.err.contains("--message is empty"), "{empty:?}");
+}
+
+/// Messages are wrapped to the terminal's width: one line again.
+fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_port_in_use_is_explained() {
+    let taken = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let done = netlab_with(&["unicast", "recv", "--port", &port, "--duration", "1s"]).expect(2);
+    assert!(done.err.contains(&port) && done.err.contains("in use") && done.err.contains("--port"), "{done:?}");
+}
+
+#[test]
+fn raw_frames_need_a_privilege() {
+    // As nobody; the build folder may be out of nobody's reach, so from a copy.
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = folder.path().join("netlab");
+    fs::copy(NETLAB, &copy).unwrap();
+    for direction in ["recv", "send"] {
+        let mut command = Command::new(&copy);
+        command.args(["broadcast", "--raw", "--interface", "lo", "--count", "1", direction]).stdin(Stdio::null());
+        if geteuid().is_root() {
+            command.uid(65534).gid(65534);
+        }
+        let done = Done::from(command.output().unwrap()).expect(4);
+        assert!(done.err.contains("sudo") && done.err.contains("cap_net_raw"), "{done:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_no_failure() {
+    assert!(netlab("--version").expect(0).out.starts_with("netlab 0."));
+    let help = netlab("--help").expect(0).out;
+    for command in ["unicast", "broadcast", "multicast", "completions"] {
+        assert!(help.contains(&format!("\n  {command} ")), "{help}");
+    }
+    assert!(help.contains("netlab multicast --group 239.1.1.1 recv"), "{help}");
+}
+
+/// Every flag with its unit or default in its help, flag names as promised.
+#[test]
+fn the_flags_are_those_promised() {
+    let shared =
+        "--allow-public --count --csv --dscp --duration --help --interface --json --message --port --rate --size";
+    for (mode, own) in
+        [("unicast", "--to"), ("broadcast", "--raw --to"), ("multicast", "--group --no-loop --source --ttl")]
+    {
+        let promised: BTreeSet<&str> = shared.split(' ').chain(own.split(' ')).collect();
+        let help = netlab(&format!("{mode} --help")).expect(0).out;
+        assert_eq!(promised, flags_listed(&help), "{help}");
+        assert!(help.contains("Examples:"), "{help}");
+        // The same help from behind the direction.
+        assert_eq!(netlab(&format!("{mode} send --help")).expect(0).out, help);
+    }
+}
+
+/// The flags that start a line of a help text.
+fn flags_listed(help: &str) -> BTreeSet<&str> {
+    help.lines()
+        .map(str::trim_start)
+        .filter(|line| line.starts_with('-'))
+        .filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")))
+        .collect()
+}
+
+#[test]
+fn completions_know_the_flags() {
+    for (shell, mark) in [("bash", "complete -F"), ("zsh", "#compdef netlab"), ("fish", "complete -c netlab")] {
+        let script = netlab(&format!("completions {shell}")).expect(0).out;
+        assert!(script.contains(mark) && script.contains("allow-public"), "{shell}");
+    }
+}
+
+/// A reader that goes away early (`netlab … | head -1`) is no failure and no panic.
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    for args in [&["--help"][..], &["completions", "bash"], &["unicast", "--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let done = Command::new(NETLAB).args(args).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let done = Done::from(done).expect(0);
+        assert_eq!(done.err, "", "{args:?}");
+    }
+}
