@@ -7,13 +7,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NlaBuffer, NlasIterator,
+    Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NlaBuffer,
+    NlasIterator, Parseable,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
 use netlink_sys::protocols::{NETLINK_GENERIC, NETLINK_ROUTE};
 use netlink_sys::{Socket, SocketAddr};
+use nix::errno::Errno;
 
+use super::netns;
 use crate::error::{Error, Result};
 
 /// A netlink socket. It belongs to the network namespace the calling thread was in when it was opened, for good.
@@ -101,10 +104,10 @@ impl Netlink {
         for (kind, payload) in self.dump_raw(kind, &bytes[HEADER..])? {
             let mut header = NetlinkHeader::default();
             header.message_type = kind;
-            found.push(
-                RouteNetlinkMessage::deserialize(&header, &payload)
-                    .map_err(|cause| Error::failed(format!("reading a netlink reply of type {kind}")).because(cause))?,
-            );
+            found
+                .push(RouteNetlinkMessage::deserialize(&header, &payload).map_err(|cause| {
+                    Error::failed(format!("reading a netlink reply of type {kind}")).because(cause)
+                })?);
         }
         Ok(found)
     }
@@ -124,12 +127,26 @@ impl Netlink {
             .collect())
     }
 
+    /// One interface by its number.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn link(&mut self, index: u32) -> Result<LinkMessage> {
+        const RTM_GETLINK: u16 = 18;
+        let mut request = LinkMessage::default();
+        request.header.index = index;
+        let mut payload = vec![0; request.buffer_len()];
+        request.emit(&mut payload);
+        let reply = self.ask(RTM_GETLINK, &payload)?;
+        LinkMessage::parse(&reply[..]).map_err(|cause| Error::failed(format!("reading link {index}")).because(cause))
+    }
+
     /// Carries out `requests` in order (each with its flags, `NLM_F_CREATE` and so on, beside `NLM_F_REQUEST`), many in
     /// one system call. The kernel goes on after a failure; the first one is reported.
     ///
     /// # Errors
-    /// The first refused request by its number and name, with the kernel's own sentence where it gives one. The cause
-    /// is an [`io::Error`].
+    /// The first refused request by its number and name, with the kernel's own sentence where it gives one; not
+    /// permitted, with the remedies, where privilege is wanting.
     pub fn batch(&mut self, requests: &[(RouteNetlinkMessage, u16)]) -> Result<()> {
         let mut start = 0;
         while start < requests.len() {
@@ -150,8 +167,11 @@ impl Netlink {
                 let index = start + sequence.wrapping_sub(first_sequence) as usize;
                 let name = requests.get(index).map_or("unknown", |(request, _)| name_of(request));
                 let of = requests.len();
-                return Err(Error::failed(format!("netlink request {} of {of} ({name}){}", index + 1, failure.sentence))
-                    .because(failure.cause));
+                let operation = format!("netlink request {} of {of} ({name}){}", index + 1, failure.sentence);
+                return Err(match failure.errno {
+                    Errno::EPERM | Errno::EACCES => netns::refused(&operation, failure.errno),
+                    errno => Error::failed(operation).because(errno),
+                });
             }
             start = end;
         }
@@ -227,15 +247,16 @@ impl Netlink {
                         // The kernel may report a failure in the closing message: an i32, negative errno.
                         let code = message.payload.first_chunk().map_or(0, |bytes| i32::from_ne_bytes(*bytes));
                         if code < 0 {
-                            return Err(Error::failed(format!("netlink dump of type {kind}"))
-                                .because(io::Error::from_raw_os_error(-code)));
+                            return Err(
+                                Error::failed(format!("netlink dump of type {kind}")).because(Errno::from_raw(-code))
+                            );
                         }
                         return Ok(whole.then_some(found));
                     }
                     ERROR => {
                         if let Some(failure) = failure(&message) {
                             return Err(Error::failed(format!("netlink dump of type {kind}{}", failure.sentence))
-                                .because(failure.cause));
+                                .because(failure.errno));
                         }
                     }
                     _ => {
@@ -245,6 +266,24 @@ impl Netlink {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Sends a request that has one reply and gives its payload.
+    fn ask(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<u8>> {
+        let sequence = self.request(kind, 0, payload)?;
+        loop {
+            for message in messages(self.receive()?) {
+                let message = message?;
+                if message.sequence != sequence {
+                    continue;
+                }
+                return match failure(&message) {
+                    Some(failure) => Err(Error::failed(format!("netlink request of type {kind}{}", failure.sentence))
+                        .because(failure.errno)),
+                    None => Ok(message.payload.to_vec()),
+                };
             }
         }
     }
@@ -322,23 +361,10 @@ impl Netlink {
         const FAMILY_NAME: u16 = 2;
         let mut payload = vec![GET_FAMILY, 1, 0, 0];
         push_attribute(&mut payload, FAMILY_NAME, &[name.as_bytes(), b"\0"].concat());
-        let sequence = self.request(CONTROL, 0, &payload)?;
-        loop {
-            for message in messages(self.receive()?) {
-                let message = message?;
-                if message.sequence != sequence {
-                    continue;
-                }
-                let missing = || Error::failed(format!("this kernel has no generic netlink family '{name}'"));
-                if let Some(failure) = failure(&message) {
-                    return Err(missing().because(failure.cause));
-                }
-                let id = attribute(message.payload.get(4..).unwrap_or_default(), FAMILY_ID).and_then(|value| {
-                    value.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))
-                });
-                return id.ok_or_else(missing);
-            }
-        }
+        let missing = || Error::failed(format!("this kernel has no generic netlink family '{name}'"));
+        let reply = self.ask(CONTROL, &payload).map_err(|cause| missing().because(cause))?;
+        let id = attribute(reply.get(4..).unwrap_or_default(), FAMILY_ID);
+        id.and_then(|value| value.first_chunk()).map(|bytes| u16::from_ne_bytes(*bytes)).ok_or_else(missing)
     }
 
     /// The group tables of all bridges of the namespace (`RTM_GETMDB`, `struct br_mdb_entry`); needs
@@ -397,7 +423,7 @@ struct Message<'a> {
 struct Failure {
     /// `": …"` or nothing.
     sentence: String,
-    cause: io::Error,
+    errno: Errno,
 }
 
 /// Cuts a datagram into messages.
@@ -434,10 +460,10 @@ fn failure(message: &Message<'_>) -> Option<Failure> {
         return None;
     }
     let tail = if message.flags & FLAG_ACK_TLVS == 0 { None } else { message.payload.get(4 + HEADER..) };
-    let sentence = tail.and_then(|tail| attribute(tail, SENTENCE)).map_or(String::new(), |text| {
-        format!(": {}", String::from_utf8_lossy(text).trim_end_matches('\0'))
-    });
-    Some(Failure { sentence, cause: io::Error::from_raw_os_error(code.saturating_neg()) })
+    let sentence = tail
+        .and_then(|tail| attribute(tail, SENTENCE))
+        .map_or(String::new(), |text| format!(": {}", String::from_utf8_lossy(text).trim_end_matches('\0')));
+    Some(Failure { sentence, errno: Errno::from_raw(code.saturating_neg()) })
 }
 
 fn name_of(request: &RouteNetlinkMessage) -> &'static str {
@@ -522,7 +548,7 @@ mod tests {
         let found = messages(&bytes).next().unwrap().unwrap();
         let failure = failure(&found).unwrap();
         assert_eq!(failure.sentence, ": it is there already");
-        assert_eq!(failure.cause.raw_os_error(), Some(libc::EEXIST));
+        assert_eq!(failure.errno, Errno::EEXIST);
     }
 
     #[test]

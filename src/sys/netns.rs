@@ -46,7 +46,8 @@ pub struct Entered {
 pub fn enter_private() -> Result<Entered> {
     raise_open_file_limit();
     let rootless = unshare_all()?;
-    let failed = |what: &str, cause: Errno| Error::failed(format!("starting the guarded process: {what}")).because(cause);
+    let failed =
+        |what: &str, cause: Errno| Error::failed(format!("starting the guarded process: {what}")).because(cause);
     let (guard_lives, guard_end) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(|e| failed("pipe", e))?;
     // Blocked before the fork, so that no signal falls between the fork and the guard's first wait.
     let before = guarded_signals().thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(|e| failed("signal mask", e))?;
@@ -192,7 +193,8 @@ fn remedy(restrictions: &Restrictions) -> String {
     ];
     let in_force: Vec<_> = settings.iter().filter(|(on, _)| *on).map(|(_, setting)| *setting).collect();
     let setting = if in_force.is_empty() {
-        "sudo sysctl -w user.max_user_namespaces=10000 (or what your system uses to restrict user namespaces)".to_owned()
+        "sudo sysctl -w user.max_user_namespaces=10000 (or what your system uses to restrict user namespaces)"
+            .to_owned()
     } else {
         format!("sudo sysctl -w {}", in_force.join(" "))
     };
@@ -262,8 +264,7 @@ fn detached_mount(kind: &CStr) -> io::Result<OwnedFd> {
     let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), CLOEXEC) })?;
     let null = std::ptr::null::<libc::c_char>();
     // SAFETY: FSCONFIG_CMD_CREATE takes neither key nor value.
-    let created =
-        unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), FSCONFIG_CMD_CREATE, null, null, 0) };
+    let created = unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), FSCONFIG_CMD_CREATE, null, null, 0) };
     if created < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -288,31 +289,81 @@ fn guarded_signals() -> SigSet {
 /// Waits for the child and passes signals on; gives the exit code. The guarded signals are blocked.
 fn guard(child: Pid) -> i32 {
     let terminal = Terminal::of_this_process();
-    let signals = guarded_signals();
-    loop {
-        match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(_, code)) => {
-                terminal.take_back();
-                return code;
-            }
-            Ok(WaitStatus::Signaled(_, signal, _)) => {
-                terminal.take_back();
-                return 128 + signal as i32;
-            }
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(_) => return 1, // no child: cannot happen, and must not become a loop
+    let code = attend(child, |event| match event {
+        Event::Signal { signal: Signal::SIGTSTP, .. } => {
+            // Process 1 of a PID namespace ignores SIGTSTP, but not a SIGSTOP from outside.
+            let _ = kill(child, Signal::SIGSTOP);
+            let _ = raise(Signal::SIGSTOP);
+            let _ = kill(child, Signal::SIGCONT);
         }
-        let Some((signal, from_terminal)) = next(&signals) else { continue };
-        match signal {
-            Signal::SIGTERM | Signal::SIGHUP => drop(kill(child, signal)),
-            Signal::SIGINT | Signal::SIGQUIT if !from_terminal => drop(kill(child, signal)),
-            Signal::SIGTSTP => {
-                // Process 1 of a PID namespace ignores SIGTSTP, but not a SIGSTOP from outside.
-                let _ = kill(child, Signal::SIGSTOP);
-                let _ = raise(Signal::SIGSTOP);
-                let _ = kill(child, Signal::SIGCONT);
+        event => event.pass_on(child),
+    });
+    terminal.take_back();
+    code
+}
+
+/// Waits for `command` as process 1 of a PID namespace should: passes on what other processes (not the terminal, which
+/// does it itself) send to this one, and reaps orphans. Gives its exit code, or 128 + the signal that killed it. An
+/// interactive shell is hung up by SIGTERM, which shells ignore, and goes on when it tries to suspend itself: nobody
+/// outside could resume it. To be called from the only thread.
+///
+/// # Errors
+/// When the signal mask cannot be changed, or the command cannot be started (the cause tells why).
+pub fn supervise(command: &mut Command, interactive: bool) -> io::Result<i32> {
+    // Blocked first: the command starts with an empty mask (`Command` sees to that), and no signal gets lost.
+    guarded_signals().thread_block()?;
+    let child = Pid::from_raw(command.spawn()?.id().cast_signed());
+    Ok(attend(child, |event| match event {
+        Event::Signal { signal: Signal::SIGTERM | Signal::SIGHUP, .. } if interactive => {
+            let _ = kill(child, Signal::SIGHUP);
+            let _ = kill(child, Signal::SIGCONT);
+        }
+        Event::Stopped if interactive => {
+            let _ = kill(child, Signal::SIGCONT);
+        }
+        event => event.pass_on(child),
+    }))
+}
+
+/// What happens while a child is waited for.
+enum Event {
+    Signal {
+        signal: Signal,
+        from_terminal: bool,
+    },
+    /// The child was stopped.
+    Stopped,
+}
+
+impl Event {
+    fn pass_on(self, child: Pid) {
+        match self {
+            Event::Signal { signal: signal @ (Signal::SIGTERM | Signal::SIGHUP), .. } => {
+                let _ = kill(child, signal);
+            }
+            Event::Signal { signal: signal @ (Signal::SIGINT | Signal::SIGQUIT), from_terminal: false } => {
+                let _ = kill(child, signal);
             }
             _ => {}
+        }
+    }
+}
+
+/// Reports events until `child` has ended; gives its exit code. The guarded signals are blocked.
+fn attend(child: Pid, mut report: impl FnMut(Event)) -> i32 {
+    let signals = guarded_signals();
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
+            Ok(WaitStatus::Exited(pid, code)) if pid == child => return code,
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => return 128 + signal as i32,
+            Ok(WaitStatus::Stopped(pid, _)) if pid == child => report(Event::Stopped),
+            Ok(WaitStatus::StillAlive) => {
+                if let Some((signal, from_terminal)) = next(&signals) {
+                    report(Event::Signal { signal, from_terminal });
+                }
+            }
+            Ok(_) | Err(Errno::EINTR) => {} // an orphan, reaped
+            Err(_) => return 1,             // no child: cannot happen, and must not become a loop
         }
     }
 }
