@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 
 use libc::{c_int, c_void, sockaddr_storage, socklen_t};
@@ -60,13 +60,18 @@ pub fn join_group(socket: &Socket, interface: u32, group: IpAddr, source: Option
     }
 }
 
-/// Sends IPv4 multicast by the interface of this index (`IP_MULTICAST_IF`).
+/// Sends IPv4 multicast by the interface of this index (`IP_MULTICAST_IF`), from `source`, or from an address that the
+/// kernel chooses: for loopback that would be another interface's.
 ///
 /// # Errors
 /// What `setsockopt(2)` says.
-pub fn set_multicast_interface_v4(socket: &Socket, interface: u32) -> io::Result<()> {
-    let any = libc::in_addr { s_addr: 0 };
-    let request = libc::ip_mreqn { imr_multiaddr: any, imr_address: any, imr_ifindex: interface as c_int };
+pub fn set_multicast_interface_v4(socket: &Socket, interface: u32, source: Option<Ipv4Addr>) -> io::Result<()> {
+    let address = |address: Ipv4Addr| libc::in_addr { s_addr: u32::from_ne_bytes(address.octets()) };
+    let request = libc::ip_mreqn {
+        imr_multiaddr: address(Ipv4Addr::UNSPECIFIED),
+        imr_address: address(source.unwrap_or(Ipv4Addr::UNSPECIFIED)),
+        imr_ifindex: interface as c_int,
+    };
     set(socket, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &request)
 }
 
@@ -127,8 +132,6 @@ fn drops_of(inode: u64, table: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use socket2::{Domain, Type};
 
     use super::*;
