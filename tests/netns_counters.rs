@@ -437,6 +437,9 @@ fn in_own_namespace(test: &str, body: fn()) {
     let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
     assert!(output.status.success(), "inside the namespace:\n{said}");
     assert!(said.contains("1 passed"), "no test of the name {test}:\n{said}");
+    if let Some(skipped) = said.lines().find(|line| line.starts_with("SKIPPED")) {
+        let _ = writeln!(std::io::stderr(), "\n{skipped}");
+    }
 }
 
 fn skip(reason: &str) {

@@ -47,7 +47,7 @@ pub struct MachineUse {
     /// CPU time of all tasks that are neither netlab's own process nor in the set that was named, in ns.
     /// See [`crate::sys::cpu::ForeignCpu::cpu_ns`] for what cannot be seen.
     pub foreign_ns: Option<u64>,
-    /// Foreign tasks that ended in the window, whose time is not in `foreign_ns`.
+    /// Foreign tasks that ended in the window: where there are many, `foreign_ns` is less sure.
     pub foreign_tasks_ended: u64,
     /// CPU time of netlab's own process, in ns.
     pub runner_ns: Option<u64>,

@@ -110,10 +110,12 @@ impl MachineCpu {
     }
 }
 
-/// CPU time of every task of the machine at one moment, from the `schedstat` of each thread of each process.
+/// CPU time of every task of the machine at one moment: the `schedstat` of each thread of each process, and what
+/// each process's ended children had used (`cutime` and `cstime` of `/proc/PID/stat`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskSweep {
     tasks: HashMap<u32, SweptTask>,
+    reaped_ns: HashMap<u32, u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,34 +125,40 @@ struct SweptTask {
 }
 
 impl TaskSweep {
-    /// Reads them all: about 10 µs a task.
+    /// Reads them all: about 20 µs a process.
     ///
     /// # Errors
     /// When `/proc` cannot be listed, or this kernel keeps no `schedstat` (all of them are 0).
     pub fn take() -> Result<TaskSweep> {
         let failed = |error: std::io::Error| Error::failed("listing the processes in /proc").because(error);
+        let ticks_per_second = ticks_per_second()?;
         let proc = File::open("/proc").map_err(failed)?;
-        let mut reader = SchedstatReader { proc: &proc, path: String::new() };
-        let mut tasks = HashMap::new();
+        let mut files = ProcFolder { proc: &proc, path: String::new(), content: [0; 512] };
+        let mut sweep = TaskSweep::default();
         for process in numeric_entries("/proc").map_err(failed)? {
+            let stat = files.read(format_args!("{process}/stat"));
+            if let Some(reaped_ns) = stat.and_then(|stat| parse_reaped(stat, ticks_per_second)) {
+                sweep.reaped_ns.insert(process, reaped_ns);
+            }
             // The link count of a task folder is 2 + threads. Most processes have one thread; it need not be looked up.
-            if reader.is_single_threaded(process) {
-                if let Some(cpu_ns) = reader.read(format_args!("{process}/schedstat")) {
-                    tasks.insert(process, SweptTask { process, cpu_ns });
+            if files.links(format_args!("{process}/task")) == Some(3) {
+                if let Some(cpu_ns) = files.read(format_args!("{process}/schedstat")).and_then(parse_schedstat) {
+                    sweep.tasks.insert(process, SweptTask { process, cpu_ns });
                 }
                 continue;
             }
             // A process that has ended meanwhile has no folder any more.
             for tid in numeric_entries(&format!("/proc/{process}/task")).into_iter().flatten() {
-                if let Some(cpu_ns) = reader.read(format_args!("{process}/task/{tid}/schedstat")) {
-                    tasks.insert(tid, SweptTask { process, cpu_ns });
+                let schedstat = files.read(format_args!("{process}/task/{tid}/schedstat"));
+                if let Some(cpu_ns) = schedstat.and_then(parse_schedstat) {
+                    sweep.tasks.insert(tid, SweptTask { process, cpu_ns });
                 }
             }
         }
-        if tasks.values().all(|task| task.cpu_ns == 0) {
+        if sweep.tasks.values().all(|task| task.cpu_ns == 0) {
             return Err(Error::failed("this kernel keeps no CPU time in /proc/PID/schedstat (CONFIG_SCHED_INFO)"));
         }
-        Ok(TaskSweep { tasks })
+        Ok(sweep)
     }
 
     /// Number of tasks seen.
@@ -176,40 +184,61 @@ impl TaskSweep {
         }
         let ended = earlier.tasks.iter().filter(is_foreign).filter(|(tid, _)| !self.tasks.contains_key(tid));
         foreign.tasks_ended = ended.count() as u64;
+        foreign.cpu_ns += self.reaped_since(earlier, known);
         foreign
+    }
+
+    /// What processes that ended since `earlier` used in the meantime. Their parents (or whoever inherited them) got
+    /// their whole time credited; what they had used by `earlier` already is taken off.
+    fn reaped_since(&self, earlier: &TaskSweep, known: &BTreeSet<u32>) -> u64 {
+        let is_foreign = |(process, _): &(&u32, &u64)| !known.contains(process);
+        let credited = self.reaped_ns.iter().filter(is_foreign).map(|(process, reaped_ns)| {
+            let before = earlier.reaped_ns.get(process).copied().unwrap_or(0);
+            reaped_ns.checked_sub(before).unwrap_or(*reaped_ns)
+        });
+        let has_ended = |process: &u32| !known.contains(process) && !self.reaped_ns.contains_key(process);
+        let reaped_before = earlier.reaped_ns.iter().filter(|(process, _)| has_ended(process)).map(|(_, ns)| *ns);
+        let used_before = earlier.tasks.values().filter(|task| has_ended(&task.process)).map(|task| task.cpu_ns);
+        credited.sum::<u64>().saturating_sub(reaped_before.chain(used_before).sum())
     }
 }
 
 /// What tasks other than our own used between two sweeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ForeignCpu {
-    /// In ns. Tasks born in between count whole. What a task that ended in between used since the first sweep is
-    /// unknown and not in here, nor is all of a task that was born *and* ended in between.
+    /// In ns. Tasks born in between count whole; processes that ended in between as the 10 ms steps of their parents'
+    /// `cutime` and `cstime` tell. Not in here: *threads* that ended while their process lives on, and processes
+    /// whose parent ignores `SIGCHLD` or belongs to the known ones.
     pub cpu_ns: u64,
     /// Tasks there at the end and not at the start.
     pub tasks_born: u64,
-    /// Tasks there at the start and not at the end: where this is not 0, `cpu_ns` may be too small.
+    /// Tasks there at the start and not at the end.
     pub tasks_ended: u64,
 }
 
-struct SchedstatReader<'a> {
+struct ProcFolder<'a> {
     proc: &'a File,
     path: String,
+    content: [u8; 512],
 }
 
-impl SchedstatReader<'_> {
-    fn is_single_threaded(&mut self, process: u32) -> bool {
-        self.set_path(format_args!("{process}/task"));
-        fstatat(self.proc.as_fd(), self.path.as_str(), AtFlags::empty()).is_ok_and(|stat| stat.st_nlink == 3)
+impl ProcFolder<'_> {
+    /// Link count of a folder in `/proc`.
+    fn links(&mut self, path: std::fmt::Arguments<'_>) -> Option<u64> {
+        self.set_path(path);
+        fstatat(self.proc.as_fd(), self.path.as_str(), AtFlags::empty()).ok().map(|stat| stat.st_nlink as u64)
     }
 
-    fn read(&mut self, path: std::fmt::Arguments<'_>) -> Option<u64> {
+    /// The first 512 bytes of a file in `/proc`.
+    fn read(&mut self, path: std::fmt::Arguments<'_>) -> Option<&str> {
         self.set_path(path);
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let mut file = File::from(openat(self.proc.as_fd(), self.path.as_str(), flags, Mode::empty()).ok()?);
-        let mut text = [0; 96];
-        let length = file.read(&mut text).ok()?;
-        parse_schedstat(std::str::from_utf8(&text[..length]).ok()?)
+        let length = file.read(&mut self.content).ok()?;
+        let text = &self.content[..length];
+        // A name may be cut or be no UTF-8; what is wanted of `stat` stands after it.
+        let start = text.iter().rposition(|&byte| byte == b')').unwrap_or(0);
+        std::str::from_utf8(&text[start..]).ok()
     }
 
     fn set_path(&mut self, path: std::fmt::Arguments<'_>) {
@@ -248,6 +277,13 @@ fn ticks_per_second() -> Result<u64> {
 /// `CPU-ns WAITING-ns TIMESLICES`.
 fn parse_schedstat(text: &str) -> Option<u64> {
     text.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// `) STATE PPID …`: the end of `/proc/PID/stat` from its name's bracket, with `cutime` and `cstime` as fields 16 and 17
+/// of the whole. The kernel scales the two so that their sum is the scheduler's exact time, and prints them in ticks.
+fn parse_reaped(text: &str, ticks_per_second: u64) -> Option<u64> {
+    let mut times = text.strip_prefix(')')?.split_ascii_whitespace().skip(13).map(|ticks| ticks.parse::<u64>().ok());
+    times.next()??.checked_add(times.next()??)?.checked_mul(1_000_000_000 / ticks_per_second)
 }
 
 /// `UPTIME IDLE`, both in s with two decimals; the idle time in ns.
@@ -290,6 +326,9 @@ fn parse_stat(text: &str, ticks_per_second: u64) -> Stat {
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike;
+
     use super::*;
 
     #[test]
@@ -319,18 +358,63 @@ mod tests {
     }
 
     #[test]
-    fn foreign_is_what_others_used() {
-        let sweep = |tasks: &[(u32, u32, u64)]| TaskSweep {
+    fn time_of_ended_children() {
+        let stat = ") S 1 77 77 0 -1 4194304 100 200 0 0 11 12 13 14 20 0 1 0 100 1000 200\n";
+        assert_eq!(parse_reaped(stat, 100), Some(270_000_000));
+        for bad in ["", ") S 1", "S 1 77 77 0 -1 4194304 100 200 0 0 11 12 13 14 20"] {
+            assert_eq!(parse_reaped(bad, 100), None, "{bad:?}");
+        }
+    }
+
+    fn sweep(tasks: &[(u32, u32, u64)], reaped: &[(u32, u64)]) -> TaskSweep {
+        TaskSweep {
             tasks: tasks.iter().map(|&(tid, process, cpu_ns)| (tid, SweptTask { process, cpu_ns })).collect(),
-        };
-        //                    ours      its thread  a NAPI thread  foreign    ends        shrinks
-        let before = sweep(&[(10, 10, 5), (11, 10, 7), (20, 20, 100), (30, 30, 1), (40, 40, 50), (50, 50, 90)]);
-        //                                                                     born
-        let after = sweep(&[(10, 10, 9), (11, 10, 9), (20, 20, 300), (30, 30, 4), (60, 60, 8), (50, 50, 20)]);
+            reaped_ns: reaped.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn foreign_is_what_others_used() {
+        // Ours and its thread, a NAPI thread, a foreign one, one that ends, one whose number is used again.
+        let before = sweep(&[(10, 10, 5), (11, 10, 7), (20, 20, 100), (30, 30, 1), (40, 40, 50), (50, 50, 90)], &[]);
+        let after = sweep(&[(10, 10, 9), (11, 10, 9), (20, 20, 300), (30, 30, 4), (60, 60, 8), (50, 50, 20)], &[]);
         let known = BTreeSet::from([10, 20]);
         let expected = ForeignCpu { cpu_ns: 3 + 8 + 20, tasks_born: 2, tasks_ended: 1 };
         assert_eq!(after.foreign_since(&before, &known), expected);
         assert_eq!(after.foreign_since(&after, &BTreeSet::new()), ForeignCpu::default());
+    }
+
+    #[test]
+    fn ended_processes_count_by_their_parents() {
+        let known = BTreeSet::from([10]);
+        // 30 is a shell. Its child 40 had used 50 and reaped 5; it ends at 70. Children of our own 10 are not foreign.
+        let before = sweep(&[(10, 10, 1), (30, 30, 1), (40, 40, 50)], &[(10, 0), (30, 1000), (40, 5)]);
+        let after = sweep(&[(10, 10, 1), (30, 30, 1)], &[(10, 900), (30, 1075)]);
+        assert_eq!(after.foreign_since(&before, &known).cpu_ns, 70 - 50);
+        // A child that was born and ended in between counts whole.
+        let later = sweep(&[(10, 10, 1), (30, 30, 1)], &[(10, 900), (30, 1175)]);
+        assert_eq!(later.foreign_since(&after, &known).cpu_ns, 100);
+        // A parent that ignores its children's end is credited with nothing.
+        let ignored = sweep(&[(10, 10, 1), (30, 30, 1)], &[(10, 0), (30, 1000)]);
+        assert_eq!(ignored.foreign_since(&before, &known).cpu_ns, 0);
+    }
+
+    #[test]
+    fn children_that_ended_are_seen() {
+        let used_by_children_ns = || {
+            let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+            [usage.user_time(), usage.system_time()]
+                .map(|time| time.num_microseconds() as u64 * 1000)
+                .iter()
+                .sum::<u64>()
+        };
+        let (before, start_ns) = (TaskSweep::take().unwrap(), used_by_children_ns());
+        while used_by_children_ns() < start_ns + 100_000_000 {
+            let burn = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
+            assert!(std::process::Command::new("sh").args(["-c", burn]).status().unwrap().success());
+        }
+        let foreign = TaskSweep::take().unwrap().foreign_since(&before, &BTreeSet::new());
+        assert!(foreign.cpu_ns >= 80_000_000, "100 ms less two roundings to 10 ms: {foreign:?}");
     }
 
     #[test]
