@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 use indicatif::HumanCount;
 
 use super::interrupt;
-use super::screen::{Intervals, Screen, beside};
+use super::screen::{Limits, Look, Screen};
 use super::silence::Silence;
-use super::summary::{Summary, rate_text, received, write_csv};
+use super::summary::{Summary, received, write_csv};
 use super::traffic::TrafficArgs;
 use crate::delivery::receiver::{self, ReceiveLive};
 use crate::delivery::{InletSpec, open_inlet};
@@ -28,42 +28,24 @@ pub(crate) fn run(mode: Mode, spec: &InletSpec, traffic: &TrafficArgs) -> anyhow
     let inlet = open_inlet(spec)?;
     let description = inlet.description();
     let mut silence = Silence::new(&spec.listen, description.interface.as_deref())?;
-    let limited = plan.count.is_some() || plan.duration.is_some();
-    let screen = Screen::new(traffic.json, limited);
+    let limits = Limits { count: plan.count, duration: plan.duration };
+    let screen = Screen::new(traffic.json, limits);
     screen.note(&description.to_string());
     screen.warn(&description.warnings);
 
     let live = ReceiveLive::default();
-    let mut intervals = Intervals::new(["messages_received", "messages_lost", "messages_unrecognized", "bytes"]);
-    let mut output = Ok(());
-    let mut rate = 0.0;
-    let report = beside(
-        || receiver::receive(&inlet, &plan, &stop, &live),
-        |now| {
-            let totals = [&live.messages_received, &live.messages_lost, &live.messages_unrecognized, &live.bytes]
-                .map(|total| total.load(Ordering::Relaxed));
-            if let Some(interval) = intervals.next(now, totals) {
-                rate = interval.rate;
-                if output.is_ok() {
-                    output = screen.event(&interval);
-                }
-            }
-            if output.is_err() {
-                stop.store(true, Ordering::Relaxed);
-            }
-            let datagrams = live.datagrams.load(Ordering::Relaxed);
-            if let Some(explanation) = silence.explain(now, datagrams) {
-                screen.note(&explanation);
-            }
-            let by_count = plan.count.map_or(0.0, |count| datagrams as f64 / count as f64);
-            let by_time = plan.duration.map_or(0.0, |duration| now.as_secs_f64() / duration.as_secs_f64());
-            let [messages, lost, unrecognized, _] = totals.map(HumanCount);
-            let text =
-                format!("{messages} messages · {} /s · {lost} lost · {unrecognized} unrecognized", rate_text(rate));
-            screen.progress(by_count.max(by_time).min(1.0), text);
-        },
-    )?;
-    output?;
+    let receive = || receiver::receive(&inlet, &plan, &stop, &live);
+    let names = ["messages_received", "messages_lost", "messages_unrecognized", "bytes"];
+    let report = screen.watch(receive, &stop, limits, names, |now| {
+        let totals = [&live.messages_received, &live.messages_lost, &live.messages_unrecognized, &live.bytes]
+            .map(|total| total.load(Ordering::Relaxed));
+        let counted = live.datagrams.load(Ordering::Relaxed);
+        if let Some(explanation) = silence.explain(now, counted) {
+            screen.note(&explanation);
+        }
+        let [messages, lost, unrecognized, _] = totals.map(HumanCount);
+        Look { totals, counted, text: format!("{messages} messages · {lost} lost · {unrecognized} unrecognized") }
+    })??;
 
     let interrupted = stop.load(Ordering::Relaxed);
     if let Some((path, file)) = csv {
@@ -72,7 +54,7 @@ pub(crate) fn run(mode: Mode, spec: &InletSpec, traffic: &TrafficArgs) -> anyhow
     }
     screen.result(&received(&report), &Summary::of_recv(mode, &report, interrupted))?;
     // Without a limit there is no other way to end than Ctrl-C.
-    Ok(if interrupted && limited { ExitClass::Interrupted.code().into() } else { ExitCode::SUCCESS })
+    Ok(if interrupted && limits.any() { ExitClass::Interrupted.code().into() } else { ExitCode::SUCCESS })
 }
 
 fn create(path: &Path) -> Result<File> {

@@ -1,6 +1,7 @@
 //! What is seen while a loop runs: notes and progress on standard error, interval objects on standard output.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,29 +10,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::summary::rate_text;
+
 /// Between two looks at a running loop.
 const TICK: Duration = Duration::from_millis(100);
 /// Between two interval objects.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Steps of the progress bar.
 const STEPS: u64 = 1_000;
-
-/// Runs `job` on a thread of its own, and `tick` beside it ten times a second with the time since the start.
-pub(crate) fn beside<T: Send>(job: impl FnOnce() -> T + Send, mut tick: impl FnMut(Duration)) -> T {
-    thread::scope(|scope| {
-        let start = Instant::now();
-        // Dropped when the job ends, in whatever way: that is the sign.
-        let (running, ended) = mpsc::channel::<()>();
-        let worker = scope.spawn(move || {
-            let _running = running;
-            job()
-        });
-        while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-            tick(start.elapsed());
-        }
-        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
 
 /// The terminal, or what stands in its place.
 pub(crate) struct Screen {
@@ -40,9 +26,9 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// With `json`, standard output carries objects only. `bounded`: the end is known, so show how far it is.
-    pub(crate) fn new(json: bool, bounded: bool) -> Self {
-        let template = if bounded { "{bar:30} {percent:>3} % · {msg}" } else { "{spinner} {msg}" };
+    /// With `json`, standard output carries objects only. Where there are limits, progress is how near they are.
+    pub(crate) fn new(json: bool, limits: Limits) -> Self {
+        let template = if limits.any() { "{bar:30} {percent:>3} % · {msg}" } else { "{spinner} {msg}" };
         // Without a terminal on standard error the bar stays hidden.
         let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr());
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -63,18 +49,45 @@ impl Screen {
         }
     }
 
-    /// Redraws the progress line; `fraction` is 0 to 1.
-    pub(crate) fn progress(&self, fraction: f64, text: String) {
-        self.bar.set_position((fraction * STEPS as f64) as u64);
-        self.bar.set_message(text);
-        self.bar.tick();
+    /// Runs `job` on a thread of its own and looks at it ten times a second until it ends: redraws the progress line
+    /// and prints interval objects of the totals, which have these `names`. Sets `stop` when nobody reads them any more.
+    ///
+    /// # Errors
+    /// When standard output cannot be written to.
+    pub(crate) fn watch<T: Send, const N: usize>(
+        &self,
+        job: impl FnOnce() -> T + Send,
+        stop: &AtomicBool,
+        limits: Limits,
+        names: [&'static str; N],
+        mut look: impl FnMut(Duration) -> Look<N>,
+    ) -> io::Result<T> {
+        let mut intervals = Intervals::new(names);
+        let mut rate = 0.0;
+        let mut output = Ok(());
+        let outcome = beside(job, |now| {
+            let seen = look(now);
+            if let Some(interval) = intervals.next(now, seen.totals) {
+                rate = interval.rate;
+                if output.is_ok() {
+                    output = self.event(&interval);
+                }
+            }
+            if output.is_err() {
+                stop.store(true, Ordering::Relaxed);
+            }
+            self.bar.set_position((limits.reached(now, seen.counted) * STEPS as f64) as u64);
+            self.bar.set_message(format!("{} · {}/s", seen.text, rate_text(rate)));
+            self.bar.tick();
+        });
+        output.map(|()| outcome)
     }
 
     /// An object on standard output, with `--json`.
     ///
     /// # Errors
     /// When standard output cannot be written to.
-    pub(crate) fn event(&self, event: &impl Serialize) -> io::Result<()> {
+    fn event(&self, event: &impl Serialize) -> io::Result<()> {
         if !self.json {
             return Ok(());
         }
@@ -95,8 +108,58 @@ impl Screen {
     }
 }
 
+/// One look at a running loop.
+pub(crate) struct Look<const N: usize> {
+    /// Its running totals; the rate shown is that of the first.
+    pub totals: [u64; N],
+    /// What counts towards the limit.
+    pub counted: u64,
+    /// The progress line, but for the rate.
+    pub text: String,
+}
+
+/// What ends a loop.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// So many messages.
+    pub count: Option<u64>,
+    /// So much time.
+    pub duration: Option<Duration>,
+}
+
+impl Limits {
+    /// Whether there is any.
+    pub(crate) fn any(self) -> bool {
+        self.count.is_some() || self.duration.is_some()
+    }
+
+    /// How near the nearer one is, 0 to 1.
+    fn reached(self, now: Duration, counted: u64) -> f64 {
+        let by_count = self.count.map_or(0.0, |count| counted as f64 / count as f64);
+        let by_time = self.duration.map_or(0.0, |duration| now.as_secs_f64() / duration.as_secs_f64());
+        by_count.max(by_time).min(1.0)
+    }
+}
+
+/// Runs `job` on a thread of its own, and `tick` beside it ten times a second with the time since the start.
+fn beside<T: Send>(job: impl FnOnce() -> T + Send, mut tick: impl FnMut(Duration)) -> T {
+    thread::scope(|scope| {
+        let start = Instant::now();
+        // Dropped when the job ends, in whatever way: that is the sign.
+        let (running, ended) = mpsc::channel::<()>();
+        let worker = scope.spawn(move || {
+            let _running = running;
+            job()
+        });
+        while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            tick(start.elapsed());
+        }
+        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
 /// Turns running totals into what each interval brought.
-pub(crate) struct Intervals<const N: usize> {
+struct Intervals<const N: usize> {
     names: [&'static str; N],
     totals: [u64; N],
     end: Duration,
@@ -104,7 +167,7 @@ pub(crate) struct Intervals<const N: usize> {
 
 /// What one interval brought.
 #[derive(Debug, Serialize)]
-pub(crate) struct Interval {
+struct Interval {
     event: &'static str,
     /// Its end, in s since the start.
     time_s: f64,
@@ -115,17 +178,17 @@ pub(crate) struct Interval {
     growth: Map<String, Value>,
     /// Growth of the first total per second.
     #[serde(skip)]
-    pub rate: f64,
+    rate: f64,
 }
 
 impl<const N: usize> Intervals<N> {
     /// Totals by these names, all 0 at the start.
-    pub(crate) fn new(names: [&'static str; N]) -> Self {
+    fn new(names: [&'static str; N]) -> Self {
         Intervals { names, totals: [0; N], end: Duration::ZERO }
     }
 
     /// The interval that ends `now`, if it is time.
-    pub(crate) fn next(&mut self, now: Duration, totals: [u64; N]) -> Option<Interval> {
+    fn next(&mut self, now: Duration, totals: [u64; N]) -> Option<Interval> {
         let length = now.saturating_sub(self.end);
         if length < INTERVAL {
             return None;
@@ -159,6 +222,15 @@ mod tests {
             },
         );
         assert_eq!(answer, Ok(1));
+    }
+
+    #[test]
+    fn the_nearer_limit_is_the_progress() {
+        let limits = Limits { count: Some(100), duration: Some(Duration::from_secs(10)) };
+        assert_eq!(limits.reached(Duration::from_secs(5), 10), 0.5);
+        assert_eq!(limits.reached(Duration::from_secs(1), 20), 0.2);
+        assert_eq!(limits.reached(Duration::from_secs(11), 20), 1.0);
+        assert_eq!(Limits { count: None, duration: None }.reached(Duration::from_secs(11), 20), 0.0);
     }
 
     #[test]

@@ -6,12 +6,14 @@ use std::sync::atomic::Ordering;
 use indicatif::HumanCount;
 
 use super::interrupt;
-use super::screen::{Intervals, Screen, beside};
+use super::screen::{Limits, Look, Screen};
 use super::summary::{Summary, counted, rate_text, sent};
 use super::traffic::TrafficArgs;
+use crate::delivery::policy::check_reach;
 use crate::delivery::sender::{self, Payload, SendLive, SendPlan};
 use crate::delivery::{Outlet, OutletDescription, OutletSpec, open_outlet};
 use crate::error::{Error, ExitClass};
+use crate::sys::interface::Interface;
 use crate::units::{Mode, Rate};
 
 /// Sends by the flags, prints the summary, and gives the exit code.
@@ -21,36 +23,20 @@ use crate::units::{Mode, Rate};
 pub(crate) fn run(mode: Mode, spec: &OutletSpec, traffic: &TrafficArgs) -> anyhow::Result<ExitCode> {
     let plan = traffic.send_plan();
     let stop = interrupt::stop_flag()?;
+    check_reach(&spec.target, traffic.allow_public, &Interface::all()?)?;
     let outlet = open_outlet(spec)?;
     check_size(&outlet, &plan.payload)?;
-    let screen = Screen::new(traffic.json, true);
+    let limits = Limits { count: plan.count, duration: plan.duration };
+    let screen = Screen::new(traffic.json, limits);
     screen.note(&announcement(outlet.description(), &plan));
     screen.warn(&outlet.description().warnings);
 
     let live = SendLive::default();
-    let mut intervals = Intervals::new(["messages_sent", "copies_sent"]);
-    let mut output = Ok(());
-    let mut rate = 0.0;
-    let report = beside(
-        || sender::send(&outlet, &plan, &stop, &live),
-        |now| {
-            let totals = [&live.messages_sent, &live.copies_sent].map(|total| total.load(Ordering::Relaxed));
-            if let Some(interval) = intervals.next(now, totals) {
-                rate = interval.rate;
-                if output.is_ok() {
-                    output = screen.event(&interval);
-                }
-            }
-            if output.is_err() {
-                stop.store(true, Ordering::Relaxed);
-            }
-            let by_count = plan.count.map_or(0.0, |count| totals[0] as f64 / count as f64);
-            let by_time = plan.duration.map_or(0.0, |duration| now.as_secs_f64() / duration.as_secs_f64());
-            let text = format!("{} messages · {} /s", HumanCount(totals[0]), rate_text(rate));
-            screen.progress(by_count.max(by_time).min(1.0), text);
-        },
-    )?;
-    output?;
+    let send = || sender::send(&outlet, &plan, &stop, &live);
+    let report = screen.watch(send, &stop, limits, ["messages_sent", "copies_sent"], |_| {
+        let totals = [&live.messages_sent, &live.copies_sent].map(|total| total.load(Ordering::Relaxed));
+        Look { totals, counted: totals[0], text: format!("{} messages", HumanCount(totals[0])) }
+    })??;
 
     let interrupted = stop.load(Ordering::Relaxed);
     screen.result(&sent(&plan, &report), &Summary::of_send(mode, &plan, &report, interrupted))?;
