@@ -8,7 +8,9 @@
 //! | why nothing arrives | `silence.rs` |
 //! | Ctrl-C | `interrupt.rs` |
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -16,9 +18,12 @@ use clap::{Parser, Subcommand};
 use crate::error::{Error, ExitClass};
 
 mod address;
+mod agent;
 mod broadcast;
 mod completions;
 mod interrupt;
+mod lan;
+mod measure;
 mod multicast;
 mod recv;
 mod screen;
@@ -52,12 +57,22 @@ enum Command {
     Broadcast(broadcast::Args),
     /// Send to, or receive from, groups: one copy for all who joined
     Multicast(multicast::Args),
+    /// Measure who pays for each mode of delivery, on a virtual LAN
+    Measure(measure::Args),
+    /// A virtual LAN to try things in
+    Lan(lan::LanArgs),
+    /// Serve one host of a measurement
+    #[command(hide = true)]
+    Agent(agent::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }
 
 /// Parses the command line, runs the subcommand, prints what went wrong, and gives the exit code.
 pub fn main() -> ExitCode {
+    if std::env::args_os().next().is_some_and(|name| Path::new(&name).file_name() == Some(OsStr::new("on"))) {
+        return lan::on(std::env::args_os().skip(1));
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(stop) => {
@@ -70,6 +85,9 @@ pub fn main() -> ExitCode {
         Command::Unicast(args) => unicast::run(&args),
         Command::Broadcast(args) => broadcast::run(&args),
         Command::Multicast(args) => multicast::run(&args),
+        Command::Measure(args) => measure::run(&args),
+        Command::Lan(args) => lan::run(&args).map_err(Into::into),
+        Command::Agent(args) => agent::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     outcome.unwrap_or_else(|error| explain(&error))

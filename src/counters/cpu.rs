@@ -174,6 +174,18 @@ impl CpuClosure {
     }
 }
 
+impl std::iter::Sum for CpuClosure {
+    fn sum<I: Iterator<Item = CpuClosure>>(parts: I) -> CpuClosure {
+        parts.fold(CpuClosure::default(), |sum, part| CpuClosure {
+            attributed_ns: sum.attributed_ns + part.attributed_ns,
+            busy_ns: sum.busy_ns + part.busy_ns,
+            foreign_ns: sum.foreign_ns + part.foreign_ns,
+            windows: sum.windows + part.windows,
+            windows_unknown: sum.windows_unknown + part.windows_unknown,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

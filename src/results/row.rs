@@ -115,6 +115,10 @@ pub struct HostRow {
     pub lateness_p99_ns: Option<u64>,
     /// Datagrams the socket dropped for want of buffer.
     pub socket_dropped: Option<u64>,
+    /// Time between the first and the last receiver of a message (sender), median over the messages.
+    pub skew_p50_ns: Option<u64>,
+    /// 99th percentile of the same.
+    pub skew_p99_ns: Option<u64>,
 }
 
 impl HostRow {
@@ -170,6 +174,8 @@ impl HostRow {
             jitter_ns: None,
             lateness_p99_ns: None,
             socket_dropped: None,
+            skew_p50_ns: None,
+            skew_p99_ns: None,
         }
     }
 }
@@ -226,6 +232,8 @@ impl Row for HostRow {
         "jitter_ns",
         "lateness_p99_ns",
         "socket_dropped",
+        "skew_p50_ns",
+        "skew_p99_ns",
     ];
 }
 
@@ -376,7 +384,7 @@ mod tests {
         assert_eq!(header.strip_prefix(FIXED_HOST_COLUMNS).map(|rest| rest.starts_with(',')), Some(true), "{header}");
         assert_eq!(
             &header[FIXED_HOST_COLUMNS.len()..],
-            ",kernel_latency_p50_ns,kernel_latency_p99_ns,jitter_ns,lateness_p99_ns,socket_dropped"
+            ",kernel_latency_p50_ns,kernel_latency_p99_ns,jitter_ns,lateness_p99_ns,socket_dropped,skew_p50_ns,skew_p99_ns"
         );
     }
 

@@ -1,8 +1,8 @@
 //! From the rows of the hosts to one row a metric: what a message costs each role.
 //!
 //! Within a trial, a role's hosts are brought to one value; the statistics are over the trials. A trial counts when
-//! every row of it is valid. A figure that any host of the role lacks is missing from the trial, and a metric no trial
-//! has is missing from the summary: never 0.
+//! its sender's row is valid; a host that was lost is left out of its role. A figure that any other host of the role
+//! lacks is missing from the trial, and a metric no trial has is missing from the summary: never 0.
 //!
 //! Metrics that come from one column bear its name, without the unit. Those that don't:
 //!
@@ -184,6 +184,8 @@ const TIMES: &[Time] = &[
         fold: stats::median,
     },
     Time { name: "jitter", role: Role::Receiver, time: |row| nanos(row.jitter_ns), fold: stats::median },
+    Time { name: "skew_p50", role: Role::Sender, time: |row| nanos(row.skew_p50_ns), fold: stats::median },
+    Time { name: "skew_p99", role: Role::Sender, time: |row| nanos(row.skew_p99_ns), fold: stats::median },
     Time { name: "lateness_p99", role: Role::Sender, time: |row| nanos(row.lateness_p99_ns), fold: stats::median },
 ];
 
@@ -195,15 +197,16 @@ struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// `None` when any of its rows is not valid.
+    /// `None` when the sender's row is not valid.
     fn of(rows: Vec<&'a HostRow>) -> Option<Trial<'a>> {
-        let sender = rows.iter().find(|row| row.role == Role::Sender);
-        let messages = sender.and_then(|row| row.messages_sent).filter(|sent| *sent > 0).map(|sent| sent as f64);
-        rows.iter().all(|row| row.valid).then_some(Trial { rows, messages })
+        let sender = rows.iter().find(|row| row.role == Role::Sender).filter(|row| row.valid)?;
+        let messages = sender.messages_sent.filter(|sent| *sent > 0).map(|sent| sent as f64);
+        Some(Trial { rows, messages })
     }
 
+    /// The hosts of a role, without those that were lost.
     fn hosts(&self, role: Role) -> impl Iterator<Item = &'a HostRow> {
-        self.rows.iter().copied().filter(move |row| row.role == role)
+        self.rows.iter().copied().filter(move |row| row.role == role && row.valid)
     }
 
     fn over_hosts(
@@ -365,15 +368,24 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_with_an_invalid_row_does_not_count() {
+    fn a_trial_whose_sender_is_not_valid_does_not_count() {
         let mut rows = [trial(1, 200_000), trial(2, 600_000)].concat();
-        rows[2].valid = false;
+        rows[0].valid = false;
         let cpu = of(&rows, "receiver", "cpu_total").unwrap();
         assert_eq!((cpu.n, cpu.mean, cpu.ci95_low, cpu.cv), (1, Some(6.0), None, None));
         for row in &mut rows {
             row.valid = false;
         }
         assert_eq!(summarize(&rows), []);
+    }
+
+    #[test]
+    fn a_lost_host_is_left_out_of_its_role() {
+        let mut rows = trial(1, 200_000);
+        rows[2] = HostRow { valid: false, ..HostRow::new("1f", "uni", Mode::Unicast, 1, "h3", Role::Receiver) };
+        let delivered = of(&rows, "receiver", "delivered").unwrap();
+        assert_eq!((delivered.n, delivered.mean), (1, Some(1.0)), "h2 alone");
+        assert_eq!(of(&rows, "all", "link_frames"), None, "the frames on the lost host's link are not known");
     }
 
     #[test]

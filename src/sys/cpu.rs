@@ -11,7 +11,8 @@ use std::os::fd::AsFd;
 
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, fstatat};
-use nix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 
 use super::proc::ProcFile;
 use crate::error::{Error, Result};
@@ -22,6 +23,13 @@ use crate::error::{Error, Result};
 /// When the kernel has no such clock.
 pub fn process_cpu_ns() -> Result<u64> {
     clock_ns(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+/// CPU time the process `pid` of this PID namespace has used (all its threads, ended ones too), in ns:
+/// `clock_getcpuclockid`. `None` when there is no such process.
+pub fn process_cpu_ns_of(pid: u32) -> Option<u64> {
+    let clock = clock_getcpuclockid(Pid::from_raw(i32::try_from(pid).ok()?)).ok()?;
+    clock_ns(clock).ok()
 }
 
 /// CPU time of one task (a process's main thread, another thread, or a kernel thread) in ns: field 1 of

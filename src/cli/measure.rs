@@ -1,0 +1,282 @@
+//! `netlab measure`: flags to plan, progress, tables.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::interrupt;
+use crate::counters::environment::Environment;
+use crate::error::{Error, ExitClass};
+use crate::lan::SwitchKind;
+use crate::results::funnel::funnel;
+use crate::results::json::{condition_json, run_json};
+use crate::results::metadata::{RunMetadata, Status, Warning};
+use crate::results::row::SummaryRow;
+use crate::results::sentence::sentences;
+use crate::results::store::Store;
+use crate::results::table::{Paint, table};
+use crate::run::{Condition, Event, MeasurePlan, Measured, measure};
+use crate::sys::netns;
+use crate::units::{Bytes, Mode, Rate, parse_duration};
+
+/// Settings of `measure` unless told otherwise: few hosts want it, then most of them do.
+const FEW_AND_MANY: [usize; 2] = [4, 16];
+
+/// Measure who pays for each mode of delivery, on a virtual LAN
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Modes to compare
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "MODE,…",
+        default_value = "unicast,broadcast,raw-broadcast,multicast"
+    )]
+    modes: Vec<Mode>,
+    /// Hosts on the LAN: the sender, the receivers and the bystanders
+    #[arg(long, value_name = "N", default_value_t = 21)]
+    hosts: usize,
+    /// How many hosts want the messages; several numbers make several tables [default: 4,16 as far as there are hosts]
+    #[arg(long, value_delimiter = ',', value_name = "K,…")]
+    receivers: Vec<usize>,
+    /// The switch: snooping keeps multicast to the members, flooding does not, a hub sends every frame everywhere
+    #[arg(long, value_name = "KIND", default_value = "snooping")]
+    switch: Switch,
+    /// Messages a second: 500, 10k, max
+    #[arg(long, value_name = "RATE", default_value = "2000")]
+    rate: Rate,
+    /// Size of a message in bytes of UDP payload, 32 or more: 64, 1400, 8k
+    #[arg(long, value_name = "BYTES", default_value = "64")]
+    size: Bytes,
+    /// How long each trial sends: 500ms, 5s, 2m
+    #[arg(long, value_name = "TIME", default_value = "1200ms", value_parser = parse_duration)]
+    duration: Duration,
+    /// How often each condition is repeated
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    trials: u32,
+    /// Orders the trials; the same seed gives the same order [default: random]
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
+    /// IPv6 instead of IPv4; leaves broadcast out, since IPv6 has none
+    #[arg(long)]
+    ipv6: bool,
+    /// Folder for the results; must not hold another run [default: a new one under results/]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print one JSON object a line: one for each condition, the summary last
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  netlab measure                                       the main comparison, under 90 seconds
+  netlab measure --switch flooding                     multicast on a switch that does not know who wants it
+  netlab measure --hosts 41 --receivers 1,2,4,8,16,32  how the cost grows with the receivers
+  netlab measure --hosts 201 --receivers 150 --rate 500 --modes broadcast,multicast";
+
+/// [`SwitchKind`] as the command line spells it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Switch {
+    /// IGMP/MLD snooping with a querier
+    Snooping,
+    /// No snooping
+    Flooding,
+    /// No MAC learning
+    Hub,
+}
+
+impl From<Switch> for SwitchKind {
+    fn from(switch: Switch) -> Self {
+        match switch {
+            Switch::Snooping => SwitchKind::Snooping,
+            Switch::Flooding => SwitchKind::Flooding,
+            Switch::Hub => SwitchKind::Hub,
+        }
+    }
+}
+
+impl Args {
+    fn plan(&self) -> crate::error::Result<MeasurePlan> {
+        let receivers = if self.receivers.is_empty() { usual_receivers(self.hosts) } else { self.receivers.clone() };
+        MeasurePlan {
+            modes: self.modes.clone(),
+            hosts: self.hosts,
+            receivers,
+            switch: self.switch.into(),
+            rate: self.rate,
+            size: self.size.0,
+            duration: self.duration,
+            trials: self.trials,
+            seed: self.seed.unwrap_or_else(random_seed),
+            ipv6: self.ipv6,
+        }
+        .checked()
+    }
+}
+
+/// Few, then many, where that leaves bystanders; half of the others on a smaller LAN.
+fn usual_receivers(hosts: usize) -> Vec<usize> {
+    let others = hosts.saturating_sub(1);
+    let mut receivers: Vec<_> = FEW_AND_MANY.into_iter().filter(|&k| k < others).collect();
+    if receivers.is_empty() {
+        receivers.push((others / 2).max(1));
+    }
+    receivers
+}
+
+/// Different for every run; it need not be unpredictable.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Wrong usage, a machine that does not permit the LAN, a failure while running, an interruption.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let left_out = args.ipv6 && args.modes.contains(&Mode::Broadcast);
+    let plan = args.plan()?;
+    // From here on this is process 1 of its own namespaces; no thread may exist before.
+    netns::enter_private()?;
+    let stop = interrupt::stop_flag().context("installing signal handlers")?;
+
+    let run_id = format!("{:08x}", random_seed() as u32);
+    let store = Store::create(args.out.as_deref(), &run_id)?;
+    let mut metadata = RunMetadata::start(&run_id, plan.seed, std::env::args().collect());
+    metadata.plan = serde_json::to_value(&plan)?;
+    metadata.environment = serde_json::to_value(Environment::read())?;
+    if left_out {
+        metadata.warn(Warning::BroadcastSkippedIpv6);
+        note("IPv6 has no broadcast, so it is left out.");
+    }
+    store.write_metadata(&metadata)?;
+
+    let screen = Progress::new();
+    let measured = measure(&plan, &run_id, &store, &stop, &mut |event| screen.show(event));
+    screen.clear();
+    let measured = match measured {
+        Ok(measured) => measured,
+        Err(error) => {
+            metadata.end(if error.class() == ExitClass::Interrupted { Status::Interrupted } else { Status::Failed });
+            store.write_metadata(&metadata)?;
+            note(&format!("What was measured before is in {}", store.dir().display()));
+            return Err(error.into());
+        }
+    };
+    measured.describe(&plan, &mut metadata);
+    let summary = measured.summary();
+    store.write_summary(&summary)?;
+    metadata.end(if measured.interrupted { Status::Interrupted } else { Status::Complete });
+    store.write_metadata(&metadata)?;
+
+    let shown = if args.json {
+        print_json(&plan, &measured, &summary, &metadata, &store)
+    } else {
+        print_tables(&plan, &measured, &summary)
+    };
+    shown.context("writing to standard output")?;
+    for warning in &metadata.warnings {
+        note(&format!("{warning} {}", warning.advice()));
+    }
+    note(&format!(
+        "Results are in {}{}",
+        store.dir().display(),
+        if store.is_temporary() { " (temporary)" } else { "" }
+    ));
+    if measured.interrupted {
+        return Err(Error::interrupted("interrupted; the trials that ended before are on disk").into());
+    }
+    if let Some(condition) = measured.without_valid_trial().first() {
+        let marks = measured.reasons(*condition);
+        return Err(Error::not_shown(format!("{} had no valid trial: {marks}", condition.name())).into());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_tables(plan: &MeasurePlan, measured: &Measured, summary: &[SummaryRow]) -> std::io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    for setting in measured.settings(plan) {
+        let rows = measured.rows_of(plan, &setting, summary);
+        let accounted = measured.accounted(setting.receivers);
+        writeln!(out, "{}", table(&setting, &rows, accounted, Paint::Ansi))?;
+        for sentence in sentences(&setting, &rows) {
+            writeln!(out, "{sentence}")?;
+        }
+        writeln!(out, "\n{}", funnel(&setting, &rows, Paint::Ansi))?;
+    }
+    Ok(())
+}
+
+fn print_json(
+    plan: &MeasurePlan,
+    measured: &Measured,
+    summary: &[SummaryRow],
+    metadata: &RunMetadata,
+    store: &Store,
+) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let mut conditions = 0;
+    for setting in measured.settings(plan) {
+        let rows = measured.rows_of(plan, &setting, summary);
+        for &mode in &setting.modes {
+            let accounted = measured.accounted(setting.receivers);
+            writeln!(out, "{}", condition_json(&setting, mode, &rows, accounted))?;
+            conditions += 1;
+        }
+    }
+    writeln!(out, "{}", run_json(metadata, &store.dir().display().to_string(), conditions))
+}
+
+/// A line for the person. One who is gone is no failure.
+fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// What is being measured, on a terminal.
+struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    fn new() -> Self {
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} · {msg} · {elapsed}, {eta} to go");
+        // Hidden where standard error is no terminal.
+        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message("building the LAN");
+        Progress { bar }
+    }
+
+    fn show(&self, event: Event) {
+        match event {
+            Event::LanUp { took } => self.bar.set_message(format!("LAN up in {took:.1?}, starting its hosts")),
+            Event::AgentsReady { .. } => self.bar.set_message("hosts ready"),
+            Event::Calibrating => self.bar.set_message("checking the switch and calibrating"),
+            Event::TrialStarted { trial, done, of } => {
+                self.bar.set_length(of as u64);
+                self.bar.set_position(done as u64);
+                let Condition { mode, receivers, .. } = trial.condition;
+                self.bar.set_message(format!("{mode} to {receivers}, repeat {}", trial.number));
+            }
+            Event::Tick => self.bar.tick(),
+            Event::TrialEnded { trial, marks } => {
+                for mark in marks {
+                    let what = format!("{}, repeat {}: {mark}", trial.condition.name(), trial.number);
+                    self.bar.suspend(|| note(&what));
+                }
+            }
+            Event::Warning(text) => self.bar.suspend(|| note(&text)),
+        }
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}

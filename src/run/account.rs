@@ -1,0 +1,408 @@
+//! From what was read before and after a trial to rows, marks and the closure of CPU time. Pure but for names.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::plan::{MeasurePlan, Trial};
+use super::protocol::Collected;
+use super::setup::{Bench, Facts, Look};
+use crate::counters::HostCounters;
+use crate::counters::cpu::{CpuClosure, CpuComponents, MachineUse};
+use crate::counters::link::LinkCounters;
+use crate::delivery::receiver::ReceiveReport;
+use crate::delivery::sender::SendReport;
+use crate::delivery::tally::StreamReport;
+use crate::lan::NapiThread;
+use crate::results::row::{HostRow, SampleRow};
+use crate::units::{Rate, Role};
+
+/// A sender this far behind its schedule did not offer the load asked for.
+const TOLERATED_LAG: f64 = 0.01;
+/// Share of the machine's CPU time that other programs may take.
+const TOLERATED_FOREIGN: f64 = 0.15;
+/// Share of the machine's CPU time that a hypervisor may give to others.
+const TOLERATED_STEAL: f64 = 0.05;
+/// Attributed / used CPU time outside of this is doubtful.
+pub const TOLERATED_CLOSURE: std::ops::RangeInclusive<f64> = 0.80..=1.05;
+/// Idle time moves in steps of 10 ms, so a shorter window says little about closure.
+const SHORTEST_FOR_CLOSURE: Duration = Duration::from_secs(2);
+
+/// Everything one trial brought.
+#[derive(Clone, Debug)]
+pub struct TrialFigures {
+    /// What the sender did.
+    pub sent: SendReport,
+    /// Ports and clocks before the first message.
+    pub before: Look,
+    /// The same when the LAN had fallen still again.
+    pub after: Look,
+    /// The same in between, by time since the start of the window.
+    pub samples: Vec<(Duration, Look)>,
+    /// By host: its agent's part; `None` for a lost host.
+    pub collected: Vec<Option<Collected>>,
+    /// What the machine as a whole did meanwhile.
+    pub machine: MachineUse,
+    /// Whether the LAN fell still in time.
+    pub drained: bool,
+    /// The run and the stream of the measured messages.
+    pub stream: (u64, u16),
+}
+
+/// Why a trial is left out of the figures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mark {
+    /// The sender reached only this many messages a second.
+    BehindSchedule {
+        /// Messages a second.
+        held: f64,
+    },
+    /// Link rings or queues were full.
+    RingOverflow {
+        /// Frames lost there.
+        frames: u64,
+    },
+    /// Sockets' receive buffers were full.
+    SocketBufferOverflow {
+        /// Datagrams lost there.
+        messages: u64,
+    },
+    /// The LAN was still busy when the wait for it ended.
+    NotDrained,
+    /// Attributed / used CPU time is out of bounds.
+    Closure(f64),
+    /// Share of the machine that other programs took.
+    ForeignLoad(f64),
+    /// Share of the machine that the hypervisor gave to others.
+    Steal(f64),
+}
+
+impl Mark {
+    /// The rate a sender held that was behind its schedule.
+    pub fn held(&self) -> Option<f64> {
+        if let Mark::BehindSchedule { held } = self { Some(*held) } else { None }
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mark::BehindSchedule { held } => write!(f, "sender behind schedule ({held:.0} messages/s)"),
+            Mark::RingOverflow { frames } => write!(f, "ring overflow ({frames} frames)"),
+            Mark::SocketBufferOverflow { messages } => write!(f, "socket buffer overflow ({messages} messages)"),
+            Mark::NotDrained => f.write_str("backlog left at the end"),
+            Mark::Closure(closure) => write!(f, "{:.0} % of CPU time accounted for", closure * 100.0),
+            Mark::ForeignLoad(share) => write!(f, "other programs took {:.0} % of the machine", share * 100.0),
+            Mark::Steal(share) => write!(f, "the hypervisor took {:.0} % of the machine", share * 100.0),
+        }
+    }
+}
+
+impl TrialFigures {
+    /// What speaks against using this trial.
+    pub fn marks(&self, plan: &MeasurePlan, napi: &[NapiThread]) -> Vec<Mark> {
+        let mut marks = Vec::new();
+        let over = |share: Option<f64>, tolerated: f64| share.filter(|&share| share > tolerated);
+        if let Rate::PerSecond(asked) = plan.rate {
+            // At `max` neither a schedule nor a loss-free load was asked for.
+            let held = self.held_rate();
+            if held < asked * (1.0 - TOLERATED_LAG) {
+                marks.push(Mark::BehindSchedule { held });
+            }
+            let frames = self.ring_dropped().into_iter().flatten().sum();
+            if frames > 0 {
+                marks.push(Mark::RingOverflow { frames });
+            }
+            let messages =
+                self.collected.iter().flatten().filter_map(|host| host.receive.as_ref()?.socket_dropped).sum();
+            if messages > 0 {
+                marks.push(Mark::SocketBufferOverflow { messages });
+            }
+        }
+        if !self.drained {
+            marks.push(Mark::NotDrained);
+        }
+        if plan.duration >= SHORTEST_FOR_CLOSURE {
+            let mut closure = CpuClosure::default();
+            closure.add(&self.cpu(napi), &self.machine);
+            marks.extend(closure.ratio().filter(|ratio| !TOLERATED_CLOSURE.contains(ratio)).map(Mark::Closure));
+        }
+        marks.extend(over(self.machine.foreign_share(), TOLERATED_FOREIGN).map(Mark::ForeignLoad));
+        marks.extend(over(self.machine.steal_share(), TOLERATED_STEAL).map(Mark::Steal));
+        marks
+    }
+}
+
+impl TrialFigures {
+    /// Messages a second as they were sent; 0 when nothing was.
+    pub fn held_rate(&self) -> f64 {
+        if self.sent.duration_ns == 0 {
+            0.0
+        } else {
+            self.sent.messages_sent as f64 * 1e9 / self.sent.duration_ns as f64
+        }
+    }
+
+    /// CPU time of the parts of the run; nothing where the kernel's share is not known.
+    pub fn cpu(&self, napi: &[NapiThread]) -> CpuComponents {
+        let app = |hosts: std::ops::Range<usize>| {
+            hosts.map(|host| difference(self.after.agents_ns[host], self.before.agents_ns[host]).unwrap_or(0)).sum()
+        };
+        let hosts_kernel_rx = self.napi_ns(napi, |thread| !thread.is_port);
+        if hosts_kernel_rx.is_none() {
+            return CpuComponents::default();
+        }
+        CpuComponents {
+            sender_app: Some(app(0..1)),
+            hosts_app: Some(app(1..self.after.agents_ns.len())),
+            hosts_kernel_rx,
+            switch: self.napi_ns(napi, |thread| thread.is_port),
+            runner: self.machine.runner_ns,
+        }
+    }
+
+    /// The rows of this trial in `hosts.csv`: one a host, then the switch.
+    pub fn host_rows(
+        &self,
+        bench: &Bench,
+        plan: &MeasurePlan,
+        run_id: &str,
+        trial: Trial,
+        marks: &[Mark],
+    ) -> Vec<HostRow> {
+        let reason = marks.iter().map(Mark::to_string).collect::<Vec<_>>().join("; ");
+        let common = |host: &str, role| HostRow {
+            valid: marks.is_empty(),
+            invalid_reason: reason.clone(),
+            duration_s: Some(self.sent.duration_ns as f64 / 1e9),
+            size_bytes: Some(plan.size as u64),
+            offered_rate: plan.rate.per_second(),
+            cpu_method: bench.cpu_method().to_owned(),
+            ..HostRow::new(run_id, &trial.condition.name(), trial.condition.mode, trial.number, host, role)
+        };
+        let rings = self.ring_dropped();
+        let mut rows: Vec<_> = bench
+            .lan
+            .hosts()
+            .iter()
+            .enumerate()
+            .map(|(index, host)| {
+                let role = trial.condition.role(index);
+                let row = common(&host.name, role);
+                let Some(collected) = &self.collected[index] else {
+                    return HostRow { valid: false, invalid_reason: "host lost".to_owned(), ..row };
+                };
+                let mut row = with_counters(row, collected, &bench.facts);
+                row.link_ring_dropped = rings[index];
+                row.cpu_app_ns = difference(self.after.agents_ns[index], self.before.agents_ns[index]);
+                row.cpu_kernel_rx_ns = self.napi_ns(&bench.napi, |thread| thread.host == index && !thread.is_port);
+                row.cpu_total_ns = row.cpu_app_ns.zip(row.cpu_kernel_rx_ns).map(|(app, kernel)| app + kernel);
+                match role {
+                    Role::Sender => self.with_sent(row),
+                    Role::Receiver => self.with_received(row, collected),
+                    Role::Bystander | Role::Switch => row,
+                }
+            })
+            .collect();
+        let kernel = self.napi_ns(&bench.napi, |thread| thread.is_port);
+        let (sent, received) = (self.port_sum(|p| p.tx_frames), self.port_sum(|p| p.rx_frames));
+        rows.push(HostRow {
+            link_tx_frames: sent,
+            link_tx_bytes: with_header(self.port_sum(|p| p.tx_bytes), sent, bench.facts.rx_header_bytes_added),
+            link_tx_dropped: self.port_sum(|p| p.tx_dropped),
+            link_rx_frames: received,
+            link_rx_bytes: with_header(self.port_sum(|p| p.rx_bytes), received, bench.facts.tx_header_bytes_added),
+            link_rx_dropped: self.port_sum(|p| p.rx_dropped),
+            cpu_kernel_rx_ns: kernel,
+            cpu_total_ns: kernel,
+            ..common("switch", Role::Switch)
+        });
+        rows
+    }
+
+    /// The rows of this trial in `samples.csv`.
+    pub fn sample_rows(&self, bench: &Bench, run_id: &str, trial: Trial) -> Vec<SampleRow> {
+        let mut rows = Vec::new();
+        let mut last = (Duration::ZERO, &self.before);
+        for (time, look) in self.samples.iter().map(|(time, look)| (*time, look)) {
+            for (index, host) in bench.lan.hosts().iter().enumerate() {
+                let port = look.ports[index].since(&last.1.ports[index]);
+                let own = |thread: &NapiThread| thread.host == index && !thread.is_port;
+                rows.push(SampleRow {
+                    run_id: run_id.to_owned(),
+                    condition: trial.condition.name(),
+                    mode: trial.condition.mode,
+                    trial: trial.number,
+                    host: host.name.clone(),
+                    role: trial.condition.role(index),
+                    time_s: time.as_secs_f64(),
+                    interval_s: (time - last.0).as_secs_f64(),
+                    // What the switch's port received, the host sent.
+                    link_tx_frames: port.rx_frames,
+                    link_rx_frames: port.tx_frames,
+                    cpu_kernel_rx_ns: napi_sum(&bench.napi, last.1, look, own),
+                    cpu_app_ns: difference(look.agents_ns[index], last.1.agents_ns[index]),
+                });
+            }
+            last = (time, look);
+        }
+        rows
+    }
+
+    /// By host: frames its receive ring had no room for.
+    fn ring_dropped(&self) -> Vec<Option<u64>> {
+        let ports = self.after.ports.iter().zip(&self.before.ports);
+        ports.map(|(after, before)| after.since(before).tx_dropped).collect()
+    }
+
+    fn port_sum(&self, counter: impl Fn(&LinkCounters) -> Option<u64>) -> Option<u64> {
+        let ports = self.after.ports.iter().zip(&self.before.ports);
+        ports.map(|(after, before)| counter(&after.since(before))).sum()
+    }
+
+    fn napi_ns(&self, napi: &[NapiThread], which: impl Fn(&NapiThread) -> bool) -> Option<u64> {
+        napi_sum(napi, &self.before, &self.after, which)
+    }
+
+    /// The measured stream as each receiver saw it.
+    fn stream_of<'a>(&self, receive: &'a ReceiveReport) -> Option<&'a StreamReport> {
+        receive.streams.iter().find(|s| (s.run_id, s.stream_id) == self.stream)
+    }
+
+    fn with_sent(&self, row: HostRow) -> HostRow {
+        let receivers = self.collected.iter().flatten().filter_map(|host| self.stream_of(host.receive.as_ref()?));
+        let skews = skews(&receivers.map(|stream| stream.trace_ns.as_slice()).collect::<Vec<_>>());
+        HostRow {
+            messages_sent: Some(self.sent.messages_sent),
+            copies_sent: Some(self.sent.copies_sent),
+            lateness_p99_ns: self.sent.lateness_p99_ns,
+            skew_p50_ns: percentile(&skews, 0.50),
+            skew_p99_ns: percentile(&skews, 0.99),
+            ..row
+        }
+    }
+
+    fn with_received(&self, row: HostRow, collected: &Collected) -> HostRow {
+        let Some(receive) = &collected.receive else { return row };
+        let none = StreamReport::default();
+        let stream = self.stream_of(receive).unwrap_or(&none);
+        HostRow {
+            messages_received: Some(stream.messages_received),
+            messages_lost: Some(self.sent.messages_sent.saturating_sub(stream.messages_received)),
+            messages_duplicate: Some(stream.messages_duplicate),
+            messages_reordered: Some(stream.messages_reordered),
+            messages_unrecognized: Some(receive.messages_unrecognized),
+            latency_p50_ns: stream.latency.map(|l| l.p50_ns),
+            latency_p99_ns: stream.latency.map(|l| l.p99_ns),
+            latency_max_ns: stream.latency.map(|l| l.max_ns),
+            kernel_latency_p50_ns: stream.kernel_latency.map(|l| l.p50_ns),
+            kernel_latency_p99_ns: stream.kernel_latency.map(|l| l.p99_ns),
+            jitter_ns: stream.jitter_ns,
+            socket_dropped: receive.socket_dropped,
+            ..row
+        }
+    }
+}
+
+fn with_counters(row: HostRow, collected: &Collected, facts: &Facts) -> HostRow {
+    let HostCounters { link, ip, udp } = collected.counters;
+
+    HostRow {
+        link_tx_frames: link.tx_frames,
+        link_tx_bytes: with_header(link.tx_bytes, link.tx_frames, facts.tx_header_bytes_added),
+        link_tx_dropped: link.tx_dropped,
+        link_rx_frames: link.rx_frames,
+        link_rx_bytes: with_header(link.rx_bytes, link.rx_frames, facts.rx_header_bytes_added),
+        link_rx_dropped: link.rx_dropped,
+        link_rx_other_host: link.rx_other_host,
+        ip_in_receives: ip.in_receives,
+        ip_in_delivers: ip.in_delivers,
+        ip_in_mcast: ip.in_mcast,
+        ip_in_bcast: ip.in_bcast,
+        ip_in_discards: ip.in_discards,
+        ip_not_joined: ip.not_joined,
+        udp_in_datagrams: udp.in_datagrams,
+        udp_no_ports: udp.no_ports,
+        udp_rcvbuf_errors: udp.rcvbuf_errors,
+        udp_ignored_multi: udp.ignored_multi,
+        udp_in_errors: udp.in_errors,
+        ..row
+    }
+}
+
+/// For each message that all of two or more receivers got: the time between the first and the last of them, ascending. `traces` holds
+/// a receiver's latencies by message, 0 where one did not arrive.
+fn skews(traces: &[&[u32]]) -> Vec<u64> {
+    let messages = if traces.len() < 2 { 0 } else { traces.iter().map(|trace| trace.len()).min().unwrap_or(0) };
+    let skew = |message| {
+        let (mut first, mut last) = (u32::MAX, 0);
+        for trace in traces {
+            let latency: u32 = trace[message];
+            if latency == 0 {
+                return None;
+            }
+            (first, last) = (first.min(latency), last.max(latency));
+        }
+        Some(u64::from(last - first))
+    };
+    let mut skews: Vec<u64> = (0..messages).filter_map(skew).collect();
+    skews.sort_unstable();
+    skews
+}
+
+/// The value that a share of `sorted` does not exceed (nearest rank); `None` of nothing.
+fn percentile(sorted: &[u64], share: f64) -> Option<u64> {
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.max(1) - 1).copied()
+}
+
+/// Bytes with the Ethernet header, which some links' counters leave out; `None` while it is not known whether.
+fn with_header(bytes: Option<u64>, frames: Option<u64>, missing: Option<u64>) -> Option<u64> {
+    Some(bytes? + frames? * missing?)
+}
+
+/// Growth; `None` where either is unknown.
+fn difference(after: Option<u64>, before: Option<u64>) -> Option<u64> {
+    after?.checked_sub(before?)
+}
+
+/// CPU time of some of the receive threads between two looks; `None` where one of them is unknown, or there is none.
+fn napi_sum(napi: &[NapiThread], before: &Look, after: &Look, which: impl Fn(&NapiThread) -> bool) -> Option<u64> {
+    let mut sum = None;
+    for (index, thread) in napi.iter().enumerate() {
+        if which(thread) {
+            sum = Some(sum.unwrap_or(0) + difference(after.napi_ns[index], before.napi_ns[index])?);
+        }
+    }
+    sum
+}
+
+/// Names the messages of one trial: different for every trial and, by the seed, for every run.
+pub fn trial_run_id(seed: u64, done: usize) -> u64 {
+    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(done as u64 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skew_is_between_the_first_and_the_last_receiver() {
+        assert_eq!(skews(&[&[10, 20, 0, 7], &[15, 19, 5, 7], &[12, 40, 6, 7, 9]]), [0, 5, 21]);
+        assert_eq!(skews(&[&[10, 20]]), [], "one receiver is both");
+        assert_eq!(skews(&[]), []);
+    }
+
+    #[test]
+    fn percentiles_by_nearest_rank() {
+        assert_eq!(percentile(&[], 0.5), None);
+        assert_eq!(percentile(&[3], 0.99), Some(3));
+        assert_eq!(percentile(&[1, 2, 3, 4], 0.5), Some(2));
+        assert_eq!(percentile(&(1..=100).collect::<Vec<_>>(), 0.99), Some(99));
+    }
+
+    #[test]
+    fn bytes_are_known_only_with_their_header() {
+        assert_eq!(with_header(Some(1000), Some(10), Some(14)), Some(1140));
+        assert_eq!(with_header(Some(1000), Some(10), None), None);
+    }
+}

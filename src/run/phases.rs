@@ -1,0 +1,116 @@
+//! The phases of a trial, and the run that takes all trials through them:
+//! prepare, verify membership, warm up, begin, measure, drain, collect.
+
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use super::account::{self, TrialFigures};
+use super::event::Event;
+use super::outcome::Measured;
+use super::plan::{MeasurePlan, Trial};
+use super::protocol::{Collected, Order, Reply};
+use super::setup::{Bench, Look, probes};
+use crate::counters::cpu::MachineMeter;
+use crate::error::{ExitClass, Result};
+use crate::results::store::Store;
+use crate::units::Rate;
+
+/// Messages of the warm-up are of this stream, measured ones of the next.
+const WARM_UP: u16 = 0;
+const MEASURED: u16 = 1;
+/// Caches, neighbours and clocks are warm after this.
+const WARM_UP_TIME: Duration = Duration::from_millis(150);
+/// Time between two rows of a host in `samples.csv`.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Carries out `plan`: builds the LAN, takes all trials, and stores the rows as each trial ends.
+///
+/// Setting `stop` ends it after whole rows; so does a failure in a trial, which is then the error.
+///
+/// # Errors
+/// As [`Bench::set_up`]; a lost sender; rows that cannot be stored.
+pub fn measure(
+    plan: &MeasurePlan,
+    run_id: &str,
+    store: &Store,
+    stop: &AtomicBool,
+    observe: &mut dyn FnMut(Event),
+) -> Result<Measured> {
+    let mut bench = Bench::set_up(plan, stop, observe)?;
+    let mut measured = Measured::default();
+    let schedule = plan.schedule();
+    for (done, &trial) in schedule.iter().enumerate() {
+        observe(Event::TrialStarted { trial, done, of: schedule.len() });
+        let figures = match take(&mut bench, plan, trial, account::trial_run_id(plan.seed, done), stop, observe) {
+            Ok(figures) => figures,
+            Err(error) if error.class() == ExitClass::Interrupted => {
+                measured.interrupted = true;
+                break;
+            }
+            Err(error) => return Err(error),
+        };
+        let marks = figures.marks(plan, &bench.napi);
+        let rows = figures.host_rows(&bench, plan, run_id, trial, &marks);
+        store.append_hosts(&rows)?;
+        store.append_samples(&figures.sample_rows(&bench, run_id, trial))?;
+        if marks.is_empty() {
+            let closure = measured.closure.entry(trial.condition).or_default();
+            closure.add(&figures.cpu(&bench.napi), &figures.machine);
+        }
+        measured.marks.entry(trial.condition).or_default().push(marks.clone());
+        measured.hosts.extend(rows);
+        observe(Event::TrialEnded { trial, marks });
+    }
+    measured.facts = bench.facts.clone();
+    let hosts = bench.lan.hosts().iter().enumerate();
+    measured.lost = hosts.filter_map(|(i, h)| Some((h.name.clone(), bench.agents.lost(i)?.to_owned()))).collect();
+    Ok(measured)
+}
+
+/// One trial, from preparing to collecting.
+fn take(
+    bench: &mut Bench,
+    plan: &MeasurePlan,
+    trial: Trial,
+    run_id: u64,
+    stop: &AtomicBool,
+    observe: &mut dyn FnMut(Event),
+) -> Result<TrialFigures> {
+    let condition = trial.condition;
+    bench.prepare(condition, plan.ipv6)?;
+
+    let warm_up_rate = Rate::PerSecond(plan.rate.per_second().unwrap_or(f64::MAX).clamp(20.0, 2000.0));
+    let warm_up = probes(run_id, WARM_UP, plan.size, warm_up_rate, None, Some(WARM_UP_TIME));
+    bench.send(&warm_up, stop, WARM_UP_TIME, &mut |_| Ok(()))?;
+    bench.drain()?;
+
+    bench.agents.all(|_| Some(Order::Begin));
+    let before = bench.look()?;
+    let mut samples: Vec<(Duration, Look)> = Vec::new();
+    let meter = MachineMeter::start()?;
+    let started = Instant::now();
+    let window = probes(run_id, MEASURED, plan.size, plan.rate, None, Some(plan.duration));
+    let sent = bench.send(&window, stop, SAMPLE_INTERVAL, &mut |bench| {
+        samples.push((started.elapsed(), bench.look()?));
+        observe(Event::Tick);
+        Ok(())
+    })?;
+    let (after, drained) = bench.drain()?;
+    let machine = meter.finish(&bench.task_ids())?;
+
+    let replies = bench.agents.all(|_| Some(Order::Collect));
+    let collected = replies.into_iter().map(|reply| match reply {
+        Some(Reply::Collected(collected)) => Some(*collected),
+        _ => None::<Collected>,
+    });
+    Ok(TrialFigures {
+        sent,
+        before,
+        after,
+        samples,
+        collected: collected.collect(),
+        machine,
+        drained,
+        stream: (run_id, MEASURED),
+    })
+}

@@ -1,0 +1,152 @@
+//! What a runner and a host's agent say to each other: one JSON object a line, each order answered by one reply.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::counters::HostCounters;
+use crate::delivery::receiver::{ReceivePlan, ReceiveReport};
+use crate::delivery::sender::{SendPlan, SendReport};
+use crate::delivery::{InletSpec, OutletSpec};
+use crate::error::{Error, Result};
+
+/// From the runner to an agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Order {
+    /// Open these endpoints and start receiving; answered by [`Reply::Prepared`].
+    Prepare(Endpoints),
+    /// Take the counters as they are now; answered by [`Reply::Begun`].
+    Begin,
+    /// Send this much; answered by [`Reply::Sent`] when it is done.
+    Send(SendPlan),
+    /// Take the counters again, close the endpoints; answered by [`Reply::Collected`].
+    Collect,
+}
+
+/// What a host needs for its part in a trial; a bystander needs nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// Where to receive, for a receiver.
+    pub inlet: Option<(InletSpec, ReceivePlan)>,
+    /// Where to send, for the sender.
+    pub outlet: Option<OutletSpec>,
+}
+
+/// From an agent to the runner.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// The agent runs.
+    Ready {
+        /// Its process ID as `/proc` names it (which may be another PID namespace's number).
+        proc_pid: u32,
+    },
+    /// The endpoints are open and the kernel confirms the memberships.
+    Prepared {
+        /// Receive buffer granted, for a receiver.
+        receive_buffer_bytes: Option<u64>,
+    },
+    /// The counters are taken.
+    Begun,
+    /// What was sent.
+    Sent(SendReport),
+    /// What changed since [`Order::Begin`].
+    Collected(Box<Collected>),
+    /// The order could not be carried out; the reason in words.
+    Failed(String),
+}
+
+/// One host's part of a trial.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Collected {
+    /// Growth of the host's counters.
+    pub counters: HostCounters,
+    /// What arrived, for a receiver.
+    pub receive: Option<ReceiveReport>,
+}
+
+/// One end of the line between the runner and an agent.
+pub struct Line {
+    reader: BufReader<UnixStream>,
+    /// A line that has not arrived whole.
+    partial: Vec<u8>,
+}
+
+/// Why [`Line::receive`] brought nothing.
+#[derive(Debug)]
+pub enum Silence {
+    /// Nothing arrived in time.
+    TimedOut,
+    /// The other end is gone, or does not speak this protocol.
+    Gone(String),
+}
+
+impl Line {
+    /// Speaks over `stream`.
+    pub fn new(stream: UnixStream) -> Self {
+        Line { reader: BufReader::new(stream), partial: Vec::new() }
+    }
+
+    /// Sends one message.
+    ///
+    /// # Errors
+    /// When the other end is gone.
+    pub fn send(&mut self, message: &impl Serialize) -> Result<()> {
+        let mut line =
+            serde_json::to_vec(message).map_err(|e| Error::failed("encoding a control message").because(e))?;
+        line.push(b'\n');
+        self.reader.get_mut().write_all(&line).map_err(|e| Error::failed("writing to the control line").because(e))
+    }
+
+    /// Waits for one message, for `patience` at most (`None`: for ever).
+    ///
+    /// A partly received line is kept for the next call.
+    ///
+    /// # Errors
+    /// [`Silence`] says why there is none.
+    pub fn receive<T: DeserializeOwned>(&mut self, patience: Option<Duration>) -> Result<T, Silence> {
+        let patience = patience.map(|p| p.max(Duration::from_millis(1)));
+        self.reader.get_ref().set_read_timeout(patience).map_err(|e| Silence::Gone(e.to_string()))?;
+        loop {
+            match self.reader.read_until(b'\n', &mut self.partial) {
+                Ok(_) if self.partial.last() == Some(&b'\n') => {
+                    let message = serde_json::from_slice(&self.partial).map_err(|e| Silence::Gone(e.to_string()));
+                    self.partial.clear();
+                    return message;
+                }
+                Ok(_) => return Err(Silence::Gone("it has ended".into())),
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                    return Err(Silence::TimedOut);
+                }
+                Err(e) => return Err(Silence::Gone(e.to_string())),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_carries_messages_whole_and_tells_silence_from_an_end() {
+        let (a, b) = UnixStream::pair().unwrap();
+        let (mut runner, mut agent) = (Line::new(a), Line::new(b));
+        runner.send(&Order::Begin).unwrap();
+        assert!(matches!(agent.receive(None), Ok(Order::Begin)));
+        let nothing = agent.receive::<Order>(Some(Duration::from_millis(1)));
+        assert!(matches!(nothing, Err(Silence::TimedOut)));
+        // Half a line, then the rest of it.
+        runner.reader.get_mut().write_all(b"\"Col").unwrap();
+        let half = agent.receive::<Order>(Some(Duration::from_millis(1)));
+        assert!(matches!(half, Err(Silence::TimedOut)));
+        runner.reader.get_mut().write_all(b"lect\"\nrubbish\n").unwrap();
+        assert!(matches!(agent.receive(None), Ok(Order::Collect)));
+        assert!(matches!(agent.receive::<Order>(None), Err(Silence::Gone(_))));
+        drop(runner);
+        assert!(matches!(agent.receive::<Order>(None), Err(Silence::Gone(_))));
+    }
+}

@@ -1,0 +1,319 @@
+//! `netlab measure` on real virtual LANs: exact frame counts against what the kind of switch must do, rows that add up,
+//! and runs that are interrupted or lose a host. As root and, where this is root, as an ordinary user too.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use netlab::results::metadata::Status;
+use netlab::results::row::HostRow;
+use netlab::results::store::Store;
+use netlab::units::{Mode, Role};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use support::{As, eventually, exclusive, netlab_as, users};
+
+/// `measure` with eight hosts of which four want the messages, quickly, but for what `other` says.
+fn small(other: &[&str]) -> Vec<String> {
+    let usual = [
+        ("--hosts", "8"),
+        ("--receivers", "4"),
+        ("--rate", "1000"),
+        ("--duration", "400ms"),
+        ("--trials", "2"),
+        ("--seed", "7"),
+    ];
+    let usual = usual.into_iter().filter(|(flag, _)| !other.contains(flag)).flat_map(|(flag, value)| [flag, value]);
+    ["measure"].into_iter().chain(usual).chain(other.iter().copied()).map(str::to_owned).collect()
+}
+
+/// Runs `measure` to its end; gives its rows and its last line of JSON.
+fn measured(user: As, extra: &[&str], code: i32) -> (Vec<HostRow>, Value) {
+    let out = support::folder_for(user);
+    let dir = out.path().join("run");
+    let mut command = netlab_as(user);
+    command.args(small(extra)).args(["--json", "--out"]).arg(&dir);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    let summary = serde_json::from_str(text.lines().last().expect("a summary")).unwrap();
+    (Store::read_hosts(&dir).unwrap(), summary)
+}
+
+/// Rows of valid trials of a mode, by role.
+fn of(rows: &[HostRow], mode: Mode, role: Role) -> Vec<&HostRow> {
+    rows.iter().filter(|row| row.mode == mode && row.role == role).collect()
+}
+
+/// Frames on a link for each message the trial's sender sent.
+fn per_message(rows: &[HostRow], row: &HostRow, frames: Option<u64>) -> f64 {
+    let sender = rows
+        .iter()
+        .find(|r| r.condition == row.condition && r.trial == row.trial && r.role == Role::Sender)
+        .expect("each trial has a sender");
+    frames.expect("a link counter") as f64 / sender.messages_sent.expect("messages sent") as f64
+}
+
+#[track_caller]
+fn assert_close(value: f64, expected: f64, what: &str) {
+    assert!((value - expected).abs() <= 0.005 * expected.max(1.0), "{what}: {value}, not {expected}");
+}
+
+/// What must be true on any switch: the sender's frames, everything delivered, nothing lost unaccounted for.
+fn assert_common(rows: &[HostRow], modes: &[Mode]) {
+    assert_eq!(rows.len(), modes.len() * 2 * 9, "two trials of eight hosts and a switch for each mode");
+    for row in rows {
+        assert!(row.valid, "{} {} {}: {}", row.condition, row.trial, row.host, row.invalid_reason);
+    }
+    for &mode in modes {
+        for sender in of(rows, mode, Role::Sender) {
+            let copies = if mode == Mode::Unicast { 4.0 } else { 1.0 };
+            assert_eq!(sender.messages_sent, Some(400));
+            assert_eq!(sender.copies_sent, Some(400 * copies as u64));
+            assert_close(per_message(rows, sender, sender.link_tx_frames), copies, "frames on the sender's link");
+        }
+        for receiver in of(rows, mode, Role::Receiver) {
+            let (received, lost) = (receiver.messages_received.unwrap(), receiver.messages_lost.unwrap());
+            assert_eq!((received, lost), (400, 0), "{mode} to {}", receiver.host);
+            assert_eq!(receiver.messages_duplicate, Some(0));
+            assert_eq!(receiver.messages_unrecognized, Some(0));
+            assert!(receiver.latency_p50_ns.unwrap() <= receiver.latency_p99_ns.unwrap());
+        }
+        for bystander in of(rows, mode, Role::Bystander) {
+            assert_eq!(bystander.messages_received, None, "a bystander counts no messages");
+        }
+        // What left the switch's ports arrived at the hosts' links: both ends of every cable agree.
+        for switch in of(rows, mode, Role::Switch) {
+            let hosts = rows.iter().filter(|r| {
+                r.role != Role::Switch && r.condition == switch.condition && r.trial == switch.trial
+            });
+            let (mut sent, mut received) = (0, 0);
+            for host in hosts {
+                sent += host.link_tx_frames.unwrap();
+                received += host.link_rx_frames.unwrap();
+            }
+            assert_eq!((switch.link_rx_frames, switch.link_tx_frames), (Some(sent), Some(received)), "{mode}");
+        }
+    }
+}
+
+fn assert_bystanders(rows: &[HostRow], expected: &[(Mode, f64)]) {
+    for &(mode, frames) in expected {
+        let bystanders = of(rows, mode, Role::Bystander);
+        assert_eq!(bystanders.len(), 2 * 3);
+        for bystander in bystanders {
+            let got = per_message(rows, bystander, bystander.link_rx_frames);
+            assert_close(got, frames, &format!("{mode} frames at {}", bystander.host));
+        }
+    }
+}
+
+#[test]
+fn a_snooping_switch_spares_bystanders_from_unicast_and_multicast() {
+    let _machine = exclusive();
+    for user in users() {
+        let (rows, summary) = measured(user, &[], 0);
+        assert_common(&rows, &Mode::ALL);
+        assert_bystanders(
+            &rows,
+            &[(Mode::Unicast, 0.0), (Mode::Broadcast, 1.0), (Mode::RawBroadcast, 1.0), (Mode::Multicast, 0.0)],
+        );
+        assert_eq!(summary["event"], "summary");
+        // A bystander of a multicast it did not join pays nothing at all in its kernel's receive path.
+        for bystander in of(&rows, Mode::Multicast, Role::Bystander) {
+            assert_eq!(bystander.cpu_kernel_rx_ns, Some(0), "{}", bystander.host);
+        }
+        for bystander in of(&rows, Mode::Broadcast, Role::Bystander) {
+            assert!(bystander.cpu_kernel_rx_ns > Some(0), "broadcast costs {} nothing?", bystander.host);
+            assert_eq!(bystander.udp_ignored_multi, Some(400), "a broadcast nobody listens to");
+        }
+        for bystander in of(&rows, Mode::RawBroadcast, Role::Bystander) {
+            assert_eq!(bystander.ip_in_receives, Some(0), "a raw frame is not for IP");
+            assert_eq!(bystander.link_rx_dropped, Some(400), "nobody handles its EtherType");
+        }
+    }
+}
+
+#[test]
+fn a_flooding_switch_brings_multicast_to_everybody() {
+    let _machine = exclusive();
+    for user in users() {
+        let (rows, _) = measured(user, &["--switch", "flooding"], 0);
+        assert_common(&rows, &Mode::ALL);
+        assert_bystanders(&rows, &[(Mode::Unicast, 0.0), (Mode::Broadcast, 1.0), (Mode::Multicast, 1.0)]);
+        for bystander in of(&rows, Mode::Multicast, Role::Bystander) {
+            assert_eq!(bystander.ip_not_joined, Some(400), "a group {} did not join ends at IP", bystander.host);
+        }
+    }
+}
+
+#[test]
+fn a_hub_brings_everything_to_everybody() {
+    let _machine = exclusive();
+    for user in users() {
+        let (rows, _) = measured(user, &["--switch", "hub"], 0);
+        assert_common(&rows, &Mode::ALL);
+        assert_bystanders(
+            &rows,
+            &[(Mode::Unicast, 4.0), (Mode::Broadcast, 1.0), (Mode::RawBroadcast, 1.0), (Mode::Multicast, 1.0)],
+        );
+        for bystander in of(&rows, Mode::Unicast, Role::Bystander) {
+            assert_eq!(bystander.link_rx_other_host, Some(4 * 400), "all of them are not my MAC");
+        }
+        for receiver in of(&rows, Mode::Unicast, Role::Receiver) {
+            assert_eq!(receiver.link_rx_other_host, Some(3 * 400), "the copies for the three others");
+        }
+    }
+}
+
+#[test]
+fn ipv6_has_everything_but_broadcast() {
+    let _machine = exclusive();
+    let (rows, summary) = measured(As::Root, &["--ipv6"], 0);
+    assert_common(&rows, &[Mode::Unicast, Mode::RawBroadcast, Mode::Multicast]);
+    assert_bystanders(&rows, &[(Mode::Unicast, 0.0), (Mode::RawBroadcast, 1.0), (Mode::Multicast, 0.0)]);
+    let codes: Vec<_> = summary["warnings"].as_array().unwrap().iter().map(|w| w["code"].clone()).collect();
+    assert!(codes.contains(&Value::from("broadcast-skipped-ipv6")), "{codes:?}");
+}
+
+#[test]
+fn the_seed_decides_the_order_of_the_trials() {
+    let _machine = exclusive();
+    let order = |seed: &str| {
+        let (rows, _) = measured(As::Root, &["--duration", "50ms", "--seed", seed], 0);
+        rows.iter().filter(|r| r.role == Role::Switch).map(|r| (r.condition.clone(), r.trial)).collect::<Vec<_>>()
+    };
+    let first = order("1");
+    assert_eq!(first, order("1"));
+    assert_ne!(first, order("2"));
+}
+
+/// A run in the background, long enough to be disturbed.
+struct Disturbed {
+    child: Child,
+    _out: tempfile::TempDir,
+    dir: PathBuf,
+}
+
+impl Disturbed {
+    /// Started, and its first trial on disk.
+    fn start(trials: &str) -> Disturbed {
+        let out = support::folder_for(As::Root);
+        let dir = out.path().join("run");
+        let mut command = netlab_as(As::Root);
+        command.args(small(&["--trials", trials])).arg("--out").arg(&dir);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let run = Disturbed { child, _out: out, dir };
+        eventually("the first trial is on disk", || !run.rows().is_empty());
+        run
+    }
+
+    fn rows(&self) -> Vec<HostRow> {
+        if self.dir.join("hosts.csv").exists() { Store::read_hosts(&self.dir).unwrap() } else { Vec::new() }
+    }
+
+    /// Waits for the end; gives the exit code and what was said.
+    fn end(self) -> (Option<i32>, String, PathBuf, tempfile::TempDir) {
+        let output = self.child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap(), self.dir, self._out)
+    }
+}
+
+#[test]
+fn an_interrupted_run_leaves_whole_trials() {
+    let _machine = exclusive();
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let run = Disturbed::start("20");
+        kill(Pid::from_raw(run.child.id() as i32), signal).unwrap();
+        let (code, said, dir, _out) = run.end();
+        assert_eq!(code, Some(130), "{said}");
+        assert_whole(&dir, Status::Interrupted);
+    }
+}
+
+#[test]
+fn a_killed_run_leaves_whole_trials_and_nothing_else() {
+    let _machine = exclusive();
+    let run = Disturbed::start("20");
+    let agents = agents_of(&run);
+    assert_eq!(agents.len(), 8);
+    kill(Pid::from_raw(run.child.id() as i32), Signal::SIGKILL).unwrap();
+    let (code, said, dir, _out) = run.end();
+    assert_eq!(code, None, "{said}");
+    eventually("the agents are gone", || agents.iter().all(|pid| !Path::new(&format!("/proc/{pid}")).exists()));
+    assert_whole(&dir, Status::Running);
+}
+
+#[test]
+fn a_lost_host_is_marked_and_the_rest_completes() {
+    let _machine = exclusive();
+    let run = Disturbed::start("4");
+    // The last host is a bystander, the third a receiver.
+    for host in ["h8", "h3"] {
+        let (pid, _) = agents_of(&run).into_iter().map(|pid| (pid, interface_of(pid))).find(|(_, i)| i == host).unwrap();
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    }
+    let (code, said, dir, _out) = run.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("h8 was lost") && said.contains("h3 was lost"), "{said}");
+    let rows = assert_whole(&dir, Status::Complete);
+    assert_eq!(rows.len(), 4 * 4 * 9);
+    for row in &rows {
+        match row.host.as_str() {
+            "h3" | "h8" if !row.valid => {
+                assert_eq!((row.invalid_reason.as_str(), row.link_rx_frames), ("host lost", None));
+            }
+            "h3" | "h8" => {}
+            _ => assert!(row.valid, "{} {}: {}", row.condition, row.host, row.invalid_reason),
+        }
+    }
+    let last = &rows[rows.len() - 9..];
+    assert!(last.iter().filter(|row| !row.valid).map(|row| row.host.as_str()).eq(["h3", "h8"]));
+}
+
+/// Whole trials only, and a `run.json` that says how the run ended.
+fn assert_whole(dir: &Path, status: Status) -> Vec<HostRow> {
+    let rows = Store::read_hosts(dir).unwrap();
+    assert!(!rows.is_empty() && rows.len() % 9 == 0, "{} rows", rows.len());
+    assert_eq!(Store::read_metadata(dir).unwrap().status, status);
+    rows
+}
+
+/// Process IDs of a run's agents.
+fn agents_of(run: &Disturbed) -> Vec<i32> {
+    let guard = run.child.id();
+    let children = |pid: u32| -> Vec<u32> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    };
+    children(guard).into_iter().flat_map(children).map(|pid| pid as i32).collect()
+}
+
+fn interface_of(pid: i32) -> String {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    String::from_utf8(line).unwrap().split('\0').nth(3).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn impossible_plans_are_refused_before_anything_is_made() {
+    for (args, named) in [
+        ("--receivers 8", "--receivers 8"),
+        ("--hosts 1 --receivers 1", "--hosts 1"),
+        ("--hosts 2000", "--hosts 2000"),
+        ("--size 8", "--size 8"),
+        ("--size 9000", "--size 9000"),
+        ("--rate 0", "--rate"),
+        ("--trials 0", "--trials 0"),
+        ("--modes anycast", "anycast"),
+        ("--switch router", "router"),
+        ("--out /proc/nowhere/run", "--out"),
+    ] {
+        let mut command = Command::new(support::NETLAB);
+        let output = command.args(small(&args.split(' ').collect::<Vec<_>>())).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args}: {said}");
+        assert!(said.contains(named), "{args}: {said}");
+    }
+}
