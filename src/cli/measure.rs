@@ -183,8 +183,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         print_tables(&plan, &measured, &summary)
     };
     shown.context("writing to standard output")?;
-    for warning in &metadata.warnings {
-        note(&format!("{warning} {}", warning.advice()));
+    for line in in_short(&metadata.warnings) {
+        note(&line);
     }
     note(&format!(
         "Results are in {}{}",
@@ -235,6 +235,26 @@ fn print_json(
     writeln!(out, "{}", run_json(metadata, &store.dir().display().to_string(), conditions))
 }
 
+/// A line for each kind of warning: the first of the kind, how many more there are, and the advice.
+fn in_short(warnings: &[Warning]) -> Vec<String> {
+    let mut kinds: Vec<(&Warning, usize)> = Vec::new();
+    for warning in warnings {
+        // Each lost host has its name told.
+        let same = |(first, _): &&mut (&Warning, usize)| {
+            first.code() == warning.code() && !matches!(warning, Warning::HostLost { .. })
+        };
+        match kinds.iter_mut().find(same) {
+            Some((_, more)) => *more += 1,
+            None => kinds.push((warning, 0)),
+        }
+    }
+    let line = |(first, more): (&Warning, usize)| match more {
+        0 => format!("{first} {}", first.advice()),
+        more => format!("{first} So in {more} more. {}", first.advice()),
+    };
+    kinds.into_iter().map(line).collect()
+}
+
 /// A line for the person. One who is gone is no failure.
 fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
@@ -265,18 +285,39 @@ impl Progress {
                 let Condition { mode, receivers, .. } = trial.condition;
                 self.bar.set_message(format!("{mode} to {receivers}, repeat {}", trial.number));
             }
-            Event::Tick => self.bar.tick(),
-            Event::TrialEnded { trial, marks } => {
-                for mark in marks {
-                    let what = format!("{}, repeat {}: {mark}", trial.condition.name(), trial.number);
-                    self.bar.suspend(|| note(&what));
-                }
+            Event::TrialEnded { trial, marks } if !marks.is_empty() => {
+                let marks: Vec<_> = marks.iter().map(ToString::to_string).collect();
+                self.bar.set_message(format!("{} marked: {}", trial.condition.name(), marks.join("; ")));
             }
-            Event::Warning(text) => self.bar.suspend(|| note(&text)),
+            Event::Tick | Event::TrialEnded { .. } => self.bar.tick(),
         }
     }
 
     fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receivers_fit_the_lan() {
+        assert_eq!(usual_receivers(21), [4, 16]);
+        assert_eq!(usual_receivers(8), [4]);
+        assert_eq!(usual_receivers(5), [2]);
+        assert_eq!(usual_receivers(3), [1]);
+        assert_eq!(usual_receivers(2), [1]);
+    }
+
+    #[test]
+    fn a_kind_of_warning_is_told_once() {
+        let steal = |condition: &str| Warning::StealTime { condition: condition.into(), trials: 2 };
+        let lost = |host: &str| Warning::HostLost { host: host.into() };
+        let lines = in_short(&[steal("a"), steal("b"), lost("h2"), steal("c"), lost("h3")]);
+        assert_eq!(lines.len(), 3);
+        assert!(lines[0].starts_with("a: ") && lines[0].contains("So in 2 more."), "{}", lines[0]);
+        assert!(lines[1].starts_with("h2 was lost") && lines[2].starts_with("h3 was lost"));
     }
 }

@@ -73,8 +73,8 @@ mod tests {
             modes: vec![Mode::Unicast, Mode::Multicast],
         };
         let rows: Vec<SummaryRow> = [
-            SummaryRow::of("uni", Mode::Unicast, "sender", "link_tx_frames", "frames/message", &[4.0, 4.0]),
-            SummaryRow::of("multi", Mode::Multicast, "sender", "link_tx_frames", "frames/message", &[1.0]),
+            SummaryRow::of("uni", Mode::Unicast, "sender", "rate", "messages/s", &[4.0, 4.0]),
+            SummaryRow::of("multi", Mode::Multicast, "sender", "rate", "messages/s", &[1.0]),
         ]
         .into_iter()
         .flatten()
@@ -84,8 +84,8 @@ mod tests {
             json!({
                 "condition": "uni", "mode": "unicast", "hosts": 8, "receivers": 4, "bystanders": 3, "switch": "hub",
                 "size_bytes": 64, "offered_rate": null, "trials": 3, "valid_trials": 2, "accounted_for": 0.96,
-                "metrics": {"sender": {"link_tx_frames": {
-                    "unit": "frames/message", "n": 2, "median": 4.0, "mean": 4.0,
+                "metrics": {"sender": {"rate": {
+                    "unit": "messages/s", "n": 2, "median": 4.0, "mean": 4.0,
                     "ci95_low": 4.0, "ci95_high": 4.0, "cv": 0.0,
                 }}},
             })

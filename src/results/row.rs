@@ -28,7 +28,7 @@ pub struct HostRow {
     pub host: String,
     /// What the host did.
     pub role: Role,
-    /// Whether the trial can be used.
+    /// Whether all of it can be used; see `counts_valid` as well.
     pub valid: bool,
     /// Why it cannot, or what is doubtful about it.
     pub invalid_reason: String,
@@ -119,6 +119,8 @@ pub struct HostRow {
     pub skew_p50_ns: Option<u64>,
     /// 99th percentile of the same.
     pub skew_p99_ns: Option<u64>,
+    /// Whether its counts can be used: true as well where only the machine was too busy for its times to be.
+    pub counts_valid: bool,
 }
 
 impl HostRow {
@@ -176,6 +178,7 @@ impl HostRow {
             socket_dropped: None,
             skew_p50_ns: None,
             skew_p99_ns: None,
+            counts_valid: true,
         }
     }
 }
@@ -234,6 +237,7 @@ impl Row for HostRow {
         "socket_dropped",
         "skew_p50_ns",
         "skew_p99_ns",
+        "counts_valid",
     ];
 }
 
@@ -384,7 +388,7 @@ mod tests {
         assert_eq!(header.strip_prefix(FIXED_HOST_COLUMNS).map(|rest| rest.starts_with(',')), Some(true), "{header}");
         assert_eq!(
             &header[FIXED_HOST_COLUMNS.len()..],
-            ",kernel_latency_p50_ns,kernel_latency_p99_ns,jitter_ns,lateness_p99_ns,socket_dropped,skew_p50_ns,skew_p99_ns"
+            ",kernel_latency_p50_ns,kernel_latency_p99_ns,jitter_ns,lateness_p99_ns,socket_dropped,skew_p50_ns,skew_p99_ns,counts_valid"
         );
     }
 

@@ -1,7 +1,8 @@
 //! From the rows of the hosts to one row a metric: what a message costs each role.
 //!
-//! Within a trial, a role's hosts are brought to one value; the statistics are over the trials. A trial counts when
-//! its sender's row is valid; a host that was lost is left out of its role. A figure that any other host of the role
+//! Within a trial, a role's hosts are brought to one value; the statistics are over the trials. Counts are
+//! from the trials whose sender's `counts_valid` is true, times (CPU, latency, rate) from those whose `valid` is; a host
+//! that was lost is left out of its role. A figure that any other host of the role
 //! lacks is missing from the trial, and a metric no trial has is missing from the summary: never 0.
 //!
 //! Metrics that come from one column bear its name, without the unit. Those that don't:
@@ -9,7 +10,7 @@
 //! | role | metric | unit | is |
 //! |---|---|---|---|
 //! | `all` | `link_frames` | frames/message | frames over all the hosts' links, each counted once for each link it crosses |
-//! | `receiver` | `delivered` | ratio | distinct messages received / sent |
+//! | `receiver` | `delivered` | messages/message | distinct messages received / sent |
 //! | sender, receiver, bystander | `cpu_share` | ratio | CPU time of all hosts of the role / of all hosts (the switch is no host) |
 //! | `sender` | `rate` | messages/s | messages sent / length of the send window |
 
@@ -44,9 +45,14 @@ pub fn mean(rows: &[SummaryRow], mode: Mode, role: &str, metric: &str) -> Option
     find(rows, mode, role, metric)?.mean
 }
 
-/// The number of trials the figures of a mode are from; `rows` as for [`find`].
+/// The number of valid trials of a mode, from which its times are; `rows` as for [`find`].
 pub fn valid_trials(rows: &[SummaryRow], mode: Mode) -> u64 {
-    rows.iter().filter(|row| row.mode == mode).map(|row| row.n).max().unwrap_or(0)
+    find(rows, mode, "sender", "rate").map_or(0, |row| row.n)
+}
+
+/// The number of trials the counts of a mode are from; `rows` as for [`find`].
+pub fn counted_trials(rows: &[SummaryRow], mode: Mode) -> u64 {
+    find(rows, mode, "sender", "link_tx_frames").map_or(0, |row| row.n)
 }
 
 impl SummaryRow {
@@ -76,7 +82,8 @@ fn summarize_condition(rows: &[HostRow], condition: &str, mode: Mode) -> Vec<Sum
     }
     let trials: Vec<Trial> = by_number.into_values().filter_map(Trial::of).collect();
     let row = |role: &str, metric: &str, unit: &str, value: &dyn Fn(&Trial) -> Option<f64>| {
-        let values: Vec<f64> = trials.iter().filter_map(value).collect();
+        let usable = trials.iter().filter(|trial| trial.timed || COUNTS.contains(&unit));
+        let values: Vec<f64> = usable.filter_map(value).collect();
         SummaryRow::of(condition, mode, role, metric, unit, &values)
     };
 
@@ -91,7 +98,7 @@ fn summarize_condition(rows: &[HostRow], condition: &str, mode: Mode) -> Vec<Sum
     for role in PCS {
         summary.extend(row(role.as_str(), "cpu_share", "ratio", &|trial| trial.cpu_share(role)));
     }
-    summary.extend(row("receiver", "delivered", "ratio", &|trial| {
+    summary.extend(row("receiver", "delivered", MESSAGES, &|trial| {
         trial.per_message(Role::Receiver, |row| row.messages_received.map(|count| count as f64))
     }));
     summary.extend(row("sender", "rate", "messages/s", &|trial| trial.rate()));
@@ -112,6 +119,8 @@ const FRAMES: &str = "frames/message";
 const DATAGRAMS: &str = "datagrams/message";
 const MESSAGES: &str = "messages/message";
 const CPU: &str = "us/message";
+/// Units of counts, which are right on a busy machine too.
+const COUNTS: [&str; 3] = [FRAMES, DATAGRAMS, MESSAGES];
 
 /// A count or cost of each host, divided by the messages sent, averaged over the hosts of a role.
 struct PerMessage {
@@ -189,24 +198,27 @@ const TIMES: &[Time] = &[
     Time { name: "lateness_p99", role: Role::Sender, time: |row| nanos(row.lateness_p99_ns), fold: stats::median },
 ];
 
-/// The rows of one valid trial.
+/// The rows of one trial that counts.
 struct Trial<'a> {
     rows: Vec<&'a HostRow>,
     /// Messages sent, above 0; `None` where that is not known.
     messages: Option<f64>,
+    /// Whether its times count as well.
+    timed: bool,
 }
 
 impl<'a> Trial<'a> {
-    /// `None` when the sender's row is not valid.
+    /// `None` when the sender's counts are not valid.
     fn of(rows: Vec<&'a HostRow>) -> Option<Trial<'a>> {
-        let sender = rows.iter().find(|row| row.role == Role::Sender).filter(|row| row.valid)?;
+        let sender = rows.iter().find(|row| row.role == Role::Sender).filter(|row| row.counts_valid)?;
         let messages = sender.messages_sent.filter(|sent| *sent > 0).map(|sent| sent as f64);
-        Some(Trial { rows, messages })
+        let timed = sender.valid;
+        Some(Trial { rows, messages, timed })
     }
 
     /// The hosts of a role, without those that were lost.
     fn hosts(&self, role: Role) -> impl Iterator<Item = &'a HostRow> {
-        self.rows.iter().copied().filter(move |row| row.role == role && row.valid)
+        self.rows.iter().copied().filter(move |row| row.role == role && row.counts_valid)
     }
 
     fn over_hosts(
@@ -373,8 +385,11 @@ mod tests {
         rows[0].valid = false;
         let cpu = of(&rows, "receiver", "cpu_total").unwrap();
         assert_eq!((cpu.n, cpu.mean, cpu.ci95_low, cpu.cv), (1, Some(6.0), None, None));
+        assert_eq!(of(&rows, "sender", "link_tx_frames").unwrap().n, 2, "frames are right on a busy machine too");
+        rows[0].counts_valid = false;
+        assert_eq!(of(&rows, "sender", "link_tx_frames").unwrap().n, 1);
         for row in &mut rows {
-            row.valid = false;
+            (row.valid, row.counts_valid) = (false, false);
         }
         assert_eq!(summarize(&rows), []);
     }
@@ -382,7 +397,11 @@ mod tests {
     #[test]
     fn a_lost_host_is_left_out_of_its_role() {
         let mut rows = trial(1, 200_000);
-        rows[2] = HostRow { valid: false, ..HostRow::new("1f", "uni", Mode::Unicast, 1, "h3", Role::Receiver) };
+        rows[2] = HostRow {
+            valid: false,
+            counts_valid: false,
+            ..HostRow::new("1f", "uni", Mode::Unicast, 1, "h3", Role::Receiver)
+        };
         let delivered = of(&rows, "receiver", "delivered").unwrap();
         assert_eq!((delivered.n, delivered.mean), (1, Some(1.0)), "h2 alone");
         assert_eq!(of(&rows, "all", "link_frames"), None, "the frames on the lost host's link are not known");

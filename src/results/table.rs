@@ -4,7 +4,7 @@ use super::figure;
 use super::grid::{Grid, width};
 use super::row::SummaryRow;
 use super::setting::Setting;
-use super::summary::{ALL, find, mean, valid_trials};
+use super::summary::{ALL, counted_trials, find, mean, valid_trials};
 use crate::units::{Mode, Rate};
 
 /// Whether text for the terminal is styled.
@@ -111,8 +111,13 @@ fn remark_on_rate(setting: &Setting, summary: &[SummaryRow]) -> Option<String> {
 
 /// How many repeats a mode's figures are from, where it is not all of them.
 fn remark_on_repeats(setting: &Setting, summary: &[SummaryRow], mode: Mode) -> Option<String> {
-    let used = valid_trials(summary, mode);
-    (used < u64::from(setting.trials)).then(|| format!("{mode}: {used} of {} repeats could be used", setting.trials))
+    let (all, counted, timed) = (u64::from(setting.trials), counted_trials(summary, mode), valid_trials(summary, mode));
+    let of_all = |used| format!("{used} of {all} repeats could be used");
+    if counted < all {
+        Some(format!("{mode}: {}", of_all(counted)))
+    } else {
+        (timed < all).then(|| format!("{mode}: for CPU time, {}", of_all(timed)))
+    }
 }
 
 #[cfg(test)]
@@ -177,7 +182,7 @@ mod tests {
     #[test]
     fn without_a_rate_the_reached_ones_are_told() {
         let setting = Setting { rate: Rate::Max, modes: vec![Mode::Multicast], ..setting() };
-        let summary = rows(Mode::Multicast, 0.0, &[("sender", "rate", 412_345.6)]);
+        let summary = rows(Mode::Multicast, 0.0, &[("sender", "rate", 412_345.6), ("sender", "link_tx_frames", 1.0)]);
         let text = table(&setting, &summary, None, Paint::Plain);
         assert!(text.ends_with(" messages/s reached: multicast 412,346\n"), "{text}");
     }

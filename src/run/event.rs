@@ -38,6 +38,4 @@ pub enum Event {
         /// What was wrong with it; empty when nothing was.
         marks: Vec<Mark>,
     },
-    /// Something the user should know at once.
-    Warning(String),
 }

@@ -85,7 +85,8 @@ fn take(
     bench.drain()?;
 
     bench.agents.all(|_| Some(Order::Begin));
-    let before = bench.look()?;
+    // Until the agents are asleep again: their answers are not part of the trial.
+    let (before, _) = bench.drain()?;
     let mut samples: Vec<(Duration, Look)> = Vec::new();
     let meter = MachineMeter::start()?;
     let started = Instant::now();

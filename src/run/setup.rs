@@ -63,7 +63,8 @@ pub struct Facts {
     pub rx_header_bytes_added: Option<u64>,
     /// Frames a second all ports together carried while nothing was sent.
     pub idle_frames_per_second: f64,
-    /// What attribution itself costs.
+    /// What attribution itself costs; has its own place in `run.json`.
+    #[serde(skip)]
     pub calibration: Option<Calibration>,
     /// Why CPU time could not be attributed to hosts; `None` when it could.
     pub app_only: Option<String>,
