@@ -341,6 +341,11 @@ impl Pair {
         ip("link set v0 up");
         ip(&format!("neighbour replace {RECEIVER} lladdr 02:00:00:00:00:02 dev v0 nud permanent"));
         ip(&format!("neighbour replace {FOREIGN} lladdr 02:00:00:00:00:99 dev v0 nud permanent"));
+        // "up" comes at once, the queue to send by a little later: until then the device drops what it should send.
+        for (namespace, name) in [(&pair.sender, "v0"), (&pair.receiver, "v1")] {
+            let is_up = || namespace.inside(|| ip(&format!("-br link show {name}"))).contains(" UP ");
+            wait_until(&format!("{name} to be operational"), is_up);
+        }
         pair
     }
 }
