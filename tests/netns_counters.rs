@@ -448,7 +448,7 @@ fn in_own_namespace(test: &str, body: fn()) {
 }
 
 fn skip(reason: &str) {
-    assert!(std::env::var_os("NETLAB_REQUIRE_NETNS").is_none_or(|value| value != "1"), "no namespaces here: {reason}");
+    assert!(std::env::var_os("NETLAB_REQUIRE_NETNS").is_none_or(|value| value != "1"), "nothing was tested: {reason}");
     // Past the harness, which keeps what a passing test prints to itself.
     let _ = writeln!(std::io::stderr(), "\nSKIPPED, nothing was tested: {reason}");
 }
