@@ -341,6 +341,11 @@ impl Pair {
         ip("link set v0 up");
         ip(&format!("neighbour replace {RECEIVER} lladdr 02:00:00:00:00:02 dev v0 nud permanent"));
         ip(&format!("neighbour replace {FOREIGN} lladdr 02:00:00:00:00:99 dev v0 nud permanent"));
+        // "up" comes at once, the queue to send by a little later: until then the device drops what it should send.
+        for (namespace, name) in [(&pair.sender, "v0"), (&pair.receiver, "v1")] {
+            let is_up = || namespace.inside(|| ip(&format!("-br link show {name}"))).contains(" UP ");
+            wait_until(&format!("{name} to be operational"), is_up);
+        }
         pair
     }
 }
@@ -443,7 +448,7 @@ fn in_own_namespace(test: &str, body: fn()) {
 }
 
 fn skip(reason: &str) {
-    assert!(std::env::var_os("NETLAB_REQUIRE_NETNS").is_none_or(|value| value != "1"), "no namespaces here: {reason}");
+    assert!(std::env::var_os("NETLAB_REQUIRE_NETNS").is_none_or(|value| value != "1"), "nothing was tested: {reason}");
     // Past the harness, which keeps what a passing test prints to itself.
     let _ = writeln!(std::io::stderr(), "\nSKIPPED, nothing was tested: {reason}");
 }

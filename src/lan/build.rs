@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use netlink_packet_route::link::{BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage};
@@ -65,10 +66,6 @@ pub enum Attribution {
 
 /// How long the kernel may take to do what it does in its own time (carriers, the querier).
 const PATIENCE: Duration = Duration::from_secs(10);
-/// veth takes its NAPI path for a packet when GRO is on at the receiving end and TSO is off at the sending one.
-const NAPI_PATH: [&str; 4] =
-    ["tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-tcp-ecn-segmentation", "tx-tcp-mangleid-segmentation"];
-
 impl Lan {
     /// Builds the LAN; the calling thread's network namespace becomes (and stays) the switch.
     ///
@@ -171,58 +168,79 @@ impl Lan {
     }
 }
 
-/// The order of work. The namespaces are made on a second thread while the cables are laid: the first is bound by the
-/// kernel's memory allocator, the second by its interface lock.
+/// A host's namespace before its cable is there, with what reaches into it from outside.
+struct Place {
+    netns: OwnedFd,
+    netlink: Netlink,
+    sysfs: Result<OwnedFd, String>,
+}
+
+/// The order of work.
 impl Lan {
     fn raise(&mut self) -> Result<()> {
-        let Lan { plan, netlink, .. } = self;
-        let sysfs = netns::detached_sysfs().map_err(|cause| format!("a sysfs of its own is refused: {cause}"));
-        let (features, threads, namespaces) = std::thread::scope(|scope| {
-            let namespaces = scope.spawn(|| make_namespaces(plan));
-            let cabled = lay_cables(plan, netlink, sysfs);
-            let namespaces = namespaces.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            cabled.and_then(|(features, threads)| Ok((features, threads, namespaces?)))
+        apply(&self.plan.switch_settings())?;
+        self.netlink.batch(&self.plan.switch_requests())?;
+        apply(self.plan.port_settings())?;
+        let features = Features::read(&self.netlink, &self.plan.bridge.name)?;
+        let sysfs = own_sysfs();
+        let mut threaded = Ok(());
+        // Namespaces are made on a second thread, which ends in the last of them, while the cables are laid.
+        let plan = self.plan.clone();
+        std::thread::scope(|scope| {
+            let (sender, places) = mpsc::sync_channel(plan.hosts.len());
+            scope.spawn(|| make_places(&plan, sender));
+            for place in places {
+                let outcome = self.connect(place?, &features, &sysfs)?;
+                if let (Ok(()), Err(why)) = (&threaded, outcome) {
+                    threaded = Err(why);
+                }
+            }
+            self.netlink.batch(&self.plan.pin_port_requests())
         })?;
         self.features = Some(features);
-        self.populate(namespaces)?;
         self.await_links()?;
         if self.plan.spec.switch == SwitchKind::Snooping {
             self.await_snooping()?;
         }
-        self.attribution = match threads {
-            Ok(()) => match threads::find(&self.switch, &self.hosts) {
-                Ok(_) => Attribution::NapiThreads,
-                Err(why) => Attribution::AppOnly(format!("{why} (a PID namespace of a container hides them)")),
-            },
+        self.attribution = match threaded.and_then(|()| {
+            threads::find(&self.switch, &self.hosts)
+                .map_err(|why| format!("{why} (a container with a PID namespace of its own hides them)"))
+        }) {
+            Ok(_) => Attribution::NapiThreads,
             Err(why) => Attribution::AppOnly(why),
         };
         self.threadable = self.attribution == Attribution::NapiThreads;
         Ok(())
     }
 
-    /// Moves the interfaces to their hosts and furnishes the hosts.
-    fn populate(&mut self, namespaces: Vec<(OwnedFd, Netlink)>) -> Result<()> {
-        let moves: Vec<_> = namespaces
-            .iter()
-            .enumerate()
-            .map(|(host, (netns, _))| self.plan.move_request(host, netns.as_fd()))
-            .collect();
-        self.netlink.batch(&moves)?;
-        for (index, (netns, mut netlink)) in namespaces.into_iter().enumerate() {
-            netlink.batch(&self.plan.host_requests(index))?;
-            let plan = &self.plan.hosts[index];
-            self.hosts.push(Host {
-                name: plan.link.name.clone(),
-                port: plan.port.name.clone(),
-                ifindex: plan.link.index,
-                port_ifindex: plan.port.index,
-                mac: plan.link.mac,
-                ipv4: plan.ipv4,
-                ipv6: plan.ipv6,
-                netns,
-            });
-        }
-        Ok(())
+    /// Lays the next host's cable and furnishes the host. The inner result says why there are no NAPI threads.
+    fn connect(
+        &mut self,
+        mut place: Place,
+        features: &Features,
+        sysfs: &Result<OwnedFd, String>,
+    ) -> Result<Result<(), String>> {
+        let index = self.hosts.len();
+        let plan = &self.plan.hosts[index];
+        self.netlink.batch(&[self.plan.cable_request(index, place.netns.as_fd())])?;
+        let offloads = offloads(sysfs.is_ok());
+        features.set(&self.netlink, &plan.port.name, &offloads)?;
+        features.set(&place.netlink, &plan.link.name, &offloads)?;
+        self.netlink.batch(&[request::up(plan.port.index)])?;
+        place.netlink.batch(&self.plan.host_requests(index))?;
+        let threaded =
+            make_threaded(sysfs, &plan.port.name).and_then(|()| make_threaded(&place.sysfs, &plan.link.name));
+        self.hosts.push(Host {
+            name: plan.link.name.clone(),
+            port: plan.port.name.clone(),
+            ifindex: plan.link.index,
+            port_ifindex: plan.port.index,
+            mac: plan.link.mac,
+            ipv4: plan.ipv4,
+            ipv6: plan.ipv6,
+            netns: place.netns,
+        });
+        Ok(threaded)
     }
 
     /// Waits until every port forwards.
@@ -264,48 +282,45 @@ impl Drop for Lan {
     }
 }
 
-/// Makes and sets up the hosts' namespaces, each with a netlink socket inside. Leaves the calling thread in the last.
-fn make_namespaces(plan: &Plan) -> Result<Vec<(OwnedFd, Netlink)>> {
+/// Makes the hosts' namespaces, one after the other, until the last or the first failure. Leaves the calling thread in
+/// the last.
+fn make_places(plan: &Plan, places: mpsc::SyncSender<Result<Place>>) {
     let settings = plan.host_settings();
-    plan.hosts
-        .iter()
-        .map(|_| {
-            let netns = netns::create()?;
-            apply(&settings)?;
-            Ok((netns, Netlink::route()?))
-        })
-        .collect()
+    let make = || {
+        let netns = netns::create()?;
+        apply(&settings)?;
+        Ok(Place { netns, netlink: Netlink::route()?, sysfs: own_sysfs() })
+    };
+    for _ in &plan.hosts {
+        let place = make();
+        let failed = place.is_err();
+        if places.send(place).is_err() || failed {
+            return;
+        }
+    }
 }
 
-/// Makes the bridge and the cables, both ends in the switch's namespace, and gives each end a NAPI thread (or says why
-/// not). The settings survive an end's move to another namespace, so one sysfs serves the whole LAN.
-fn lay_cables(
-    plan: &Plan,
-    netlink: &mut Netlink,
-    sysfs: Result<OwnedFd, String>,
-) -> Result<(Features, Result<(), String>)> {
-    apply(&plan.switch_settings())?;
-    netlink.batch(&plan.switch_requests())?;
-    apply(plan.port_settings())?;
-    netlink.batch(&plan.cable_requests())?;
-    let features = Features::read(netlink, &plan.bridge.name)?;
-    // Segmentation off: a counter must see the frames of a real wire, not 64 KiB ones cut up later.
-    let mut wanted: Vec<_> = NAPI_PATH.iter().map(|name| (*name, false)).collect();
-    wanted.extend([("tx-udp-segmentation", false), ("rx-gro", sysfs.is_ok())]);
-    let ends = || plan.hosts.iter().flat_map(|host| [&host.port, &host.link]);
-    for end in ends() {
-        features.set(netlink, &end.name, &wanted)?;
-    }
-    netlink.batch(&plan.up_requests())?;
-    netlink.batch(&plan.pin_port_requests())?;
-    let threads = sysfs.and_then(|sysfs| ends().try_for_each(|end| make_threaded(&sysfs, &end.name)));
-    Ok((features, threads))
+/// veth takes its NAPI path for a packet when GRO is on at the receiving end and TSO is off at the sending one. All
+/// segmentation is off: a counter must see the frames of a real wire, not 64 KiB ones cut up later.
+fn offloads(napi: bool) -> [(&'static str, bool); 6] {
+    [
+        ("rx-gro", napi),
+        ("tx-tcp-segmentation", false),
+        ("tx-tcp6-segmentation", false),
+        ("tx-tcp-ecn-segmentation", false),
+        ("tx-tcp-mangleid-segmentation", false),
+        ("tx-udp-segmentation", false),
+    ]
+}
+
+fn own_sysfs() -> Result<OwnedFd, String> {
+    netns::detached_sysfs().map_err(|cause| format!("a sysfs of its own is refused: {cause}"))
 }
 
 /// Writes 1 to `/sys/class/net/IF/threaded` (Linux 5.12 and later; EIO while the link is down).
-fn make_threaded(sysfs: &OwnedFd, interface: &str) -> Result<(), String> {
+fn make_threaded(sysfs: &Result<OwnedFd, String>, interface: &str) -> Result<(), String> {
     let path = format!("class/net/{interface}/threaded");
-    openat(sysfs, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
+    openat(sysfs.as_ref()?, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(io::Error::from)
         .and_then(|file| fs::File::from(file).write_all(b"1"))
         .map_err(|cause| format!("writing 1 to /sys/{path}: {cause}"))

@@ -162,17 +162,11 @@ impl Plan {
         options
     }
 
-    /// Makes all cables, both ends still in the switch's namespace.
+    /// Makes a host's cable: one end a port of the switch, the other in the host's namespace.
     #[must_use]
-    pub fn cable_requests(&self) -> Vec<Request> {
-        let cable = |host: &HostPlan| request::new_cable(&host.port, &host.link, self.bridge.index, PORT_GROUP);
-        self.hosts.iter().map(cable).collect()
-    }
-
-    /// Sets both ends of all cables up. A port set up here has its learning behaviour by then.
-    #[must_use]
-    pub fn up_requests(&self) -> Vec<Request> {
-        self.hosts.iter().flat_map(|host| [request::up(host.link.index), request::up(host.port.index)]).collect()
+    pub fn cable_request(&self, host: usize, netns: BorrowedFd<'_>) -> Request {
+        let plan = &self.hosts[host];
+        request::new_cable(&plan.port, &plan.link, netns, self.bridge.index, PORT_GROUP)
     }
 
     /// Pins every host's Ethernet address to its port; a hub knows no addresses.
@@ -184,13 +178,7 @@ impl Plan {
         }
     }
 
-    /// Moves a host's end of its cable into the host's namespace.
-    #[must_use]
-    pub fn move_request(&self, host: usize, netns: BorrowedFd<'_>) -> Request {
-        request::move_and_up(self.hosts[host].link.index, netns)
-    }
-
-    /// What is done inside a host's namespace once its interface is there: loopback, addresses, queue, routes to all
+    /// What is done inside a host's namespace once its interface is there: links up, addresses, queue, routes to all
     /// groups and to the limited broadcast address, neighbours.
     #[must_use]
     pub fn host_requests(&self, host: usize) -> Vec<Request> {
@@ -199,6 +187,7 @@ impl Plan {
         let index = plan.link.index;
         let mut requests = vec![
             request::up(LOOPBACK),
+            request::up(index),
             request::new_address(index, plan.ipv4.into(), PREFIX_V4, Some(BROADCAST)),
             request::new_fifo(index, FIFO_PACKETS),
             request::new_link_route(index, Ipv4Addr::new(224, 0, 0, 0), 4),

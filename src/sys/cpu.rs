@@ -208,7 +208,7 @@ impl ProcessSweep {
 pub struct ForeignCpu {
     /// In ns. Processes born in between count whole; those that ended in between in the 10 ms steps of their parents'
     /// `cutime` and `cstime`. What one used that ended while its parent ignored it (`SIGCHLD`) or was one of the known
-    /// is not in here.
+    /// is not in here, nor is anything of processes that `/proc` hides from this user (`hidepid`).
     pub cpu_ns: u64,
     /// Processes there at the end and not at the start.
     pub processes_born: u64,
