@@ -33,8 +33,6 @@ pub struct Napi {
     pub ifindex: u32,
     /// The context's number, which also ends its thread's name.
     pub id: u32,
-    /// Its thread, as numbered in the initial PID namespace; `None` when it has none.
-    pub pid: Option<u32>,
 }
 
 /// One row of a bridge's group table (`bridge mdb`): a port that wants a group.
@@ -259,12 +257,8 @@ impl Netlink {
                                 .because(failure.errno));
                         }
                     }
-                    _ => {
-                        found.push((message.kind, message.payload.to_vec()));
-                        if message.flags & FLAG_MULTIPART == 0 {
-                            return Ok(whole.then_some(found));
-                        }
-                    }
+                    // Not every family marks the parts of a dump as such (NLM_F_MULTI); all end it by NLMSG_DONE.
+                    _ => found.push((message.kind, message.payload.to_vec())),
                 }
             }
         }
@@ -342,13 +336,12 @@ impl Netlink {
         const NAPI_GET: u8 = 11;
         const IFINDEX: u16 = 1;
         const ID: u16 = 2;
-        const PID: u16 = 4;
         let family = self.family("netdev")?;
         let replies = self.dump_raw(family, &[NAPI_GET, 1, 0, 0])?;
         let napis = replies.iter().filter_map(|(_, payload)| {
             let attributes = payload.get(4..)?;
             let ifindex = u32_attribute(attributes, IFINDEX)?;
-            Some(Napi { ifindex, id: u32_attribute(attributes, ID)?, pid: u32_attribute(attributes, PID) })
+            Some(Napi { ifindex, id: u32_attribute(attributes, ID)? })
         });
         Ok(napis.collect())
     }
