@@ -7,15 +7,24 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub mod broadcast;
+mod choice;
+pub mod description;
+pub mod endpoint;
+mod membership;
 pub mod multicast;
+pub mod policy;
 pub mod raw;
 pub mod receiver;
+mod schedule;
 pub mod sender;
 pub mod tally;
 pub mod unicast;
+
+pub use description::{InletDescription, Membership, OutletDescription};
+pub use endpoint::{Inlet, Outlet};
 
 /// Whom the messages are for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,8 +120,19 @@ pub struct InletSpec {
 /// # Errors
 /// Usage errors for addresses, interfaces and sizes that do not fit the mode; not-permitted ones with their remedy.
 pub fn open_outlet(spec: &OutletSpec) -> Result<Outlet> {
-    let _ = spec;
-    todo!()
+    if let Some(dscp) = spec.dscp.filter(|dscp| *dscp > 63) {
+        return Err(Error::usage(format!("--dscp {dscp}: a code point is a number from 0 to 63")));
+    }
+    let interface = spec.interface.as_deref();
+    match &spec.target {
+        Target::Unicast { to } => unicast::outlet(to, interface, spec.dscp),
+        Target::Broadcast { to, port } => broadcast::outlet(*to, *port, interface, spec.dscp),
+        Target::RawBroadcast => raw::outlet(interface, spec.dscp),
+        Target::Multicast { groups, port, ttl, loop_back } => {
+            let hops = multicast::Hops { ttl: *ttl, loop_back: *loop_back };
+            multicast::outlet(groups, *port, hops, interface, spec.dscp)
+        }
+    }
 }
 
 /// Opens the endpoint messages arrive at, joined to its groups.
@@ -120,12 +140,11 @@ pub fn open_outlet(spec: &OutletSpec) -> Result<Outlet> {
 /// # Errors
 /// As [`open_outlet`], and when the port is in use.
 pub fn open_inlet(spec: &InletSpec) -> Result<Inlet> {
-    let _ = spec;
-    todo!()
+    let interface = spec.interface.as_deref();
+    match &spec.listen {
+        Listen::Unicast { address, port } => unicast::inlet(*address, *port, interface),
+        Listen::Broadcast { port } => broadcast::inlet(*port, interface),
+        Listen::RawBroadcast => raw::inlet(interface),
+        Listen::Multicast { groups, source, port } => multicast::inlet(groups, *source, *port, interface),
+    }
 }
-
-/// An open endpoint to send from.
-pub struct Outlet {}
-
-/// An open endpoint to receive at.
-pub struct Inlet {}

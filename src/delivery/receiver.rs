@@ -1,13 +1,19 @@
 //! The one receive loop: blocking, in batches, counting into a tally.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::Inlet;
-use super::tally::StreamReport;
-use crate::error::Result;
+use super::endpoint::STOP_LATENCY;
+use super::tally::{Arrival, StreamReport, Tally};
+use crate::error::{Error, Result};
+use crate::sys::clock::{self, RealtimeOffset};
+use crate::sys::mmsg::{ReceiveBatch, Received};
+use crate::wire::probe::Probe;
 
 /// How long to listen and what to keep.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,13 +58,155 @@ pub struct ReceiveReport {
     pub receive_buffer_bytes: u64,
     /// From opening the loop to its end, in ns.
     pub duration_ns: u64,
+    /// What happened meanwhile that a person should know.
+    pub warnings: Vec<String>,
 }
 
 /// Receives by `plan` until its limit, or until `stop` is set (noticed within 100 ms).
 ///
+/// The clock is read once a batch (what one system call brought, 64 at the most), right after the call: that is the
+/// arrival at the application of all of them. What is read after the end of the duration is not counted. A datagram
+/// longer than its buffer counts as unrecognized.
+///
 /// # Errors
 /// When the socket fails for good.
 pub fn receive(inlet: &Inlet, plan: &ReceivePlan, stop: &AtomicBool, live: &ReceiveLive) -> Result<ReceiveReport> {
-    let _ = (inlet, plan, stop, live);
-    todo!()
+    let start_ns = clock::monotonic_ns();
+    let end_ns = plan.duration.map_or(u64::MAX, |duration| start_ns.saturating_add(nanos(duration)));
+    let limit = plan.count.unwrap_or(u64::MAX);
+    let mut batch = ReceiveBatch::new(BATCH, inlet.max_len);
+    let mut counting = Counting::new(inlet, plan.trace, start_ns);
+    let mut now_ns = start_ns;
+    while counting.datagrams < limit && now_ns < end_ns && !stop.load(Ordering::Relaxed) {
+        counting.wait_no_longer_than(Duration::from_nanos(end_ns - now_ns).min(STOP_LATENCY))?;
+        let room = usize::try_from(limit - counting.datagrams).unwrap_or(usize::MAX);
+        let result = batch.receive(inlet.socket.as_fd(), room);
+        now_ns = clock::monotonic_ns();
+        match result {
+            Ok(_) if now_ns >= end_ns => {}
+            Ok(_) => {
+                counting.keep_offset_fresh(now_ns);
+                batch.datagrams().for_each(|datagram| counting.count(&datagram, now_ns));
+                counting.show(live);
+            }
+            Err(error) => counting.survive(error)?,
+        }
+    }
+    Ok(counting.into_report(now_ns - start_ns))
+}
+
+/// Datagrams a system call may bring.
+const BATCH: usize = 64;
+
+/// How often the distance between the clocks is read again: it drifts by 50 µs in this time at the very most.
+const OFFSET_NS: u64 = 100_000_000;
+
+/// A receive loop's state.
+struct Counting<'a> {
+    inlet: &'a Inlet,
+    tally: Tally,
+    datagrams: u64,
+    other_destination: u64,
+    dropped_before: Option<u32>,
+    offset: RealtimeOffset,
+    offset_read_ns: u64,
+    /// The socket's `SO_RCVTIMEO`.
+    timeout: Option<Duration>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Counting<'a> {
+    fn new(inlet: &'a Inlet, trace: usize, now_ns: u64) -> Self {
+        Counting {
+            inlet,
+            tally: Tally::new(trace),
+            datagrams: 0,
+            other_destination: 0,
+            dropped_before: None,
+            offset: RealtimeOffset::read(),
+            offset_read_ns: now_ns,
+            timeout: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Bounds the time the next receive call may wait.
+    fn wait_no_longer_than(&mut self, timeout: Duration) -> Result<()> {
+        // A timeout of 0 would mean none at all.
+        let timeout = timeout.max(Duration::from_micros(1));
+        if self.timeout != Some(timeout) {
+            let set = self.inlet.socket.set_read_timeout(Some(timeout));
+            set.map_err(|error| Error::failed("setting a receive timeout").because(error))?;
+            self.timeout = Some(timeout);
+        }
+        Ok(())
+    }
+
+    fn keep_offset_fresh(&mut self, now_ns: u64) {
+        if now_ns - self.offset_read_ns > OFFSET_NS {
+            self.offset = RealtimeOffset::read();
+            self.offset_read_ns = now_ns;
+        }
+    }
+
+    #[inline]
+    fn count(&mut self, datagram: &Received<'_>, now_ns: u64) {
+        self.dropped_before = datagram.dropped_before.or(self.dropped_before);
+        let Some(message) = self.inlet.filter.message(datagram) else {
+            self.other_destination += 1;
+            return;
+        };
+        self.datagrams += 1;
+        match Probe::decode(message).filter(|_| !datagram.truncated) {
+            Some(probe) => {
+                let kernel_ns = datagram.kernel_realtime_ns.map(|realtime_ns| self.offset.to_monotonic(realtime_ns));
+                self.tally.probe(&probe, message.len(), Arrival { app_ns: now_ns, kernel_ns });
+            }
+            None => self.tally.unrecognized(message.len()),
+        }
+    }
+
+    fn show(&self, live: &ReceiveLive) {
+        live.datagrams.store(self.datagrams, Ordering::Relaxed);
+        live.messages_received.store(self.tally.messages_received(), Ordering::Relaxed);
+        live.messages_lost.store(self.tally.messages_lost(), Ordering::Relaxed);
+        live.messages_unrecognized.store(self.tally.messages_unrecognized(), Ordering::Relaxed);
+        live.bytes.store(self.tally.bytes(), Ordering::Relaxed);
+    }
+
+    /// Goes on after an error that does not end the reception.
+    fn survive(&mut self, error: io::Error) -> Result<()> {
+        match error.raw_os_error() {
+            // The time is over, a signal came, or ICMP brought news of something this socket once sent.
+            Some(libc::EAGAIN | libc::EINTR | libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH) => Ok(()),
+            // Told once; frames come again when it is up again.
+            Some(libc::ENETDOWN) => {
+                if self.warnings.is_empty() {
+                    self.warnings.push("the interface went down while listening".to_owned());
+                }
+                Ok(())
+            }
+            _ => {
+                Err(Error::failed(format!("{}, after {} datagrams", self.inlet.description, self.datagrams))
+                    .because(error))
+            }
+        }
+    }
+
+    fn into_report(self, duration_ns: u64) -> ReceiveReport {
+        ReceiveReport {
+            messages_unrecognized: self.tally.messages_unrecognized(),
+            messages_other_destination: self.other_destination,
+            bytes: self.tally.bytes(),
+            socket_dropped: self.inlet.take_drops(self.dropped_before),
+            receive_buffer_bytes: self.inlet.description.receive_buffer_bytes,
+            duration_ns,
+            warnings: self.warnings,
+            streams: self.tally.into_streams(),
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

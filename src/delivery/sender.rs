@@ -1,13 +1,21 @@
 //! The one send loop: paced by sleeping, in batches no larger than the clock forces.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::Outlet;
-use crate::error::Result;
+use super::endpoint::STOP_LATENCY;
+use super::schedule::{Schedule, messages_within};
+use crate::error::{Error, Result};
+use crate::sys::clock;
+use crate::sys::mmsg::SendBatch;
 use crate::units::Rate;
+use crate::wire::probe::{self, Probe};
 
 /// What to send, how much of it and how fast.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,7 +24,8 @@ pub struct SendPlan {
     pub rate: Rate,
     /// Exactly this many messages; `None` for no such limit.
     pub count: Option<u64>,
-    /// For this long; `None` for no such limit. The earlier of the two limits ends the loop.
+    /// For this long; `None` for no such limit. The earlier of the two limits ends the loop. At a rate these are the
+    /// messages that are due before the end: duration × rate, rounded up.
     pub duration: Option<Duration>,
     /// What each message holds.
     pub payload: Payload,
@@ -54,13 +63,14 @@ pub struct SendReport {
     pub messages_sent: u64,
     /// Datagrams or frames handed to the kernel.
     pub copies_sent: u64,
-    /// Copies the kernel refused, and why, most frequent first.
+    /// Copies the kernel refused (twice in a row: the first refusal may be about an earlier copy).
     pub copies_failed: u64,
-    /// The first refusal in words.
+    /// The first refusal in words: whither, and why.
     pub first_failure: Option<String>,
     /// Payload size in bytes.
     pub size_bytes: usize,
-    /// From the first message's due time to the end of the last period, in ns.
+    /// From the first message's due time to the end of the last one's period, or to the last send if that was later, in
+    /// ns; unpaced or stopped: to the end of the loop.
     pub duration_ns: u64,
     /// `CLOCK_MONOTONIC` of the first send, in ns.
     pub started_ns: u64,
@@ -72,11 +82,327 @@ pub struct SendReport {
     pub lateness_max_ns: Option<u64>,
 }
 
-/// Sends by `plan` until its limit, or until `stop` is set.
+impl Payload {
+    /// Its length in bytes.
+    pub fn size(&self) -> usize {
+        match self {
+            Payload::Probe { size, .. } => *size,
+            Payload::Text(text) => text.len(),
+        }
+    }
+}
+
+/// Sends by `plan` until its limit, or until `stop` is set (noticed within 100 ms).
+///
+/// Every copy of a message carries the same send time, read right before the call that hands its first copy to the
+/// kernel; messages that leave by one call share it.
 ///
 /// # Errors
-/// When the socket fails for good (interface gone, not permitted); a refused copy alone is counted, not an error.
+/// A usage error for a size that does not fit; when the socket fails for good (interface gone, not permitted). A
+/// refused copy alone is counted, not an error.
 pub fn send(outlet: &Outlet, plan: &SendPlan, stop: &AtomicBool, live: &SendLive) -> Result<SendReport> {
-    let _ = (outlet, plan, stop, live);
-    todo!()
+    outlet.check_size(plan.payload.size())?;
+    let mut sending = Sending::new(outlet, &plan.payload, stop, live);
+    match plan.rate {
+        Rate::PerSecond(rate) => sending.paced(rate, plan)?,
+        Rate::Max => sending.unpaced(plan)?,
+    }
+    Ok(sending.report)
+}
+
+/// Copies in a batch: enough for the system call to cost little beside them.
+const BATCH_COPIES: usize = 64;
+
+/// Bytes in a batch: what stays in a processor's cache.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// How long to wait for a queue that was full and does not tell when it no longer is, in ns.
+const FULL_QUEUE_NS: u64 = 100_000;
+
+/// A send loop at work.
+struct Sending<'a> {
+    outlet: &'a Outlet,
+    stop: &'a AtomicBool,
+    live: &'a SendLive,
+    batch: SendBatch,
+    /// Where the probe header stands in each body, if there is one.
+    probe_at: Option<usize>,
+    lateness: Option<(Schedule, Histogram<u64>)>,
+    /// When to give up waiting for room, in ns.
+    end_ns: u64,
+    report: SendReport,
+}
+
+impl<'a> Sending<'a> {
+    fn new(outlet: &'a Outlet, payload: &Payload, stop: &'a AtomicBool, live: &'a SendLive) -> Self {
+        let header_len = outlet.frame_header.len();
+        let mut body = outlet.frame_header.clone();
+        let mut probe_at = None;
+        match payload {
+            Payload::Text(text) => body.extend(text.as_bytes()),
+            Payload::Probe { run_id, stream_id, size } => {
+                body.resize(header_len + size, 0);
+                if *size >= probe::HEADER_LEN {
+                    let probe = Probe { run_id: *run_id, stream_id: *stream_id, sequence: 0, send_time_ns: 0 };
+                    probe.encode(&mut body[header_len..]);
+                    probe_at = Some(header_len);
+                }
+            }
+        }
+        let copies = outlet.copies_per_message();
+        let messages = (BATCH_COPIES / copies).min(BATCH_BYTES / body.len().max(1)).max(1);
+        Sending {
+            outlet,
+            stop,
+            live,
+            batch: SendBatch::new(&body, messages, outlet.destinations.clone()),
+            probe_at,
+            lateness: None,
+            end_ns: u64::MAX,
+            report: SendReport { size_bytes: payload.size(), ..SendReport::default() },
+        }
+    }
+
+    /// Each message at its time.
+    fn paced(&mut self, rate: f64, plan: &SendPlan) -> Result<()> {
+        clock::wake_precisely();
+        let limit = plan.duration.map_or(u64::MAX, |duration| messages_within(duration, rate));
+        let total = plan.count.unwrap_or(u64::MAX).min(limit);
+        let start_ns = clock::monotonic_ns();
+        let schedule = Schedule::new(start_ns, rate);
+        self.lateness = Some((schedule, new_histogram()));
+        let mut next = 0;
+        while next < total && !self.stopped() {
+            let now_ns = clock::monotonic_ns();
+            let due = schedule.due_by(now_ns).min(total);
+            if due <= next {
+                clock::sleep_until(schedule.due_ns(next).min(now_ns + STOP_LATENCY.as_nanos() as u64));
+                continue;
+            }
+            let burst = (due - next).min(schedule.burst());
+            self.emit_all(next, burst)?;
+            next += burst;
+            if due > next {
+                clock::sleep_until(now_ns + schedule.burst_period_ns());
+            }
+        }
+        let end_ns = clock::monotonic_ns();
+        let end_ns = if next == total { end_ns.max(schedule.due_ns(total)) } else { end_ns };
+        self.report.duration_ns = end_ns - start_ns;
+        if let Some((_, lateness)) = self.lateness.as_ref().filter(|(_, lateness)| !lateness.is_empty()) {
+            self.report.lateness_p50_ns = Some(lateness.value_at_quantile(0.5));
+            self.report.lateness_p99_ns = Some(lateness.value_at_quantile(0.99));
+            self.report.lateness_max_ns = Some(lateness.max());
+        }
+        Ok(())
+    }
+
+    /// As fast as the kernel takes them: a full socket buffer makes the call wait.
+    fn unpaced(&mut self, plan: &SendPlan) -> Result<()> {
+        let start_ns = clock::monotonic_ns();
+        if let Some(duration) = plan.duration {
+            self.end_ns = start_ns.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        }
+        let total = plan.count.unwrap_or(u64::MAX);
+        let mut next = 0;
+        while next < total && !self.over() {
+            let messages = (total - next).min(self.batch.messages() as u64);
+            self.emit(next, messages as usize)?;
+            next += messages;
+        }
+        self.report.duration_ns = clock::monotonic_ns() - start_ns;
+        Ok(())
+    }
+
+    /// Sends `count` messages from `first` on.
+    fn emit_all(&mut self, first: u64, count: u64) -> Result<()> {
+        let capacity = self.batch.messages() as u64;
+        let mut next = first;
+        while next < first + count {
+            let messages = (first + count - next).min(capacity);
+            self.emit(next, messages as usize)?;
+            next += messages;
+        }
+        Ok(())
+    }
+
+    /// Sends `messages` messages from `first` on, as many as fit in the batch at the most.
+    fn emit(&mut self, first: u64, messages: usize) -> Result<()> {
+        let copies_per_message = self.batch.copies_per_message();
+        let copies = messages * copies_per_message;
+        let (mut next, mut refused, mut failed_messages) = (0, None, FailedMessages::default());
+        while next < copies {
+            let unsent = next.div_ceil(copies_per_message);
+            let now_ns = clock::monotonic_ns();
+            self.stamp(first, unsent..messages, now_ns);
+            match self.batch.send(self.outlet.socket.as_fd(), next..copies) {
+                Ok(sent) => {
+                    next += sent;
+                    self.report.copies_sent += sent as u64;
+                    self.note_lateness(first, unsent..next.div_ceil(copies_per_message), now_ns);
+                }
+                Err(error) => match Verdict::on(&error) {
+                    Verdict::Wait if self.over() => break,
+                    Verdict::Wait => wait_for_room(&error),
+                    Verdict::Again => {}
+                    Verdict::End => return Err(self.ended(&error)),
+                    Verdict::Refused if refused != Some(next) => refused = Some(next),
+                    Verdict::Refused => {
+                        self.note_failure(next % copies_per_message, &error);
+                        failed_messages.add(next / copies_per_message);
+                        next += 1;
+                    }
+                },
+            }
+        }
+        self.report.messages_sent += failed_messages.others(next / copies_per_message);
+        self.live.messages_sent.store(self.report.messages_sent, Ordering::Relaxed);
+        self.live.copies_sent.store(self.report.copies_sent, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes sequence and send time into those messages of the batch.
+    fn stamp(&mut self, first: u64, messages: std::ops::Range<usize>, now_ns: u64) {
+        if self.report.started_ns == 0 {
+            self.report.started_ns = now_ns;
+        }
+        let Some(at) = self.probe_at else { return };
+        for message in messages {
+            Probe::stamp(&mut self.batch.body_mut(message)[at..], first + message as u64, now_ns);
+        }
+    }
+
+    fn note_lateness(&mut self, first: u64, messages: std::ops::Range<usize>, sent_ns: u64) {
+        let Some((schedule, histogram)) = &mut self.lateness else { return };
+        for message in messages {
+            histogram.saturating_record(sent_ns.saturating_sub(schedule.due_ns(first + message as u64)));
+        }
+    }
+
+    fn note_failure(&mut self, destination: usize, error: &io::Error) {
+        self.report.copies_failed += 1;
+        if self.report.first_failure.is_none() {
+            let to = self.outlet.description.to.get(destination);
+            self.report.first_failure = Some(match to {
+                Some(to) => format!("to {to}: {error}"),
+                None => error.to_string(),
+            });
+        }
+    }
+
+    fn ended(&self, error: &io::Error) -> Error {
+        let what = format!("{}, after {} messages", self.outlet.description, self.report.messages_sent);
+        let cause = io::Error::from_raw_os_error(error.raw_os_error().unwrap_or_default());
+        match error.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => {
+                let remedy = "A firewall rule or a security policy of this host forbids it; see: sudo nft list ruleset";
+                Error::not_permitted(what, remedy).because(cause)
+            }
+            _ => Error::failed(what).because(cause),
+        }
+    }
+
+    fn over(&self) -> bool {
+        self.stopped() || clock::monotonic_ns() >= self.end_ns
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// What an error of a send call means for the copy it is about.
+enum Verdict {
+    /// There is no room: the same copy later.
+    Wait,
+    /// A signal came: the same copy now.
+    Again,
+    /// This copy cannot be sent, or (so a connected socket reports what ICMP brought) an earlier one did not arrive,
+    /// and this one was not tried.
+    Refused,
+    /// No copy can be sent any more.
+    End,
+}
+
+impl Verdict {
+    fn on(error: &io::Error) -> Verdict {
+        match error.raw_os_error() {
+            Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => Verdict::Wait,
+            Some(libc::EINTR) => Verdict::Again,
+            Some(
+                libc::ENETDOWN
+                | libc::ENODEV
+                | libc::ENXIO
+                | libc::EPERM
+                | libc::EACCES
+                | libc::EBADF
+                | libc::ENOTSOCK
+                | libc::EDESTADDRREQ
+                | libc::EFAULT,
+            ) => Verdict::End,
+            _ => Verdict::Refused,
+        }
+    }
+}
+
+/// Waits until it makes sense to try again.
+fn wait_for_room(error: &io::Error) {
+    // EAGAIN comes after the socket's own timeout: that was the wait.
+    if error.raw_os_error() != Some(libc::EAGAIN) {
+        clock::sleep_until(clock::monotonic_ns() + FULL_QUEUE_NS);
+    }
+}
+
+/// Messages of a batch of which a copy failed, told in order.
+#[derive(Default)]
+struct FailedMessages {
+    last: Option<usize>,
+    count: u64,
+}
+
+impl FailedMessages {
+    fn add(&mut self, message: usize) {
+        if self.last != Some(message) {
+            self.last = Some(message);
+            self.count += 1;
+        }
+    }
+
+    /// How many of the first `complete` messages did not fail.
+    fn others(&self, complete: usize) -> u64 {
+        let incomplete = self.last.is_some_and(|last| last >= complete);
+        complete as u64 - (self.count - u64::from(incomplete))
+    }
+}
+
+/// For times up to a minute in ns, to three digits.
+fn new_histogram() -> Histogram<u64> {
+    const MINUTE_NS: u64 = 60_000_000_000;
+    Histogram::new_with_bounds(1, MINUTE_NS, 3).expect("bounds and digits are within what the library allows")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_fails_once_however_many_copies_do() {
+        let mut failed = FailedMessages::default();
+        assert_eq!(failed.others(3), 3);
+        failed.add(1);
+        failed.add(1);
+        failed.add(4);
+        assert_eq!(failed.others(5), 3);
+        assert_eq!(failed.others(4), 3, "message 4 is not complete");
+    }
+
+    #[test]
+    fn errors_mean_what_the_kernel_means() {
+        let verdict = |errno| Verdict::on(&io::Error::from_raw_os_error(errno));
+        assert!(matches!(verdict(libc::ENOBUFS), Verdict::Wait));
+        assert!(matches!(verdict(libc::EINTR), Verdict::Again));
+        assert!(matches!(verdict(libc::ECONNREFUSED), Verdict::Refused));
+        assert!(matches!(verdict(libc::EMSGSIZE), Verdict::Refused));
+        assert!(matches!(verdict(libc::ENETDOWN), Verdict::End));
+    }
 }

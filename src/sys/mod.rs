@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod cpu;
 pub mod ethtool;
+pub mod interface;
 pub mod mmsg;
 pub mod netlink;
 pub mod netns;

@@ -1,1 +1,177 @@
-//! Socket options, addresses of interfaces.
+//! Socket options that neither socket2 nor nix wraps as netlab needs them, and what a socket says about itself.
+
+use std::fs;
+use std::io;
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
+
+use libc::{c_int, c_void, sockaddr_storage, socklen_t};
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::stat::fstat;
+use socket2::{SockAddr, Socket};
+
+/// The receive buffer netlab asks for, in bytes: some 10,000 small datagrams.
+pub const RECEIVE_BUFFER: usize = 8 << 20;
+
+/// Asks for a receive buffer of [`RECEIVE_BUFFER`] and returns the bytes granted. `SO_RCVBUFFORCE` where privileges
+/// allow, else `SO_RCVBUF`, which the kernel cuts at `net.core.rmem_max`; both count in the kernel's book-keeping, for
+/// which it doubles the figure: what is returned is what `SO_RCVBUF` reports, doubled too.
+///
+/// # Errors
+/// What `setsockopt(2)` says.
+pub fn enlarge_receive_buffer(socket: &Socket) -> io::Result<usize> {
+    if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    }
+    socket.recv_buffer_size()
+}
+
+/// Has the kernel tell arrival times (`SO_TIMESTAMPNS`) and drops (`SO_RXQ_OVFL`) with each datagram.
+///
+/// # Errors
+/// What `setsockopt(2)` says.
+pub fn tell_times_and_drops(socket: &Socket) -> io::Result<()> {
+    setsockopt(socket, sockopt::ReceiveTimestampns, &true)?;
+    setsockopt(socket, sockopt::RxqOvfl, &c_int::from(true))?;
+    Ok(())
+}
+
+/// Joins `group` on the interface of this index: any source (`MCAST_JOIN_GROUP`, RFC 3678) or only `source`
+/// (`MCAST_JOIN_SOURCE_GROUP`, RFC 4607); both families alike.
+///
+/// # Errors
+/// What `setsockopt(2)` says; `ENOBUFS` beyond `net.ipv4.igmp_max_memberships` groups on a socket.
+pub fn join_group(socket: &Socket, interface: u32, group: IpAddr, source: Option<IpAddr>) -> io::Result<()> {
+    let level = if group.is_ipv4() { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
+    match source {
+        None => {
+            let request = libc::group_req { gr_interface: interface, gr_group: storage(group) };
+            set(socket, level, libc::MCAST_JOIN_GROUP, &request)
+        }
+        Some(source) => {
+            let request = libc::group_source_req {
+                gsr_interface: interface,
+                gsr_group: storage(group),
+                gsr_source: storage(source),
+            };
+            set(socket, level, libc::MCAST_JOIN_SOURCE_GROUP, &request)
+        }
+    }
+}
+
+/// Sends IPv4 multicast by the interface of this index (`IP_MULTICAST_IF`), from `source`, or from an address that the
+/// kernel chooses: for loopback that would be another interface's.
+///
+/// # Errors
+/// What `setsockopt(2)` says.
+pub fn set_multicast_interface_v4(socket: &Socket, interface: u32, source: Option<Ipv4Addr>) -> io::Result<()> {
+    let address = |address: Ipv4Addr| libc::in_addr { s_addr: u32::from_ne_bytes(address.octets()) };
+    let request = libc::ip_mreqn {
+        imr_multiaddr: address(Ipv4Addr::UNSPECIFIED),
+        imr_address: address(source.unwrap_or(Ipv4Addr::UNSPECIFIED)),
+        imr_ifindex: interface as c_int,
+    };
+    set(socket, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &request)
+}
+
+/// Sends everything else by the interface of this index (`IP_UNICAST_IF`, `IPV6_UNICAST_IF`): a hint to the route
+/// table that needs no privilege, unlike `SO_BINDTODEVICE` before Linux 5.7.
+///
+/// # Errors
+/// What `setsockopt(2)` says.
+pub fn set_unicast_interface(socket: &Socket, interface: u32, ipv6: bool) -> io::Result<()> {
+    let index = interface.to_be();
+    if ipv6 {
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_UNICAST_IF, &index)
+    } else {
+        set(socket, libc::IPPROTO_IP, libc::IP_UNICAST_IF, &index)
+    }
+}
+
+/// Datagrams this UDP socket dropped since it was opened: the last column of its row in
+/// `/proc/thread-self/net/udp` or `udp6`; `None` when there is no such row.
+pub fn udp_drops(socket: &Socket) -> Option<u64> {
+    let inode = fstat(socket.as_fd()).ok()?.st_ino;
+    let ipv6 = socket.local_addr().ok()?.is_ipv6();
+    let table = fs::read_to_string(if ipv6 { "/proc/thread-self/net/udp6" } else { "/proc/thread-self/net/udp" });
+    drops_of(inode, &table.ok()?)
+}
+
+/// Sets an option whose value is a C structure or integer.
+pub(super) fn set<T: Copy>(socket: &Socket, level: c_int, name: c_int, value: &T) -> io::Result<()> {
+    let value_ptr: *const T = value;
+    // SAFETY: the kernel reads no more than the length given, which is that of the value.
+    let result = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), level, name, value_ptr.cast::<c_void>(), mem::size_of::<T>() as socklen_t)
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn storage(address: IpAddr) -> sockaddr_storage {
+    let address = SockAddr::from(SocketAddr::new(address, 0));
+    let mut storage = mem::MaybeUninit::<sockaddr_storage>::zeroed();
+    // SAFETY: a `SockAddr` is of no more than the length of `sockaddr_storage`, for which zeros are valid after it.
+    unsafe {
+        std::ptr::copy_nonoverlapping(
+            address.as_ptr().cast::<u8>(),
+            storage.as_mut_ptr().cast::<u8>(),
+            address.len() as usize,
+        );
+        storage.assume_init()
+    }
+}
+
+fn drops_of(inode: u64, table: &str) -> Option<u64> {
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<_> = line.split_ascii_whitespace().collect();
+        // sl local remote st queues timer retrnsmt uid timeout inode ref pointer drops
+        (fields.get(9)?.parse() == Ok(inode)).then(|| fields.get(12)?.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::{Domain, Type};
+
+    use super::*;
+
+    #[test]
+    fn finds_the_drops_of_an_inode() {
+        let table = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops             \n  \
+            123: 00000000:128B 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 10000 2 0000000000000000 0         \n  \
+            124: 0100007F:128C 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 10001 2 0000000000000000 4711      \n";
+        assert_eq!(drops_of(10_000, table), Some(0));
+        assert_eq!(drops_of(10_001, table), Some(4_711));
+        assert_eq!(drops_of(10_002, table), None);
+        assert_eq!(drops_of(10_000, ""), None);
+    }
+
+    #[test]
+    fn a_full_socket_drops_and_says_how_many() {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        assert_eq!(udp_drops(&socket), Some(0));
+        socket.set_recv_buffer_size(1).unwrap();
+        let sender = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        sender.connect(&socket.local_addr().unwrap()).unwrap();
+        for _ in 0..1_000 {
+            sender.send(&[0; 1_000]).unwrap();
+        }
+        let mut arrived = 0;
+        socket.set_nonblocking(true).unwrap();
+        while socket.recv(&mut [mem::MaybeUninit::uninit(); 1]).is_ok() {
+            arrived += 1;
+        }
+        assert!(arrived > 0);
+        assert_eq!(udp_drops(&socket), Some(1_000 - arrived));
+    }
+
+    #[test]
+    fn asks_for_a_large_receive_buffer() {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        let before = socket.recv_buffer_size().unwrap();
+        let granted = enlarge_receive_buffer(&socket).unwrap();
+        assert!(granted >= before && granted <= 2 * RECEIVE_BUFFER);
+    }
+}

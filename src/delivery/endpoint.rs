@@ -1,0 +1,286 @@
+//! Open endpoints: a socket, and what the loops need to know about it.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::description::{InletDescription, OutletDescription};
+use crate::error::{Error, Result};
+use crate::sys::interface::Interface;
+use crate::sys::mmsg::Received;
+use crate::sys::{packet, socket};
+use crate::wire::ethernet::FrameHeader;
+
+/// How long a loop may wait in the kernel before it looks whether it is to stop.
+pub(super) const STOP_LATENCY: Duration = Duration::from_millis(100);
+
+/// Largest UDP payload over IPv4: 65,535 less the headers of IP (20) and UDP (8).
+pub(super) const MAX_PAYLOAD_IPV4: usize = 65_507;
+
+/// Largest UDP payload over IPv6: the length field counts what follows the IP header, of which UDP takes 8.
+pub(super) const MAX_PAYLOAD_IPV6: usize = 65_527;
+
+/// An open endpoint to send from.
+pub struct Outlet {
+    pub(super) socket: Socket,
+    /// Where each message goes, a copy each; empty when the socket itself knows its one destination.
+    pub(super) destinations: Vec<SockAddr>,
+    /// What each message is preceded by on this socket: the Ethernet header of raw frames, else nothing.
+    pub(super) frame_header: Vec<u8>,
+    pub(super) max_payload: usize,
+    pub(super) description: OutletDescription,
+}
+
+impl Outlet {
+    /// The largest message that can leave here, in bytes.
+    pub fn max_payload(&self) -> usize {
+        self.max_payload
+    }
+
+    /// Copies that leave for each message.
+    pub fn copies_per_message(&self) -> usize {
+        self.destinations.len().max(1)
+    }
+
+    /// What this endpoint is, for a person.
+    pub fn description(&self) -> &OutletDescription {
+        &self.description
+    }
+
+    /// Refuses a message of `size` bytes that cannot leave here.
+    ///
+    /// # Errors
+    /// A usage error that names the limit.
+    pub fn check_size(&self, size: usize) -> Result<()> {
+        if size <= self.max_payload {
+            return Ok(());
+        }
+        let why = match self.frame_header.is_empty() {
+            true => "the largest UDP datagram",
+            false => "the interface's MTU",
+        };
+        Err(Error::usage(format!("--size {size}: at most {} bytes fit here ({why})", self.max_payload)))
+    }
+}
+
+/// An open endpoint to receive at.
+pub struct Inlet {
+    pub(super) socket: Socket,
+    pub(super) filter: Filter,
+    /// The longest datagram or frame that can arrive, in bytes.
+    pub(super) max_len: usize,
+    pub(super) description: InletDescription,
+    drops_told: AtomicU64,
+}
+
+impl Inlet {
+    /// An inlet over a socket that is set up already.
+    pub(super) fn new(socket: Socket, filter: Filter, max_len: usize, description: InletDescription) -> Inlet {
+        Inlet { socket, filter, max_len, description, drops_told: AtomicU64::new(0) }
+    }
+
+    /// What this endpoint listens for, as the kernel confirms it, for a person.
+    pub fn description(&self) -> &InletDescription {
+        &self.description
+    }
+
+    /// Datagrams the socket dropped for want of buffer since it was opened or last asked. `dropped_before` is what came
+    /// with the last datagram (`SO_RXQ_OVFL`): good enough where `/proc` does not tell. `None` when nobody does.
+    pub(super) fn take_drops(&self, dropped_before: Option<u32>) -> Option<u64> {
+        if matches!(self.filter, Filter::RawBroadcast) {
+            return packet::take_drops(&self.socket);
+        }
+        let total = socket::udp_drops(&self.socket).or(dropped_before.map(u64::from))?;
+        Some(total.saturating_sub(self.drops_told.swap(total, Ordering::Relaxed)))
+    }
+}
+
+/// Which datagrams are for us. A socket gets more than the mode is about: whatever comes to its port.
+pub(super) enum Filter {
+    /// To an address of this host: neither to a group nor to any of these broadcast addresses.
+    Unicast { broadcasts: Vec<Ipv4Addr> },
+    /// To 255.255.255.255 or one of these.
+    Broadcast { broadcasts: Vec<Ipv4Addr> },
+    /// To one of these groups by this interface.
+    Multicast { groups: Vec<IpAddr>, interface: u32 },
+    /// Frames to all stations.
+    RawBroadcast,
+}
+
+impl Filter {
+    /// The message in what was received; `None` when it is not for us.
+    #[inline]
+    pub(super) fn message<'a>(&self, received: &Received<'a>) -> Option<&'a [u8]> {
+        if let Filter::RawBroadcast = self {
+            let (header, message) = FrameHeader::decode(received.bytes)?;
+            return header.is_raw_broadcast().then_some(message);
+        }
+        let (destination, interface) = received.destination?;
+        let for_us = match self {
+            Filter::Unicast { broadcasts } => !destination.is_multicast() && !is_broadcast(destination, broadcasts),
+            Filter::Broadcast { broadcasts } => is_broadcast(destination, broadcasts),
+            Filter::Multicast { groups, interface: joined } => interface == *joined && groups.contains(&destination),
+            Filter::RawBroadcast => false,
+        };
+        for_us.then_some(received.bytes)
+    }
+}
+
+/// The broadcast addresses of these interfaces' networks.
+pub(super) fn broadcast_addresses<'a>(interfaces: impl IntoIterator<Item = &'a Interface>) -> Vec<Ipv4Addr> {
+    interfaces.into_iter().flat_map(|interface| &interface.ipv4).filter_map(|own| own.broadcast).collect()
+}
+
+/// Whether `address` is 255.255.255.255 or one of `broadcasts`.
+pub(super) fn is_broadcast(address: IpAddr, broadcasts: &[Ipv4Addr]) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_broadcast() || broadcasts.contains(&address),
+        IpAddr::V6(_) => false,
+    }
+}
+
+/// A UDP socket to send from.
+pub(super) fn sending_socket(ipv6: bool, dscp: Option<u8>) -> Result<Socket> {
+    let open = || {
+        let socket = Socket::new(if ipv6 { Domain::IPV6 } else { Domain::IPV4 }, Type::DGRAM, None)?;
+        socket.set_write_timeout(Some(STOP_LATENCY))?;
+        match dscp.map(|dscp| u32::from(dscp) << 2) {
+            Some(tclass) if ipv6 => socket.set_tclass_v6(tclass)?,
+            Some(tos) => socket.set_tos_v4(tos)?,
+            None => {}
+        }
+        Ok::<_, io::Error>(socket)
+    };
+    open().map_err(|error| Error::failed("opening a UDP socket").because(error))
+}
+
+/// Ties a socket to an interface, for both directions; where that is a privilege (before Linux 5.7), hints at it.
+pub(super) fn tie_to_interface(socket: &Socket, interface: &Interface, ipv6: bool) -> Result<()> {
+    socket
+        .bind_device(Some(interface.name.as_bytes()))
+        .or_else(|_| socket::set_unicast_interface(socket, interface.index, ipv6))
+        .map_err(|error| Error::failed(format!("choosing interface {}", interface.name)).because(error))
+}
+
+/// A UDP socket to receive at, bound to `address`, with timestamps, drop counts and destinations told; returns the
+/// receive buffer granted in bytes too.
+pub(super) fn receiving_socket(
+    address: SocketAddr,
+    shared: bool,
+    interface: Option<&Interface>,
+) -> Result<(Socket, u64)> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+        if address.is_ipv6() {
+            // Over a dual-stack socket this tells the destination of IPv4 datagrams as well.
+            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::Ipv6RecvPacketInfo, &true)?;
+            socket.set_only_v6(!address.ip().is_unspecified() || shared)?;
+            socket.set_multicast_all_v6(false)?;
+        } else {
+            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::Ipv4PacketInfo, &true)?;
+        }
+        socket.set_multicast_all_v4(false)?;
+        socket.set_reuse_address(shared)?;
+        socket::tell_times_and_drops(&socket)?;
+        let granted = socket::enlarge_receive_buffer(&socket)?;
+        Ok::<_, io::Error>((socket, granted as u64))
+    };
+    let (socket, granted) = open().map_err(|error| match error.raw_os_error() {
+        Some(libc::EAFNOSUPPORT) => Error::failed("opening a UDP socket: this kernel has no IPv6"),
+        _ => Error::failed("opening a UDP socket").because(error),
+    })?;
+    if let Some(interface) = interface {
+        tie_to_interface(&socket, interface, address.is_ipv6())?;
+    }
+    socket.bind(&SockAddr::from(address)).map_err(|error| bind_error(address, error))?;
+    Ok((socket, granted))
+}
+
+fn bind_error(address: SocketAddr, error: io::Error) -> Error {
+    let port = address.port();
+    match error.raw_os_error() {
+        Some(libc::EADDRINUSE) => Error::failed(format!("port {port} is in use by another program"))
+            .remedy(format!("Choose another with --port, or see who has it: ss -ulpn 'sport = :{port}'.")),
+        Some(libc::EADDRNOTAVAIL) => {
+            Error::usage(format!("{} is not an address of this host; see: ip address", address.ip()))
+        }
+        Some(libc::EACCES) => Error::not_permitted(
+            format!("port {port} is reserved for privileged programs"),
+            "Choose one from 1024 up with --port, or run it with sudo.",
+        ),
+        _ => Error::failed(format!("listening on {address}")).because(error),
+    }
+}
+
+/// Fixes the one destination of a sending socket, which spares the kernel a look at the route table for each datagram.
+pub(super) fn connect(socket: &Socket, to: SocketAddr) -> Result<()> {
+    socket.connect(&SockAddr::from(to)).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL) => Error::failed(format!(
+            "no route to {}",
+            to.ip()
+        ))
+        .because(error)
+        .remedy(
+            "See which networks this host reaches: ip route (IPv6: ip -6 route); --interface names another way out.",
+        ),
+        Some(libc::ENODEV) => Error::usage(format!("{to}: no such interface for the scope")).because(error),
+        _ => Error::failed(format!("opening the way to {to}")).because(error),
+    })
+}
+
+/// Refuses a port of 0, which is no destination and nothing to listen on.
+pub(super) fn check_port(port: u16) -> Result<()> {
+    if port == 0 { Err(Error::usage("--port 0: a port is a number from 1 to 65535")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(destination: &str) -> Received<'static> {
+        Received { bytes: b"text", destination: Some((destination.parse().unwrap(), 7)), ..Received::default() }
+    }
+
+    #[test]
+    fn each_mode_takes_its_own_destinations() {
+        let broadcasts = vec![Ipv4Addr::new(10, 0, 0, 255)];
+        let group: IpAddr = "239.1.1.1".parse().unwrap();
+        let unicast = Filter::Unicast { broadcasts: broadcasts.clone() };
+        let broadcast = Filter::Broadcast { broadcasts };
+        let multicast = Filter::Multicast { groups: vec![group, "ff02::77".parse().unwrap()], interface: 7 };
+        let elsewhere = Filter::Multicast { groups: vec![group], interface: 8 };
+        for (destination, taken) in [
+            ("10.0.0.1", [true, false, false, false]),
+            ("fe80::1", [true, false, false, false]),
+            ("10.0.0.255", [false, true, false, false]),
+            ("255.255.255.255", [false, true, false, false]),
+            ("239.1.1.1", [false, false, true, true]),
+            ("239.1.1.2", [false, false, false, false]),
+            ("ff02::77", [false, false, true, false]),
+            ("ff02::78", [false, false, false, false]),
+        ] {
+            let datagram = to(destination);
+            let by_mode = [&unicast, &broadcast, &multicast].map(|filter| filter.message(&datagram).is_some());
+            assert_eq!(by_mode, taken[..3], "{destination}");
+            let _ = &elsewhere;
+            assert!(elsewhere.message(&datagram).is_none(), "{destination} by another interface");
+        }
+        assert_eq!(unicast.message(&Received::default()), None, "no destination told");
+    }
+
+    #[test]
+    fn frames_are_taken_by_their_header() {
+        let mut frame = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5, b'h', b'i'];
+        let message = |bytes: &[u8]| {
+            let received = Received { bytes, ..Received::default() };
+            Filter::RawBroadcast.message(&received).map(<[u8]>::to_vec)
+        };
+        assert_eq!(message(&frame), Some(b"hi".to_vec()));
+        assert_eq!(message(&frame[..13]), None);
+        frame[5] = 0xfe;
+        assert_eq!(message(&frame), None);
+    }
+}
