@@ -7,8 +7,10 @@
 //! | what is shown while it runs, and at the end | `screen.rs`, `summary.rs` |
 //! | why nothing arrives | `silence.rs` |
 //! | Ctrl-C | `interrupt.rs` |
+//! | `netlab lan shell`, and the program under the name `on` | `lan.rs` |
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +21,7 @@ mod address;
 mod broadcast;
 mod completions;
 mod interrupt;
+pub mod lan;
 mod multicast;
 mod recv;
 mod screen;
@@ -41,6 +44,9 @@ Start here, in two terminals (of one machine, or of two on the same LAN):
   netlab multicast --group 239.1.1.1 recv      listens, and says why if nothing arrives
   netlab multicast --group 239.1.1.1 send      sends 1,000 messages a second for 60 s (Ctrl-C ends it)
 
+No second machine, and not root? `netlab lan shell` opens a LAN of four hosts, in which `on h2 COMMAND` runs
+a command on host h2.
+
 Then the same by `unicast` and `broadcast`. `netlab COMMAND --help` has examples of each.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 4 not permitted here, 130 interrupted.";
 
@@ -52,12 +58,18 @@ enum Command {
     Broadcast(broadcast::Args),
     /// Send to, or receive from, groups: one copy for all who joined
     Multicast(multicast::Args),
+    /// A virtual LAN in which to try things, as any user, on this machine alone
+    Lan(lan::LanArgs),
     /// Print the completions of a shell
     Completions(completions::Args),
 }
 
-/// Parses the command line, runs the subcommand, prints what went wrong, and gives the exit code.
+/// Called under the name `on`, runs a command on a host of the LAN of `lan shell`. Else parses the command line, runs the subcommand, prints what went wrong, and gives the exit code.
 pub fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    if words.next().is_some_and(|name| Path::new(&name).file_name().is_some_and(|name| name == "on")) {
+        return lan::on(words);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(stop) => {
@@ -70,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Unicast(args) => unicast::run(&args),
         Command::Broadcast(args) => broadcast::run(&args),
         Command::Multicast(args) => multicast::run(&args),
+        Command::Lan(args) => lan::run(&args).map_err(Into::into),
         Command::Completions(args) => completions::run(&args),
     };
     outcome.unwrap_or_else(|error| explain(&error))

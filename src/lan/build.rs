@@ -1,13 +1,38 @@
 //! Carries out a plan, and takes the LAN down again.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-use std::os::fd::OwnedFd;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
-use super::spec::LanSpec;
-use crate::error::Result;
+use netlink_packet_route::link::{BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage};
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::plan::{PORT_GROUP, Plan, Setting};
+use super::request;
+use super::spec::{LanSpec, SwitchKind};
+use super::threads::{self, NapiThread};
+use crate::error::{Error, Result};
+use crate::sys::ethtool::Features;
+use crate::sys::netlink::Netlink;
+use crate::sys::netns;
 
 /// A LAN that exists until this value is dropped or the process ends, however it ends.
-pub struct Lan {}
+pub struct Lan {
+    plan: Plan,
+    hosts: Vec<Host>,
+    switch: OwnedFd,
+    netlink: Netlink,
+    features: Option<Features>,
+    attribution: Attribution,
+    /// Whether attribution can be switched on at all.
+    threadable: bool,
+}
 
 /// One host of a LAN.
 #[derive(Debug)]
@@ -16,6 +41,10 @@ pub struct Host {
     pub name: String,
     /// `p1`, `p2`, …: the switch's port towards it.
     pub port: String,
+    /// The number of its interface, in its namespace.
+    pub ifindex: u32,
+    /// The number of the port, in the switch's namespace.
+    pub port_ifindex: u32,
     /// Its Ethernet address.
     pub mac: [u8; 6],
     /// Its IPv4 address (in a /16).
@@ -35,35 +64,42 @@ pub enum Attribution {
     AppOnly(String),
 }
 
-/// The kernel thread that does the receive work of one interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NapiThread {
-    /// Index into [`Lan::hosts`] of the host the interface belongs to, or whose port it is.
-    pub host: usize,
-    /// Whether it is the switch's end.
-    pub is_port: bool,
-    /// Process ID in the initial PID namespace.
-    pub pid: u32,
-}
-
+/// How long the kernel may take to do what it does in its own time (carriers, the querier).
+const PATIENCE: Duration = Duration::from_secs(10);
 impl Lan {
     /// Builds the LAN; the calling thread's network namespace becomes (and stays) the switch.
     ///
     /// # Errors
     /// Usage for an impossible spec; not permitted, with the remedy, where the kernel refuses; nothing is left then.
     pub fn build(spec: &LanSpec) -> Result<Lan> {
-        let _ = spec;
-        todo!()
+        let plan = Plan::new(spec)?;
+        let switch = netns::current()?;
+        let netlink = Netlink::route()?;
+        let attribution = Attribution::AppOnly("the LAN is not up yet".to_owned());
+        // From here on dropping the value takes down what there is.
+        let mut lan = Lan { plan, hosts: Vec::new(), switch, netlink, features: None, attribution, threadable: false };
+        lan.raise()?;
+        Ok(lan)
     }
 
     /// The hosts, `h1` first.
     pub fn hosts(&self) -> &[Host] {
-        todo!()
+        &self.hosts
+    }
+
+    /// The switch's network namespace.
+    pub fn switch(&self) -> &OwnedFd {
+        &self.switch
+    }
+
+    /// What it was built from.
+    pub fn spec(&self) -> &LanSpec {
+        &self.plan.spec
     }
 
     /// Whether CPU time can be attributed to hosts.
     pub fn attribution(&self) -> &Attribution {
-        todo!()
+        &self.attribution
     }
 
     /// The NAPI threads of all interfaces; empty without attribution.
@@ -71,15 +107,285 @@ impl Lan {
     /// # Errors
     /// When netlink and `/proc` both fail to name them.
     pub fn napi_threads(&self) -> Result<Vec<NapiThread>> {
-        todo!()
+        match self.attribution {
+            Attribution::NapiThreads => threads::find(&self.switch, &self.hosts),
+            Attribution::AppOnly(_) => Ok(Vec::new()),
+        }
     }
 
-    /// Switches attribution off (plain veth: no NAPI threads, GRO off) or on again, for the calibration.
+    /// Switches attribution off (plain veth: no NAPI threads, GRO off) or on again, for the calibration. The threads
+    /// are new ones after that.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or when the LAN never had attribution.
+    pub fn set_attribution(&mut self, on: bool) -> Result<()> {
+        if !self.threadable {
+            return match (&self.attribution, on) {
+                (Attribution::AppOnly(why), true) => Err(Error::failed(format!("no NAPI threads here: {why}"))),
+                _ => Ok(()),
+            };
+        }
+        let Some(features) = &self.features else { return Ok(()) };
+        let gro = [("rx-gro", on)];
+        for host in &self.hosts {
+            features.set(&self.netlink, &host.port, &gro)?;
+        }
+        netns::aside(|| {
+            self.hosts.iter().try_for_each(|host| {
+                netns::enter(&host.netns)?;
+                features.set(&Netlink::route()?, &host.name, &gro)
+            })
+        })?;
+        self.attribution = if on { Attribution::NapiThreads } else { Attribution::AppOnly("switched off".to_owned()) };
+        self.await_links()
+    }
+
+    /// The hosts (as indices into [`Lan::hosts`]) the switch knows to be members of `group`, by its group table. Always
+    /// empty for a switch that does not snoop.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub fn members(&mut self, group: IpAddr) -> Result<BTreeSet<usize>> {
+        let table = self.netlink.memberships()?;
+        let ports: BTreeSet<u32> = table.iter().filter(|row| row.group == group).map(|row| row.ifindex).collect();
+        let members = self.hosts.iter().enumerate().filter(|(_, host)| ports.contains(&host.port_ifindex));
+        Ok(members.map(|(index, _)| index).collect())
+    }
+
+    /// Pins the Ethernet addresses of `others` at `host` (indices into [`Lan::hosts`]), so that ARP need not ask. The
+    /// LAN comes with `h1` and everybody else pinned to each other, small ones with everybody to everybody.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn set_attribution(&mut self, on: bool) -> Result<()> {
-        let _ = on;
-        todo!()
+    pub fn pin_neighbours(&self, host: usize, others: &[usize]) -> Result<()> {
+        let index = self.hosts[host].ifindex;
+        let others = others.iter().filter(|other| **other != host);
+        let requests: Vec<_> = others.flat_map(|other| self.plan.hosts[*other].pin_requests(index)).collect();
+        netns::aside(|| {
+            netns::enter(&self.hosts[host].netns)?;
+            Netlink::route()?.batch(&requests)
+        })
     }
+}
+
+/// A host's namespace before its cable is there, with what reaches into it from outside.
+struct Place {
+    netns: OwnedFd,
+    netlink: Netlink,
+    sysfs: Result<OwnedFd, String>,
+}
+
+/// The order of work.
+impl Lan {
+    fn raise(&mut self) -> Result<()> {
+        apply(&self.plan.switch_settings())?;
+        self.netlink.batch(&self.plan.switch_requests())?;
+        apply(self.plan.port_settings())?;
+        let features = Features::read(&self.netlink, &self.plan.bridge.name)?;
+        let sysfs = own_sysfs();
+        let mut threaded = Ok(());
+        // Namespaces are made on a second thread, which ends in the last of them, while the cables are laid.
+        let plan = self.plan.clone();
+        std::thread::scope(|scope| {
+            let (sender, places) = mpsc::sync_channel(plan.hosts.len());
+            scope.spawn(|| make_places(&plan, sender));
+            for place in places {
+                let outcome = self.connect(place?, &features, &sysfs)?;
+                if let (Ok(()), Err(why)) = (&threaded, outcome) {
+                    threaded = Err(why);
+                }
+            }
+            self.netlink.batch(&self.plan.pin_port_requests())
+        })?;
+        self.features = Some(features);
+        self.await_links()?;
+        if self.plan.spec.switch == SwitchKind::Snooping {
+            self.await_snooping()?;
+        }
+        self.attribution = match threaded.and_then(|()| {
+            threads::find(&self.switch, &self.hosts)
+                .map_err(|why| format!("{why} (a container with a PID namespace of its own hides them)"))
+        }) {
+            Ok(_) => Attribution::NapiThreads,
+            Err(why) => Attribution::AppOnly(why),
+        };
+        self.threadable = self.attribution == Attribution::NapiThreads;
+        Ok(())
+    }
+
+    /// Lays the next host's cable and furnishes the host. The inner result says why there are no NAPI threads.
+    fn connect(
+        &mut self,
+        mut place: Place,
+        features: &Features,
+        sysfs: &Result<OwnedFd, String>,
+    ) -> Result<Result<(), String>> {
+        let index = self.hosts.len();
+        let plan = &self.plan.hosts[index];
+        self.netlink.batch(&[self.plan.cable_request(index, place.netns.as_fd())])?;
+        let offloads = offloads(sysfs.is_ok());
+        features.set(&self.netlink, &plan.port.name, &offloads)?;
+        features.set(&place.netlink, &plan.link.name, &offloads)?;
+        self.netlink.batch(&[request::up(plan.port.index)])?;
+        place.netlink.batch(&self.plan.host_requests(index))?;
+        let threaded =
+            make_threaded(sysfs, &plan.port.name).and_then(|()| make_threaded(&place.sysfs, &plan.link.name));
+        self.hosts.push(Host {
+            name: plan.link.name.clone(),
+            port: plan.port.name.clone(),
+            ifindex: plan.link.index,
+            port_ifindex: plan.port.index,
+            mac: plan.link.mac,
+            ipv4: plan.ipv4,
+            ipv6: plan.ipv6,
+            netns: place.netns,
+        });
+        Ok(threaded)
+    }
+
+    /// Waits until every port forwards.
+    fn await_links(&mut self) -> Result<()> {
+        wait_until("all ports of the switch to forward", || {
+            let forwarding = self.netlink.links()?.iter().filter(|link| forwards(link)).count();
+            Ok(forwarding == self.hosts.len())
+        })
+    }
+
+    /// Waits until a datagram to a group nobody joined reaches nobody: the bridge floods for a while after its querier
+    /// is switched on, and says nothing about it.
+    fn await_snooping(&mut self) -> Result<()> {
+        let groups: &[SocketAddr] = &[
+            SocketAddr::from((Ipv4Addr::new(239, 255, 78, 76), 9)),
+            SocketAddr::from((Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0x4e, 0x4c), 9)),
+        ];
+        let last = self.plan.hosts[self.plan.hosts.len() - 1].port.index;
+        for group in groups.iter().filter(|group| group.is_ipv4() || self.plan.spec.ipv6) {
+            let socket = probe_socket(*group, &self.plan.bridge.name, self.plan.bridge.index)?;
+            wait_until("snooping to be in force", || {
+                let before = frames_sent(&mut self.netlink, last)?;
+                socket
+                    .send_to(b"netlab", &(*group).into())
+                    .map_err(|cause| Error::failed(format!("sending a probe to {group}")).because(cause))?;
+                Ok(frames_sent(&mut self.netlink, last)? == before)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        // The kernel would do the same once the namespaces have no user left, but later. Nothing to be done about a
+        // failure: a LAN that never came up has no group to delete.
+        let _ = self.netlink.batch(&[request::delete_group(PORT_GROUP)]);
+        let _ = self.netlink.batch(&[request::delete(self.plan.bridge.index)]);
+    }
+}
+
+/// Makes the hosts' namespaces, one after the other, until the last or the first failure. Leaves the calling thread in
+/// the last.
+fn make_places(plan: &Plan, places: mpsc::SyncSender<Result<Place>>) {
+    let settings = plan.host_settings();
+    let make = || {
+        let netns = netns::create()?;
+        apply(&settings)?;
+        Ok(Place { netns, netlink: Netlink::route()?, sysfs: own_sysfs() })
+    };
+    for _ in &plan.hosts {
+        let place = make();
+        let failed = place.is_err();
+        if places.send(place).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// veth takes its NAPI path for a packet when GRO is on at the receiving end and TSO is off at the sending one. All
+/// segmentation is off: a counter must see the frames of a real wire, not 64 KiB ones cut up later.
+fn offloads(napi: bool) -> [(&'static str, bool); 6] {
+    [
+        ("rx-gro", napi),
+        ("tx-tcp-segmentation", false),
+        ("tx-tcp6-segmentation", false),
+        ("tx-tcp-ecn-segmentation", false),
+        ("tx-tcp-mangleid-segmentation", false),
+        ("tx-udp-segmentation", false),
+    ]
+}
+
+fn own_sysfs() -> Result<OwnedFd, String> {
+    netns::detached_sysfs().map_err(|cause| format!("a sysfs of its own is refused: {cause}"))
+}
+
+/// Writes 1 to `/sys/class/net/IF/threaded` (Linux 5.12 and later; EIO while the link is down).
+fn make_threaded(sysfs: &Result<OwnedFd, String>, interface: &str) -> Result<(), String> {
+    let path = format!("class/net/{interface}/threaded");
+    openat(sysfs.as_ref()?, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(io::Error::from)
+        .and_then(|file| fs::File::from(file).write_all(b"1"))
+        .map_err(|cause| format!("writing 1 to /sys/{path}: {cause}"))
+}
+
+/// Writes settings of the calling thread's namespace. A file that is not there (a kernel without IPv6 or without the
+/// bridge's packet filter) needs no setting.
+fn apply(settings: &[Setting]) -> Result<()> {
+    for (name, value) in settings {
+        let path = format!("/proc/sys/net/{name}");
+        match fs::write(&path, value) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::failed(format!("writing {value} to {path}")).because(cause));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition()? {
+        if Instant::now() > deadline {
+            return Err(Error::failed(format!("waited {} s for {what}, in vain", PATIENCE.as_secs())));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+fn forwards(link: &LinkMessage) -> bool {
+    let infos = link.attributes.iter().filter_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => Some(infos),
+        _ => None,
+    });
+    let ports = infos.flatten().filter_map(|info| match info {
+        LinkInfo::PortData(InfoPortData::BridgePort(options)) => Some(options),
+        _ => None,
+    });
+    ports.flatten().any(|option| *option == InfoBridgePort::State(BridgePortState::Forwarding))
+}
+
+/// Frames the interface `index` has sent.
+fn frames_sent(netlink: &mut Netlink, index: u32) -> Result<Option<u64>> {
+    let link = netlink.link(index)?;
+    Ok(link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Stats64(stats) => Some(stats.tx_packets),
+        _ => None,
+    }))
+}
+
+/// A socket that sends to a group by the bridge itself, as a host on an extra port would.
+fn probe_socket(group: SocketAddr, bridge: &str, index: u32) -> Result<Socket> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(group), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.bind_device(Some(bridge.as_bytes()))?;
+        match group {
+            SocketAddr::V4(_) => socket.set_multicast_loop_v4(false)?,
+            SocketAddr::V6(_) => {
+                socket.set_multicast_if_v6(index)?;
+                socket.set_multicast_loop_v6(false)?;
+            }
+        }
+        Ok(socket)
+    };
+    open().map_err(|cause: io::Error| Error::failed(format!("opening a socket on {bridge}")).because(cause))
 }

@@ -1,10 +1,14 @@
 //! The virtual LAN: hosts (a network namespace and a veth each) and one switch (a bridge), built over netlink.
 //!
-//! [`plan`] turns a [`spec::LanSpec`] into steps without touching anything; [`build`] carries them out.
+//! [`plan`] turns a [`spec::LanSpec`] into names, addresses and netlink requests ([`request`]) without touching
+//! anything; [`build`] carries them out, [`threads`] finds the kernel threads that do each host's receive work.
 
 pub mod build;
 pub mod plan;
+pub mod request;
 pub mod spec;
+pub mod threads;
 
-pub use build::{Attribution, Host, Lan, NapiThread};
+pub use build::{Attribution, Host, Lan};
 pub use spec::{LanSpec, SwitchKind};
+pub use threads::NapiThread;

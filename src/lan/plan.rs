@@ -1,1 +1,315 @@
-//! From a spec to names, addresses and steps: pure.
+//! From a spec to names, addresses, settings and requests: pure.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::BorrowedFd;
+
+use netlink_packet_route::link::{BridgeStpState, InfoBridge};
+
+use super::request::{self, End, Request};
+use super::spec::{LanSpec, SwitchKind};
+use crate::error::{Error, Result};
+
+/// A bridge has no more ports than this (`BR_MAX_PORTS` less the reserved one).
+pub const MAX_HOSTS: usize = 1023;
+/// The hosts' prefix length in IPv4.
+pub const PREFIX_V4: u8 = 16;
+/// The hosts' prefix length in IPv6.
+pub const PREFIX_V6: u8 = 64;
+/// The hosts' directed broadcast address.
+pub const BROADCAST: Ipv4Addr = Ipv4Addr::new(10, 77, 255, 255);
+/// The interface group all ports are in.
+pub const PORT_GROUP: u32 = 77;
+/// Packets the queue of a host's interface holds.
+pub const FIFO_PACKETS: u32 = 1000;
+
+/// Up to this many hosts everybody knows everybody's Ethernet address; above, only `h1`'s and `h1` everybody's.
+const PIN_ALL_UP_TO: usize = 64;
+const BRIDGE_INDEX: u32 = 1000;
+/// The ends of a cable need different numbers: the kernel else takes its time (a second) over their carrier.
+const FIRST_PORT_INDEX: u32 = 2000;
+const FIRST_HOST_INDEX: u32 = 4000;
+
+/// A setting under `/proc/sys/net` of one namespace: path and value.
+pub type Setting = (&'static str, &'static str);
+
+/// A whole LAN on paper.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What it was made from.
+    pub spec: LanSpec,
+    /// `br0`.
+    pub bridge: End,
+    /// `h1` first.
+    pub hosts: Vec<HostPlan>,
+}
+
+/// One host on paper.
+#[derive(Clone, Debug)]
+pub struct HostPlan {
+    /// Its interface.
+    pub link: End,
+    /// The switch's port towards it.
+    pub port: End,
+    /// Its IPv4 address.
+    pub ipv4: Ipv4Addr,
+    /// Its IPv6 address, where the LAN has IPv6.
+    pub ipv6: Option<Ipv6Addr>,
+}
+
+impl Plan {
+    /// Draws the plan.
+    ///
+    /// # Errors
+    /// Usage, for fewer than 2 hosts or more than a bridge has ports.
+    pub fn new(spec: &LanSpec) -> Result<Plan> {
+        match spec.hosts {
+            0 | 1 => return Err(Error::usage(format!("{} hosts make no LAN; it takes at least 2", spec.hosts))),
+            2..=MAX_HOSTS => {}
+            more => {
+                return Err(Error::usage(format!(
+                    "{more} hosts are too many: a Linux bridge has {MAX_HOSTS} ports, so at most {MAX_HOSTS} hosts"
+                )));
+            }
+        }
+        let bridge = End { name: "br0".to_owned(), index: BRIDGE_INDEX, mac: mac(0xff, 0) };
+        let hosts = (1..=spec.hosts as u16).map(|number| HostPlan::new(number, spec.ipv6)).collect();
+        Ok(Plan { spec: spec.clone(), bridge, hosts })
+    }
+
+    /// Settings of the switch's namespace before the bridge exists. Bridged frames are kept from the packet filter: it
+    /// would cost a quarter of the packet rate.
+    #[must_use]
+    pub fn switch_settings(&self) -> Vec<Setting> {
+        let mut settings = vec![
+            ("bridge/bridge-nf-call-iptables", "0"),
+            ("bridge/bridge-nf-call-ip6tables", "0"),
+            ("bridge/bridge-nf-call-arptables", "0"),
+        ];
+        settings.extend(if self.spec.ipv6 { QUIET_IPV6 } else { NO_IPV6 });
+        settings
+    }
+
+    /// Settings of the switch's namespace once the bridge exists: its ports are to have no IPv6 of their own.
+    #[must_use]
+    pub fn port_settings(&self) -> &'static [Setting] {
+        if self.spec.ipv6 { &[("ipv6/conf/default/disable_ipv6", "1")] } else { &[] }
+    }
+
+    /// Settings of a host's namespace. Any source address is accepted, more than 20 groups can be joined, and a join
+    /// is reported (twice, RFC 3376 section 8.1) within 20 ms, so that no report lands in a measurement.
+    #[must_use]
+    pub fn host_settings(&self) -> Vec<Setting> {
+        let mut settings = vec![
+            ("ipv4/conf/all/rp_filter", "0"),
+            ("ipv4/conf/default/rp_filter", "0"),
+            ("ipv4/conf/default/igmpv3_unsolicited_report_interval", "10"),
+            ("ipv4/igmp_max_memberships", "4096"),
+        ];
+        settings.extend(if self.spec.ipv6 { QUIET_IPV6 } else { NO_IPV6 });
+        settings
+    }
+
+    /// Makes the bridge and sets it up.
+    #[must_use]
+    pub fn switch_requests(&self) -> Vec<Request> {
+        let index = self.bridge.index;
+        let mut requests = vec![request::new_bridge(&self.bridge, self.bridge_options())];
+        if self.spec.ipv6 {
+            // A bridge asks for MLD members only when it has a link-local address to ask from.
+            let link_local = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0x4e, 0x4cff, 0xfe00, 0xff));
+            requests.push(request::new_address(index, link_local, PREFIX_V6, None));
+        }
+        requests.push(request::up(index));
+        if self.spec.switch == SwitchKind::Snooping {
+            // In a request of its own: within one, the querier is switched on before the response interval is set, and
+            // the bridge then floods for the default 10 seconds.
+            requests.push(request::set_bridge(index, vec![InfoBridge::MulticastQuerier(true)]));
+        }
+        requests
+    }
+
+    fn bridge_options(&self) -> Vec<InfoBridge> {
+        const CENTISECONDS: u64 = 100;
+        const DAY: u64 = 86_400 * CENTISECONDS;
+        let mut options = vec![
+            InfoBridge::StpState(BridgeStpState::Disabled),
+            InfoBridge::ForwardDelay(0),
+            InfoBridge::NfCallIpTables(false),
+            InfoBridge::NfCallIp6Tables(false),
+            InfoBridge::NfCallArpTables(false),
+        ];
+        match self.spec.switch {
+            SwitchKind::Snooping => options.extend([
+                InfoBridge::MulticastSnooping(true),
+                InfoBridge::MulticastIgmpVersion(3),
+                // The switch floods until the querier's first response interval is over: 0.1 s.
+                InfoBridge::MulticastQueryResponseInterval(10),
+                // One query when a port comes up, none again within a run; who has joined stays joined.
+                InfoBridge::MulticastStartupQueryCount(1),
+                InfoBridge::MulticastStartupQueryInterval(DAY),
+                InfoBridge::MulticastQueryInterval(DAY),
+                InfoBridge::MulticastMembershipInterval(3 * DAY),
+                // Who leaves is out after two unanswered queries 0.1 s apart.
+                InfoBridge::MulticastLastMemberInterval(10),
+                InfoBridge::MulticastHashMax(16_384),
+            ]),
+            SwitchKind::Flooding => options.push(InfoBridge::MulticastSnooping(false)),
+            SwitchKind::Hub => options.extend([InfoBridge::MulticastSnooping(false), InfoBridge::AgeingTime(0)]),
+        }
+        if self.spec.ipv6 && self.spec.switch == SwitchKind::Snooping {
+            options.push(InfoBridge::MulticastMldVersion(2));
+        }
+        options
+    }
+
+    /// Makes a host's cable: one end a port of the switch, the other in the host's namespace.
+    #[must_use]
+    pub fn cable_request(&self, host: usize, netns: BorrowedFd<'_>) -> Request {
+        let plan = &self.hosts[host];
+        request::new_cable(&plan.port, &plan.link, netns, self.bridge.index, PORT_GROUP)
+    }
+
+    /// Pins every host's Ethernet address to its port; a hub knows no addresses.
+    #[must_use]
+    pub fn pin_port_requests(&self) -> Vec<Request> {
+        match self.spec.switch {
+            SwitchKind::Hub => Vec::new(),
+            _ => self.hosts.iter().map(|host| request::pin_port(host.port.index, host.link.mac)).collect(),
+        }
+    }
+
+    /// What is done inside a host's namespace once its interface is there: links up, addresses, queue, routes to all
+    /// groups and to the limited broadcast address, neighbours.
+    #[must_use]
+    pub fn host_requests(&self, host: usize) -> Vec<Request> {
+        const LOOPBACK: u32 = 1;
+        let plan = &self.hosts[host];
+        let index = plan.link.index;
+        let mut requests = vec![
+            request::up(LOOPBACK),
+            request::up(index),
+            request::new_address(index, plan.ipv4.into(), PREFIX_V4, Some(BROADCAST)),
+            request::new_fifo(index, FIFO_PACKETS),
+            request::new_link_route(index, Ipv4Addr::new(224, 0, 0, 0), 4),
+            request::new_link_route(index, Ipv4Addr::BROADCAST, 32),
+        ];
+        requests.extend(plan.ipv6.map(|address| request::new_address(index, address.into(), PREFIX_V6, None)));
+        requests.extend(self.neighbours_of(host).flat_map(|neighbour| neighbour.pin_requests(index)));
+        requests
+    }
+
+    fn neighbours_of(&self, host: usize) -> impl Iterator<Item = &HostPlan> {
+        let all = host == 0 || self.hosts.len() <= PIN_ALL_UP_TO;
+        let known = if all { &self.hosts[..] } else { &self.hosts[..1] };
+        known.iter().enumerate().filter(move |(other, _)| *other != host).map(|(_, plan)| plan)
+    }
+}
+
+impl HostPlan {
+    fn new(number: u16, ipv6: bool) -> HostPlan {
+        let index = u32::from(number);
+        let [high, low] = number.to_be_bytes();
+        HostPlan {
+            link: End { name: format!("h{number}"), index: FIRST_HOST_INDEX + index, mac: mac(0, number) },
+            port: End { name: format!("p{number}"), index: FIRST_PORT_INDEX + index, mac: mac(1, number) },
+            ipv4: Ipv4Addr::new(10, 77, high, low),
+            ipv6: ipv6.then(|| Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, number)),
+        }
+    }
+
+    /// Pins this host's addresses at another host, on its interface `index`.
+    pub fn pin_requests(&self, index: u32) -> impl Iterator<Item = Request> {
+        let addresses = [Some(IpAddr::V4(self.ipv4)), self.ipv6.map(IpAddr::V6)];
+        addresses.into_iter().flatten().map(move |address| request::pin_neighbour(index, address, self.link.mac))
+    }
+}
+
+const NO_IPV6: &[Setting] = &[("ipv6/conf/all/disable_ipv6", "1")];
+
+/// IPv6 without router solicitations and duplicate detection, and with its group reports over in 20 ms.
+const QUIET_IPV6: &[Setting] = &[
+    ("ipv6/conf/default/accept_dad", "0"),
+    ("ipv6/conf/default/accept_ra", "0"),
+    ("ipv6/conf/default/router_solicitations", "0"),
+    ("ipv6/conf/default/mldv2_unsolicited_report_interval", "10"),
+];
+
+/// A locally administered address: 02, "NL", what it is for, and a number.
+fn mac(kind: u8, number: u16) -> request::Mac {
+    let [high, low] = number.to_be_bytes();
+    // Hosts have 02:4e:4c:00:hh:ll; ports and the bridge differ in the fourth byte.
+    [0x02, 0x4e, 0x4c, kind, high, low]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn plan(hosts: usize, switch: SwitchKind) -> Plan {
+        Plan::new(&LanSpec { hosts, switch, ipv6: true }).unwrap()
+    }
+
+    #[test]
+    fn the_number_of_hosts_is_bounded_and_says_why() {
+        let of = |hosts| Plan::new(&LanSpec { hosts, switch: SwitchKind::Hub, ipv6: false });
+        assert!(of(2).is_ok() && of(MAX_HOSTS).is_ok());
+        for hosts in [0, 1] {
+            assert_eq!(of(hosts).unwrap_err().class().code(), 2);
+        }
+        let error = of(1024).unwrap_err();
+        assert!(error.to_string().contains("a Linux bridge has 1023 ports"), "{error}");
+        assert_eq!(error.class().code(), 2);
+    }
+
+    #[test]
+    fn every_name_number_and_address_is_unique() {
+        let plan = plan(MAX_HOSTS, SwitchKind::Snooping);
+        let ends = || plan.hosts.iter().flat_map(|host| [&host.link, &host.port]).chain([&plan.bridge]);
+        let count = 2 * MAX_HOSTS + 1;
+        assert_eq!(ends().map(|end| &end.name).collect::<HashSet<_>>().len(), count);
+        assert_eq!(ends().map(|end| end.index).collect::<HashSet<_>>().len(), count);
+        assert_eq!(ends().map(|end| end.mac).collect::<HashSet<_>>().len(), count);
+        assert_eq!(plan.hosts.iter().map(|host| host.ipv4).collect::<HashSet<_>>().len(), MAX_HOSTS);
+        assert!(ends().all(|end| end.name.len() < libc::IFNAMSIZ && end.index != 1));
+    }
+
+    #[test]
+    fn addresses_follow_the_number() {
+        let plan = plan(300, SwitchKind::Snooping);
+        let host = &plan.hosts[299];
+        assert_eq!(host.ipv4, Ipv4Addr::new(10, 77, 1, 44));
+        assert_eq!(host.ipv6, Some("fd77::12c".parse().unwrap()));
+        assert_eq!(host.link.mac, [0x02, 0x4e, 0x4c, 0x00, 0x01, 0x2c]);
+        assert_eq!((host.link.name.as_str(), host.port.name.as_str()), ("h300", "p300"));
+    }
+
+    #[test]
+    fn the_querier_starts_after_its_response_interval_is_set() {
+        let requests = plan(2, SwitchKind::Snooping).switch_requests();
+        let querier = request::set_bridge(BRIDGE_INDEX, vec![InfoBridge::MulticastQuerier(true)]);
+        assert_eq!(requests.last(), Some(&querier));
+        assert!(
+            plan(2, SwitchKind::Snooping).bridge_options().contains(&InfoBridge::MulticastQueryResponseInterval(10))
+        );
+        assert!(!plan(2, SwitchKind::Flooding).switch_requests().contains(&querier));
+    }
+
+    #[test]
+    fn a_hub_ages_at_once_and_knows_no_ports() {
+        let hub = plan(3, SwitchKind::Hub);
+        assert!(hub.bridge_options().contains(&InfoBridge::AgeingTime(0)));
+        assert!(hub.pin_port_requests().is_empty());
+        assert_eq!(plan(3, SwitchKind::Flooding).pin_port_requests().len(), 3);
+    }
+
+    #[test]
+    fn neighbours_are_pinned_in_proportion() {
+        let pins = |plan: &Plan, host| plan.neighbours_of(host).count();
+        let small = plan(PIN_ALL_UP_TO, SwitchKind::Snooping);
+        assert_eq!((pins(&small, 0), pins(&small, 5)), (63, 63));
+        let large = plan(200, SwitchKind::Snooping);
+        assert_eq!((pins(&large, 0), pins(&large, 5)), (199, 1));
+    }
+}

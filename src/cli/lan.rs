@@ -1,0 +1,251 @@
+//! `netlab lan shell`: a shell inside a virtual LAN, and `on`, which runs a command on one of its hosts.
+//!
+//! `on` and `netlab` lie in a folder in memory that is attached nowhere and is reached through this process's
+//! descriptor, as `/proc/PID/fd/N`; so do the hosts' namespaces, in its folder `hosts`. Nothing of it touches a disk, and
+//! it all ends with this process.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use clap::{Args, Subcommand};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::symlinkat;
+
+use crate::error::{Error, Result};
+use crate::lan::plan::Plan;
+use crate::lan::{Attribution, Lan, LanSpec, SwitchKind};
+use crate::sys::netns;
+
+/// Arguments of `netlab lan`.
+#[derive(Debug, Args)]
+pub struct LanArgs {
+    #[command(subcommand)]
+    command: LanCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum LanCommand {
+    /// Opens a shell inside a virtual LAN; there, `on h2 COMMAND…` runs a command on host h2.
+    ///
+    /// The LAN is gone when the shell ends. The exit code is the shell's own.
+    Shell(ShellArgs),
+}
+
+#[derive(Debug, Args)]
+struct ShellArgs {
+    /// Number of hosts, 2 to 1023.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    hosts: usize,
+    /// snooping (a group goes to its members), flooding (to every port), or hub (everything goes to every port).
+    #[arg(long, value_name = "KIND", default_value_t = SwitchKind::Snooping)]
+    switch: SwitchKind,
+    /// Gives the hosts IPv6 addresses as well.
+    #[arg(long)]
+    ipv6: bool,
+    /// Runs this line with /bin/sh instead of an interactive shell.
+    #[arg(short = 'c', value_name = "LINE", conflicts_with = "command")]
+    line: Option<OsString>,
+    /// Runs this command instead of an interactive shell.
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Where `on` finds the LAN: the folder described above.
+const LAN_VARIABLE: &str = "NETLAB_LAN";
+
+/// Runs `netlab lan …`. To be called before any thread exists.
+///
+/// # Errors
+/// Usage for an impossible LAN; not permitted, with the remedy, where the kernel refuses.
+pub fn run(args: &LanArgs) -> Result<ExitCode> {
+    let LanCommand::Shell(args) = &args.command;
+    shell(args)
+}
+
+fn shell(args: &ShellArgs) -> Result<ExitCode> {
+    let spec = LanSpec { hosts: args.hosts, switch: args.switch, ipv6: args.ipv6 };
+    Plan::new(&spec)?; // an impossible LAN is refused before anything is touched
+    netns::enter_private()?;
+    let lan = Lan::build(&spec)?;
+    let folder = Folder::new(&lan)?;
+    let mut command = match (&args.line, &args.command[..]) {
+        (Some(line), _) => command_of(OsStr::new("/bin/sh"), &[OsString::from("-c"), line.clone()]),
+        (None, [program, arguments @ ..]) => command_of(program, arguments),
+        (None, []) => {
+            write_banner(&lan).map_err(|cause| Error::failed("writing to standard error").because(cause))?;
+            command_of(&user_shell(), &[])
+        }
+    };
+    command.env("PATH", folder.search_path()).env(LAN_VARIABLE, &folder.path);
+    let interactive = args.line.is_none() && args.command.is_empty() && io::stdin().is_terminal();
+    Ok(match netns::supervise(&mut command, interactive) {
+        Ok(code) => ExitCode::from(code as u8),
+        Err(cause) => not_started(&command, &cause),
+    })
+}
+
+/// Runs `on HOST [COMMAND [ARGUMENT…]]`, `args` being all but the program's name. `on all` runs the command on one host
+/// after the other; the exit code is then the first that is not 0.
+pub fn on(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+    let (host, command) = (args.next(), args.collect::<Vec<_>>());
+    match (host, &command[..]) {
+        (None, _) => fail(&Error::usage("usage: on HOST [COMMAND [ARGUMENT…]], HOST being h1, h2, … or all")),
+        (Some(host), []) if host == "all" => fail(&Error::usage("usage: on all COMMAND [ARGUMENT…]")),
+        (Some(host), [program, arguments @ ..]) if host == "all" => on_all(program, arguments),
+        (Some(host), command) => {
+            if let Err(error) = open_host(&host).and_then(|netns| netns::enter_with_sysfs(&netns)) {
+                return fail(&error);
+            }
+            let mut command = match command {
+                [] => command_of(&user_shell(), &[]),
+                [program, arguments @ ..] => command_of(program, arguments),
+            };
+            let cause = command.exec();
+            not_started(&command, &cause)
+        }
+    }
+}
+
+fn on_all(program: &OsStr, arguments: &[OsString]) -> ExitCode {
+    let folder = env::var_os(LAN_VARIABLE).unwrap_or_default();
+    let count = fs::read_dir(Path::new(&folder).join("hosts")).map_or(0, Iterator::count);
+    let mut worst = ExitCode::SUCCESS;
+    for host in (1..=count).map(|number| format!("h{number}")) {
+        eprintln!("── {host}");
+        let mut command = command_of(program, arguments);
+        let started = open_host(OsStr::new(&host)).map(|netns| netns::spawn_in(&mut command, &netns));
+        let code = match started {
+            Ok(Ok(mut child)) => match child.wait() {
+                Ok(status) => ExitCode::from(exit_code(status)),
+                Err(cause) => not_started(&command, &cause),
+            },
+            Ok(Err(cause)) => not_started(&command, &cause),
+            Err(error) => return fail(&error),
+        };
+        if worst == ExitCode::SUCCESS {
+            worst = code;
+        }
+    }
+    if count == 0 {
+        open_host(OsStr::new("all")).map_or_else(|error| fail(&error), |_| ExitCode::FAILURE)
+    } else {
+        worst
+    }
+}
+
+/// Opens a host's namespace by the name `hosts/hN`.
+fn open_host(host: &OsStr) -> Result<OwnedFd> {
+    let Some(folder) = env::var_os(LAN_VARIABLE) else {
+        return Err(Error::usage("`on` works only inside a LAN: start one with `netlab lan shell`"));
+    };
+    let hosts = Path::new(&folder).join("hosts");
+    let well_formed = host.to_str().is_some_and(|name| !name.contains('/') && name.starts_with('h'));
+    match fs::File::open(hosts.join(host)) {
+        Ok(file) if well_formed => Ok(file.into()),
+        _ => match fs::read_dir(&hosts).map(Iterator::count) {
+            Ok(count) => Err(Error::usage(format!("no host '{}'; the hosts are h1 to h{count}", host.display()))),
+            Err(cause) => Err(Error::failed("this LAN is gone").because(cause)),
+        },
+    }
+}
+
+/// The folder in memory.
+struct Folder {
+    /// Keeps it alive.
+    _mount: OwnedFd,
+    /// `/proc/PID/fd/N`.
+    path: OsString,
+}
+
+impl Folder {
+    fn new(lan: &Lan) -> Result<Folder> {
+        let failed = |cause: io::Error| Error::failed("making a folder in memory for `on`").because(cause);
+        let mount = netns::detached_folder().map_err(failed)?;
+        let process = netns::outer_pid()?;
+        let of = |fd: i32| format!("/proc/{process}/fd/{fd}");
+        let fill = || -> nix::Result<()> {
+            let program = format!("/proc/{process}/exe");
+            symlinkat(program.as_str(), &mount, "on")?;
+            symlinkat(program.as_str(), &mount, "netlab")?;
+            mkdirat(&mount, "hosts", Mode::from_bits_truncate(0o755))?;
+            for host in lan.hosts() {
+                let link = format!("hosts/{}", host.name);
+                symlinkat(of(host.netns.as_raw_fd()).as_str(), &mount, link.as_str())?;
+            }
+            Ok(())
+        };
+        fill().map_err(|cause| failed(cause.into()))?;
+        Ok(Folder { path: of(mount.as_fd().as_raw_fd()).into(), _mount: mount })
+    }
+
+    fn search_path(&self) -> OsString {
+        let mut path = self.path.clone();
+        path.push(":");
+        path.push(env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".into()));
+        path
+    }
+}
+
+fn write_banner(lan: &Lan) -> io::Result<()> {
+    let mut err = anstream::stderr().lock();
+    let spec = lan.spec();
+    let kind = match spec.switch {
+        SwitchKind::Snooping => "a switch with IGMP snooping",
+        SwitchKind::Flooding => "a switch that floods multicast",
+        SwitchKind::Hub => "a hub",
+    };
+    writeln!(err, "A LAN of {} hosts on {kind}. You are at the switch; `exit` takes the LAN down.", spec.hosts)?;
+    const SHOWN: usize = 8;
+    for host in lan.hosts().iter().take(SHOWN) {
+        let [a, b, c, d, e, f] = host.mac;
+        let ipv6 = host.ipv6.map_or(String::new(), |address| format!("  {address}"));
+        writeln!(
+            err,
+            "  {:<6}{:<13}{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}{ipv6}",
+            host.name,
+            host.ipv4.to_string()
+        )?;
+    }
+    if let Some(last) = lan.hosts().get(SHOWN..).and_then(<[_]>::last) {
+        writeln!(err, "  …     up to {} {}", last.name, last.ipv4)?;
+    }
+    if let Attribution::AppOnly(why) = lan.attribution() {
+        writeln!(err, "  (no NAPI threads: {why})")?;
+    }
+    writeln!(err, "Try:")?;
+    writeln!(err, "  on h2 netlab multicast --group 239.1.1.1 recv &     # h2 joins a group")?;
+    writeln!(err, "  on h1 netlab multicast --group 239.1.1.1 send --count 10")?;
+    writeln!(err, "  on h3 ip -s link show h3                            # did h3 see any of it?")
+}
+
+fn command_of(program: &OsStr, arguments: &[OsString]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command
+}
+
+fn user_shell() -> OsString {
+    env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into())
+}
+
+fn exit_code(status: std::process::ExitStatus) -> u8 {
+    use std::os::unix::process::ExitStatusExt;
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).map_or(1, |code| code as u8)
+}
+
+/// As shells do: 127 for a command that is not there, 126 for one that cannot be run.
+fn not_started(command: &Command, cause: &io::Error) -> ExitCode {
+    eprintln!("netlab: {}: {cause}", command.get_program().display());
+    ExitCode::from(if cause.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
+}
+
+fn fail(error: &Error) -> ExitCode {
+    eprintln!("on: {error}");
+    ExitCode::from(error.class().code())
+}
