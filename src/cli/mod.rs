@@ -7,8 +7,9 @@
 //! | what is shown while it runs, and at the end | `screen.rs`, `summary.rs` |
 //! | why nothing arrives | `silence.rs` |
 //! | Ctrl-C | `interrupt.rs` |
+//! | `netlab lan shell`, and the program under the name `on` | `lan.rs` |
+//! | the main comparison, and one host's part of it | `measure.rs`, `agent.rs` |
 
-use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -42,12 +43,18 @@ struct Cli {
 }
 
 const START_HERE: &str = "\
-Start here, in two terminals (of one machine, or of two on the same LAN):
+Start here:
+  netlab measure                               who pays for each mode? measured on a virtual LAN in 90 seconds
+
+By hand, in two terminals (of one machine, or of two on the same LAN):
   netlab multicast --group 239.1.1.1 recv      listens, and says why if nothing arrives
   netlab multicast --group 239.1.1.1 send      sends 1,000 messages a second for 60 s (Ctrl-C ends it)
 
+No second machine, and not root? `netlab lan shell` opens a LAN of four hosts, in which `on h2 COMMAND` runs
+a command on host h2.
+
 Then the same by `unicast` and `broadcast`. `netlab COMMAND --help` has examples of each.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 4 not permitted here, 130 interrupted.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing valid measured, 4 not permitted here, 130 interrupted.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -59,7 +66,7 @@ enum Command {
     Multicast(multicast::Args),
     /// Measure who pays for each mode of delivery, on a virtual LAN
     Measure(measure::Args),
-    /// A virtual LAN to try things in
+    /// A virtual LAN in which to try things, as any user, on this machine alone
     Lan(lan::LanArgs),
     /// Serve one host of a measurement
     #[command(hide = true)]
@@ -68,10 +75,12 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// Parses the command line, runs the subcommand, prints what went wrong, and gives the exit code.
+/// Parses the command line, runs the subcommand, prints what went wrong, and gives the exit code. Called under the name
+/// `on`, it runs a command on a host of the LAN of `lan shell` instead.
 pub fn main() -> ExitCode {
-    if std::env::args_os().next().is_some_and(|name| Path::new(&name).file_name() == Some(OsStr::new("on"))) {
-        return lan::on(std::env::args_os().skip(1));
+    let mut words = std::env::args_os();
+    if words.next().is_some_and(|name| Path::new(&name).file_name().is_some_and(|name| name == "on")) {
+        return lan::on(words);
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

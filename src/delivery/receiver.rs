@@ -11,7 +11,7 @@ use super::Inlet;
 use super::endpoint::STOP_LATENCY;
 use super::tally::{Arrival, StreamReport, Tally};
 use crate::error::{Error, Result};
-use crate::sys::clock::Moment;
+use crate::sys::clock::{self, RealtimeOffset};
 use crate::sys::mmsg::{ReceiveBatch, Received};
 use crate::wire::probe::Probe;
 
@@ -71,31 +71,35 @@ pub struct ReceiveReport {
 /// # Errors
 /// When the socket fails for good.
 pub fn receive(inlet: &Inlet, plan: &ReceivePlan, stop: &AtomicBool, live: &ReceiveLive) -> Result<ReceiveReport> {
-    let start = Moment::now();
-    let end_ns = plan.duration.map_or(u64::MAX, |duration| start.monotonic_ns.saturating_add(nanos(duration)));
+    let start_ns = clock::monotonic_ns();
+    let end_ns = plan.duration.map_or(u64::MAX, |duration| start_ns.saturating_add(nanos(duration)));
     let limit = plan.count.unwrap_or(u64::MAX);
     let mut batch = ReceiveBatch::new(BATCH, inlet.max_len);
-    let mut counting = Counting::new(inlet, plan.trace);
-    let mut now = start;
-    while counting.datagrams < limit && now.monotonic_ns < end_ns && !stop.load(Ordering::Relaxed) {
-        counting.wait_no_longer_than(Duration::from_nanos(end_ns - now.monotonic_ns).min(STOP_LATENCY))?;
+    let mut counting = Counting::new(inlet, plan.trace, start_ns);
+    let mut now_ns = start_ns;
+    while counting.datagrams < limit && now_ns < end_ns && !stop.load(Ordering::Relaxed) {
+        counting.wait_no_longer_than(Duration::from_nanos(end_ns - now_ns).min(STOP_LATENCY))?;
         let room = usize::try_from(limit - counting.datagrams).unwrap_or(usize::MAX);
         let result = batch.receive(inlet.socket.as_fd(), room);
-        now = Moment::now();
+        now_ns = clock::monotonic_ns();
         match result {
-            Ok(_) if now.monotonic_ns >= end_ns => {}
+            Ok(_) if now_ns >= end_ns => {}
             Ok(_) => {
-                batch.datagrams().for_each(|datagram| counting.count(&datagram, now));
+                counting.keep_offset_fresh(now_ns);
+                batch.datagrams().for_each(|datagram| counting.count(&datagram, now_ns));
                 counting.show(live);
             }
             Err(error) => counting.survive(error)?,
         }
     }
-    Ok(counting.into_report(now.monotonic_ns - start.monotonic_ns))
+    Ok(counting.into_report(now_ns - start_ns))
 }
 
 /// Datagrams a system call may bring.
 const BATCH: usize = 64;
+
+/// How often the distance between the clocks is read again: it drifts by 50 µs in this time at the very most.
+const OFFSET_NS: u64 = 100_000_000;
 
 /// A receive loop's state.
 struct Counting<'a> {
@@ -104,19 +108,23 @@ struct Counting<'a> {
     datagrams: u64,
     other_destination: u64,
     dropped_before: Option<u32>,
+    offset: RealtimeOffset,
+    offset_read_ns: u64,
     /// The socket's `SO_RCVTIMEO`.
     timeout: Option<Duration>,
     warnings: Vec<String>,
 }
 
 impl<'a> Counting<'a> {
-    fn new(inlet: &'a Inlet, trace: usize) -> Self {
+    fn new(inlet: &'a Inlet, trace: usize, now_ns: u64) -> Self {
         Counting {
             inlet,
             tally: Tally::new(trace),
             datagrams: 0,
             other_destination: 0,
             dropped_before: None,
+            offset: RealtimeOffset::read(),
+            offset_read_ns: now_ns,
             timeout: None,
             warnings: Vec::new(),
         }
@@ -134,8 +142,15 @@ impl<'a> Counting<'a> {
         Ok(())
     }
 
+    fn keep_offset_fresh(&mut self, now_ns: u64) {
+        if now_ns - self.offset_read_ns > OFFSET_NS {
+            self.offset = RealtimeOffset::read();
+            self.offset_read_ns = now_ns;
+        }
+    }
+
     #[inline]
-    fn count(&mut self, datagram: &Received<'_>, now: Moment) {
+    fn count(&mut self, datagram: &Received<'_>, now_ns: u64) {
         self.dropped_before = datagram.dropped_before.or(self.dropped_before);
         let Some(message) = self.inlet.filter.message(datagram) else {
             self.other_destination += 1;
@@ -144,8 +159,8 @@ impl<'a> Counting<'a> {
         self.datagrams += 1;
         match Probe::decode(message).filter(|_| !datagram.truncated) {
             Some(probe) => {
-                let kernel_ns = datagram.kernel_realtime_ns.map(|realtime_ns| now.to_monotonic(realtime_ns));
-                self.tally.probe(&probe, message.len(), Arrival { app_ns: now.monotonic_ns, kernel_ns });
+                let kernel_ns = datagram.kernel_realtime_ns.map(|realtime_ns| self.offset.to_monotonic(realtime_ns));
+                self.tally.probe(&probe, message.len(), Arrival { app_ns: now_ns, kernel_ns });
             }
             None => self.tally.unrecognized(message.len()),
         }

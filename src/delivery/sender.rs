@@ -128,6 +128,8 @@ struct Sending<'a> {
     /// Where the probe header stands in each body, if there is one.
     probe_at: Option<usize>,
     lateness: Option<(Schedule, Histogram<u64>)>,
+    /// When to give up waiting for room, in ns.
+    end_ns: u64,
     report: SendReport,
 }
 
@@ -156,6 +158,7 @@ impl<'a> Sending<'a> {
             batch: SendBatch::new(&body, messages, outlet.destinations.clone()),
             probe_at,
             lateness: None,
+            end_ns: u64::MAX,
             report: SendReport { size_bytes: payload.size(), ..SendReport::default() },
         }
     }
@@ -197,10 +200,12 @@ impl<'a> Sending<'a> {
     /// As fast as the kernel takes them: a full socket buffer makes the call wait.
     fn unpaced(&mut self, plan: &SendPlan) -> Result<()> {
         let start_ns = clock::monotonic_ns();
-        let end_ns = plan.duration.map_or(u64::MAX, |duration| start_ns.saturating_add(duration.as_nanos() as u64));
+        if let Some(duration) = plan.duration {
+            self.end_ns = start_ns.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        }
         let total = plan.count.unwrap_or(u64::MAX);
         let mut next = 0;
-        while next < total && !self.stopped() && clock::monotonic_ns() < end_ns {
+        while next < total && !self.over() {
             let messages = (total - next).min(self.batch.messages() as u64);
             self.emit(next, messages as usize)?;
             next += messages;
@@ -237,7 +242,7 @@ impl<'a> Sending<'a> {
                     self.note_lateness(first, unsent..next.div_ceil(copies_per_message), now_ns);
                 }
                 Err(error) => match Verdict::on(&error) {
-                    Verdict::Wait if self.stopped() => break,
+                    Verdict::Wait if self.over() => break,
                     Verdict::Wait => wait_for_room(&error),
                     Verdict::Again => {}
                     Verdict::End => return Err(self.ended(&error)),
@@ -295,6 +300,10 @@ impl<'a> Sending<'a> {
             }
             _ => Error::failed(what).because(cause),
         }
+    }
+
+    fn over(&self) -> bool {
+        self.stopped() || clock::monotonic_ns() >= self.end_ns
     }
 
     fn stopped(&self) -> bool {

@@ -66,6 +66,10 @@ pub enum Attribution {
 
 /// How long the kernel may take to do what it does in its own time (carriers, the querier).
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is asked whether it has.
+const POLL: Duration = Duration::from_millis(4);
+/// The longest delay of an answer to the switch's queries: its query response interval.
+const MAX_RESPONSE: Duration = Duration::from_millis(100);
 impl Lan {
     /// Builds the LAN; the calling thread's network namespace becomes (and stays) the switch.
     ///
@@ -202,6 +206,9 @@ impl Lan {
         if self.plan.spec.switch == SwitchKind::Snooping {
             self.await_snooping()?;
         }
+        if self.plan.spec.ipv6 {
+            self.await_quiet()?;
+        }
         self.attribution = match threaded.and_then(|()| {
             threads::find(&self.switch, &self.hosts)
                 .map_err(|why| format!("{why} (a container with a PID namespace of its own hides them)"))
@@ -251,6 +258,20 @@ impl Lan {
         })
     }
 
+    /// Waits until IPv6 has reported its groups and answered the switch's first queries: until no port has sent anything
+    /// for twice the longest delay of an answer.
+    fn await_quiet(&mut self) -> Result<()> {
+        let mut sent = 0;
+        let mut since = Instant::now();
+        wait_until("the LAN to fall silent", || {
+            let now_sent = self.netlink.links()?.iter().filter_map(frames_sent).sum();
+            if sent != now_sent {
+                (sent, since) = (now_sent, Instant::now());
+            }
+            Ok(since.elapsed() > 2 * MAX_RESPONSE)
+        })
+    }
+
     /// Waits until a datagram to a group nobody joined reaches nobody: the bridge floods for a while after its querier
     /// is switched on, and says nothing about it.
     fn await_snooping(&mut self) -> Result<()> {
@@ -262,11 +283,11 @@ impl Lan {
         for group in groups.iter().filter(|group| group.is_ipv4() || self.plan.spec.ipv6) {
             let socket = probe_socket(*group, &self.plan.bridge.name, self.plan.bridge.index)?;
             wait_until("snooping to be in force", || {
-                let before = frames_sent(&mut self.netlink, last)?;
+                let before = frames_sent(&self.netlink.link(last)?);
                 socket
                     .send_to(b"netlab", &(*group).into())
                     .map_err(|cause| Error::failed(format!("sending a probe to {group}")).because(cause))?;
-                Ok(frames_sent(&mut self.netlink, last)? == before)
+                Ok(frames_sent(&self.netlink.link(last)?) == before)
             })?;
         }
         Ok(())
@@ -347,7 +368,7 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result
         if Instant::now() > deadline {
             return Err(Error::failed(format!("waited {} s for {what}, in vain", PATIENCE.as_secs())));
         }
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(POLL);
     }
     Ok(())
 }
@@ -364,13 +385,12 @@ fn forwards(link: &LinkMessage) -> bool {
     ports.flatten().any(|option| *option == InfoBridgePort::State(BridgePortState::Forwarding))
 }
 
-/// Frames the interface `index` has sent.
-fn frames_sent(netlink: &mut Netlink, index: u32) -> Result<Option<u64>> {
-    let link = netlink.link(index)?;
-    Ok(link.attributes.iter().find_map(|attribute| match attribute {
+/// Frames an interface has sent.
+fn frames_sent(link: &LinkMessage) -> Option<u64> {
+    link.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::Stats64(stats) => Some(stats.tx_packets),
         _ => None,
-    }))
+    })
 }
 
 /// A socket that sends to a group by the bridge itself, as a host on an extra port would.

@@ -5,24 +5,29 @@ use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// One moment on both clocks, to bring a kernel timestamp (`CLOCK_REALTIME`) to `CLOCK_MONOTONIC`.
+/// How far `CLOCK_REALTIME` is ahead of `CLOCK_MONOTONIC`, to bring kernel timestamps to the latter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// `CLOCK_MONOTONIC` in ns: one clock for all network namespaces of a machine.
-    pub monotonic_ns: u64,
-    /// `CLOCK_REALTIME` in ns, read right after.
-    pub realtime_ns: u64,
+pub struct RealtimeOffset {
+    ns: u64,
 }
 
-impl Moment {
-    /// Reads both clocks, some 20 ns apart.
-    pub fn now() -> Moment {
-        Moment { monotonic_ns: monotonic_ns(), realtime_ns: read(ClockId::CLOCK_REALTIME) }
+impl RealtimeOffset {
+    /// Reads both clocks. The figure is good until the wall clock is set or slewed; it drifts by 500 µs a second at the
+    /// most (adjtimex), so read it anew from time to time.
+    pub fn read() -> RealtimeOffset {
+        // A pause between the readings would make it wrong by as much: the closest pair of readings counts.
+        let readings = [(); 3].map(|()| {
+            let before_ns = monotonic_ns();
+            let realtime_ns = read(ClockId::CLOCK_REALTIME);
+            (monotonic_ns() - before_ns, realtime_ns.saturating_sub(before_ns))
+        });
+        let [first, others @ ..] = readings;
+        RealtimeOffset { ns: others.into_iter().fold(first, |best, other| best.min(other)).1 }
     }
 
-    /// A recent `CLOCK_REALTIME` reading in ns as `CLOCK_MONOTONIC` in ns, exact unless the wall clock was set since.
+    /// A `CLOCK_REALTIME` reading in ns as `CLOCK_MONOTONIC` in ns.
     pub fn to_monotonic(self, realtime_ns: u64) -> u64 {
-        self.monotonic_ns.saturating_add(realtime_ns).saturating_sub(self.realtime_ns)
+        realtime_ns.saturating_sub(self.ns)
     }
 }
 
@@ -55,11 +60,13 @@ mod tests {
 
     #[test]
     fn converts_between_the_clocks() {
-        let now = Moment { monotonic_ns: 5_000, realtime_ns: 1_000_000 };
-        assert_eq!(now.to_monotonic(1_000_000), 5_000);
-        assert_eq!(now.to_monotonic(999_000), 4_000);
-        assert_eq!(now.to_monotonic(0), 0, "before the machine started");
-        assert!(now.to_monotonic(u64::MAX) > 0);
+        let offset = RealtimeOffset { ns: 995_000 };
+        assert_eq!(offset.to_monotonic(1_000_000), 5_000);
+        assert_eq!(offset.to_monotonic(0), 0, "before the machine started");
+        let (before_ns, offset) = (monotonic_ns(), RealtimeOffset::read());
+        let now_ns = offset.to_monotonic(read(ClockId::CLOCK_REALTIME));
+        // The machine may pause anywhere, but both ends see the same time pass.
+        assert!(now_ns + 1_000_000 > before_ns && now_ns < monotonic_ns() + 1_000_000);
     }
 
     #[test]
@@ -69,6 +76,6 @@ mod tests {
             sleep_until(deadline);
         }
         sleep_until(0);
-        assert!(Moment::now().monotonic_ns >= deadline);
+        assert!(monotonic_ns() >= deadline);
     }
 }

@@ -310,8 +310,10 @@ fn guard(child: Pid) -> i32 {
 /// # Errors
 /// When the signal mask cannot be changed, or the command cannot be started (the cause tells why).
 pub fn supervise(command: &mut Command, interactive: bool) -> io::Result<i32> {
-    // Blocked first: the command starts with an empty mask (`Command` sees to that), and no signal gets lost.
+    // Blocked first, so that no signal gets lost; the command must not inherit that.
     guarded_signals().thread_block()?;
+    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(|| Ok(SigSet::empty().thread_set_mask()?)) };
     let child = Pid::from_raw(command.spawn()?.id().cast_signed());
     Ok(attend(child, |event| match event {
         Event::Signal { signal: Signal::SIGTERM | Signal::SIGHUP, .. } if interactive => {

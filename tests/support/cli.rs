@@ -1,6 +1,6 @@
 //! Runs the built `netlab`: to its end, or as a receiver that is known to listen before anything is sent.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file has it as a module of its own, and uses a part of it")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
