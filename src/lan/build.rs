@@ -130,14 +130,20 @@ impl Lan {
             };
         }
         let Some(features) = &self.features else { return Ok(()) };
-        let gro = [("rx-gro", on)];
+        // A thread started by GRO coming back would bear the number of the one before it: threads end first and start last.
+        let switch = |netlink: &Netlink, sysfs: &Result<OwnedFd, String>, interface: &str| -> Result<()> {
+            let threads = |on| set_threaded(sysfs, interface, on).map_err(Error::failed);
+            let gro = || features.set(netlink, interface, &[("rx-gro", on)]);
+            if on { gro().and_then(|()| threads(true)) } else { threads(false).and_then(|()| gro()) }
+        };
+        let sysfs = own_sysfs();
         for host in &self.hosts {
-            features.set(&self.netlink, &host.port, &gro)?;
+            switch(&self.netlink, &sysfs, &host.port)?;
         }
         netns::aside(|| {
             self.hosts.iter().try_for_each(|host| {
                 netns::enter(&host.netns)?;
-                features.set(&Netlink::route()?, &host.name, &gro)
+                switch(&Netlink::route()?, &own_sysfs(), &host.name)
             })
         })?;
         self.attribution = if on { Attribution::NapiThreads } else { Attribution::AppOnly("switched off".to_owned()) };
@@ -236,7 +242,7 @@ impl Lan {
         self.netlink.batch(&[request::up(plan.port.index)])?;
         place.netlink.batch(&self.plan.host_requests(index))?;
         let threaded =
-            make_threaded(sysfs, &plan.port.name).and_then(|()| make_threaded(&place.sysfs, &plan.link.name));
+            set_threaded(sysfs, &plan.port.name, true).and_then(|()| set_threaded(&place.sysfs, &plan.link.name, true));
         self.hosts.push(Host {
             name: plan.link.name.clone(),
             port: plan.port.name.clone(),
@@ -338,13 +344,14 @@ fn own_sysfs() -> Result<OwnedFd, String> {
     netns::detached_sysfs().map_err(|cause| format!("a sysfs of its own is refused: {cause}"))
 }
 
-/// Writes 1 to `/sys/class/net/IF/threaded` (Linux 5.12 and later; EIO while the link is down).
-fn make_threaded(sysfs: &Result<OwnedFd, String>, interface: &str) -> Result<(), String> {
+/// Writes 1 or 0 to `/sys/class/net/IF/threaded` (Linux 5.12 and later; EIO while the link is down).
+fn set_threaded(sysfs: &Result<OwnedFd, String>, interface: &str, on: bool) -> Result<(), String> {
     let path = format!("class/net/{interface}/threaded");
+    let value = if on { "1" } else { "0" };
     openat(sysfs.as_ref()?, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(io::Error::from)
-        .and_then(|file| fs::File::from(file).write_all(b"1"))
-        .map_err(|cause| format!("writing 1 to /sys/{path}: {cause}"))
+        .and_then(|file| fs::File::from(file).write_all(value.as_bytes()))
+        .map_err(|cause| format!("writing {value} to /sys/{path}: {cause}"))
 }
 
 /// Writes settings of the calling thread's namespace. A file that is not there (a kernel without IPv6 or without the
