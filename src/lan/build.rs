@@ -347,9 +347,10 @@ fn start_threads(
     Ok(())
 }
 
-/// Writes 1 to `/sys/class/net/IF/threaded` (Linux 5.12 and later; EIO while the link is down).
+/// Writes 1 to an interface's `threaded` (Linux 5.12 and later; EIO while the link is down). Not by way of
+/// `/sys/class/net`: the links there lead over `..` through the root, on which another sysfs may be stacked.
 fn make_threaded(sysfs: &Result<OwnedFd, String>, interface: &str) -> Result<(), String> {
-    let path = format!("class/net/{interface}/threaded");
+    let path = format!("devices/virtual/net/{interface}/threaded");
     openat(sysfs.as_ref()?, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(io::Error::from)
         .and_then(|file| fs::File::from(file).write_all(b"1"))
