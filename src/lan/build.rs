@@ -130,20 +130,21 @@ impl Lan {
             };
         }
         let Some(features) = &self.features else { return Ok(()) };
-        // A thread started by GRO coming back would bear the number of the one before it: threads end first and start last.
+        // A thread started by GRO coming back would bear the number of the one before it: threads end first, start last.
         let switch = |netlink: &Netlink, sysfs: &Result<OwnedFd, String>, interface: &str| -> Result<()> {
             let threads = |on| set_threaded(sysfs, interface, on).map_err(Error::failed);
-            let gro = || features.set(netlink, interface, &[("rx-gro", on)]);
+            let gro = || features.set(netlink, interface, |name| (name == "rx-gro").then_some(on));
             if on { gro().and_then(|()| threads(true)) } else { threads(false).and_then(|()| gro()) }
         };
-        let sysfs = own_sysfs();
+        let sysfs = || netns::detached_sysfs().map_err(no_sysfs);
+        let of_ports = sysfs();
         for host in &self.hosts {
-            switch(&self.netlink, &sysfs, &host.port)?;
+            switch(&self.netlink, &of_ports, &host.port)?;
         }
         netns::aside(|| {
             self.hosts.iter().try_for_each(|host| {
                 netns::enter(&host.netns)?;
-                switch(&Netlink::route()?, &own_sysfs(), &host.name)
+                switch(&Netlink::route()?, &sysfs(), &host.name)
             })
         })?;
         self.attribution = if on { Attribution::NapiThreads } else { Attribution::AppOnly("switched off".to_owned()) };
@@ -192,20 +193,22 @@ impl Lan {
         self.netlink.batch(&self.plan.switch_requests())?;
         apply(self.plan.port_settings())?;
         let features = Features::read(&self.netlink, &self.plan.bridge.name)?;
-        let sysfs = own_sysfs();
-        let mut threaded = Ok(());
-        // Namespaces are made on a second thread, which ends in the last of them, while the cables are laid.
+        let sysfs = netns::detached_sysfs().map_err(no_sysfs);
         let plan = self.plan.clone();
-        std::thread::scope(|scope| {
-            let (sender, places) = mpsc::sync_channel(plan.hosts.len());
-            scope.spawn(|| make_places(&plan, sender));
-            for place in places {
-                let outcome = self.connect(place?, &features, &sysfs)?;
-                if let (Ok(()), Err(why)) = (&threaded, outcome) {
-                    threaded = Err(why);
-                }
+        // A pipeline: the hosts' namespaces are made on one thread, cables laid on this one, and NAPI threads started,
+        // which mostly is waiting for the kernel's thread maker, on a third.
+        let threaded = std::thread::scope(|scope| {
+            let (makes, places) = mpsc::channel();
+            let (lays, cables) = mpsc::channel();
+            scope.spawn(|| make_places(&plan, makes));
+            let threaded = scope.spawn(|| start_threads(&plan, &sysfs, cables));
+            for (index, place) in places.into_iter().enumerate() {
+                let place = place?;
+                let _ = lays.send((index, self.connect(place, &features, sysfs.is_ok())?));
             }
-            self.netlink.batch(&self.plan.pin_port_requests())
+            drop(lays);
+            self.netlink.batch(&self.plan.pin_port_requests())?;
+            Ok(threaded.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })?;
         self.features = Some(features);
         self.await_links()?;
@@ -226,23 +229,15 @@ impl Lan {
         Ok(())
     }
 
-    /// Lays the next host's cable and furnishes the host. The inner result says why there are no NAPI threads.
-    fn connect(
-        &mut self,
-        mut place: Place,
-        features: &Features,
-        sysfs: &Result<OwnedFd, String>,
-    ) -> Result<Result<(), String>> {
+    /// Lays the next host's cable and furnishes the host; gives the host's sysfs back.
+    fn connect(&mut self, mut place: Place, features: &Features, napi: bool) -> Result<Result<OwnedFd, String>> {
         let index = self.hosts.len();
         let plan = &self.plan.hosts[index];
         self.netlink.batch(&[self.plan.cable_request(index, place.netns.as_fd())])?;
-        let offloads = offloads(sysfs.is_ok());
-        features.set(&self.netlink, &plan.port.name, &offloads)?;
-        features.set(&place.netlink, &plan.link.name, &offloads)?;
+        features.set(&self.netlink, &plan.port.name, |name| offload(name, napi))?;
+        features.set(&place.netlink, &plan.link.name, |name| offload(name, napi))?;
         self.netlink.batch(&[request::up(plan.port.index)])?;
         place.netlink.batch(&self.plan.host_requests(index))?;
-        let threaded =
-            set_threaded(sysfs, &plan.port.name, true).and_then(|()| set_threaded(&place.sysfs, &plan.link.name, true));
         self.hosts.push(Host {
             name: plan.link.name.clone(),
             port: plan.port.name.clone(),
@@ -253,7 +248,7 @@ impl Lan {
             ipv6: plan.ipv6,
             netns: place.netns,
         });
-        Ok(threaded)
+        Ok(place.sysfs)
     }
 
     /// Waits until every port forwards.
@@ -311,12 +306,15 @@ impl Drop for Lan {
 
 /// Makes the hosts' namespaces, one after the other, until the last or the first failure. Leaves the calling thread in
 /// the last.
-fn make_places(plan: &Plan, places: mpsc::SyncSender<Result<Place>>) {
+fn make_places(plan: &Plan, places: mpsc::Sender<Result<Place>>) {
     let settings = plan.host_settings();
+    let mounts = netns::private_mounts();
     let make = || {
         let netns = netns::create()?;
         apply(&settings)?;
-        Ok(Place { netns, netlink: Netlink::route()?, sysfs: own_sysfs() })
+        let sysfs =
+            mounts.as_ref().map_or_else(|cause| Err(no_sysfs(cause)), |()| netns::stacked_sysfs().map_err(no_sysfs));
+        Ok(Place { netns, netlink: Netlink::route()?, sysfs })
     };
     for _ in &plan.hosts {
         let place = make();
@@ -327,27 +325,40 @@ fn make_places(plan: &Plan, places: mpsc::SyncSender<Result<Place>>) {
     }
 }
 
-/// veth takes its NAPI path for a packet when GRO is on at the receiving end and TSO is off at the sending one. All
-/// segmentation is off: a counter must see the frames of a real wire, not 64 KiB ones cut up later.
-fn offloads(napi: bool) -> [(&'static str, bool); 6] {
-    [
-        ("rx-gro", napi),
-        ("tx-tcp-segmentation", false),
-        ("tx-tcp6-segmentation", false),
-        ("tx-tcp-ecn-segmentation", false),
-        ("tx-tcp-mangleid-segmentation", false),
-        ("tx-udp-segmentation", false),
-    ]
+/// What the offload feature `name` is to be. veth takes its NAPI path for a packet when GRO is on at the receiving end
+/// and no kind of TCP segmentation at the sending one. UDP segmentation is off too: a counter must see the frames of a
+/// real wire, not 64 KiB ones cut up later.
+fn offload(name: &str, napi: bool) -> Option<bool> {
+    match name {
+        "rx-gro" => Some(napi),
+        _ if name.starts_with("tx-tcp") && name.ends_with("-segmentation") => Some(false),
+        "tx-udp-segmentation" => Some(false),
+        _ => None,
+    }
 }
 
-fn own_sysfs() -> Result<OwnedFd, String> {
-    netns::detached_sysfs().map_err(|cause| format!("a sysfs of its own is refused: {cause}"))
+fn no_sysfs(cause: impl std::fmt::Display) -> String {
+    format!("a sysfs of its own is refused: {cause}")
 }
 
-/// Writes 1 or 0 to `/sys/class/net/IF/threaded` (Linux 5.12 and later; EIO while the link is down).
+/// Gives both ends of each cable a NAPI thread, as long as that works, until there are no more cables; says why not.
+fn start_threads(
+    plan: &Plan,
+    switch: &Result<OwnedFd, String>,
+    cables: mpsc::Receiver<(usize, Result<OwnedFd, String>)>,
+) -> Result<(), String> {
+    for (index, host) in cables {
+        set_threaded(switch, &plan.hosts[index].port.name, true)?;
+        set_threaded(&host, &plan.hosts[index].link.name, true)?;
+    }
+    Ok(())
+}
+
+/// Writes 1 or 0 to an interface's `threaded` (Linux 5.12 and later; EIO while the link is down). Not by way of
+/// `/sys/class/net`: the links there lead over `..` through the root, on which another sysfs may be stacked.
 fn set_threaded(sysfs: &Result<OwnedFd, String>, interface: &str, on: bool) -> Result<(), String> {
-    let path = format!("class/net/{interface}/threaded");
     let value = if on { "1" } else { "0" };
+    let path = format!("devices/virtual/net/{interface}/threaded");
     openat(sysfs.as_ref()?, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(io::Error::from)
         .and_then(|file| fs::File::from(file).write_all(value.as_bytes()))

@@ -33,6 +33,9 @@ pub struct Napi {
     pub ifindex: u32,
     /// The context's number, which also ends its thread's name.
     pub id: u32,
+    /// Its thread, as numbered in the asking process's PID namespace: 0 when it is not part of that, `None` when there is
+    /// no thread.
+    pub pid: Option<u32>,
 }
 
 /// One row of a bridge's group table (`bridge mdb`): a port that wants a group.
@@ -47,7 +50,6 @@ pub struct Membership {
 const HEADER: usize = 16;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
-const FLAG_MULTIPART: u16 = 0x02;
 const FLAG_DUMP_INTERRUPTED: u16 = 0x10;
 const FLAG_ACK_TLVS: u16 = 0x200;
 /// The kernel fills dump replies up to 32 KiB.
@@ -210,7 +212,7 @@ impl Netlink {
     }
 
     /// Sends a dump request of this type and payload and collects (type, payload) of every reply.
-    fn dump_raw(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<(u16, Vec<u8>)>> {
+    fn dump_raw(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<Reply>> {
         for _ in 0..DUMP_ATTEMPTS {
             if let Some(found) = self.dump_once(kind, payload)? {
                 return Ok(found);
@@ -222,7 +224,7 @@ impl Netlink {
     }
 
     /// `None`: what was listed changed meanwhile, or the receive buffer overflowed; the list would have holes.
-    fn dump_once(&mut self, kind: u16, payload: &[u8]) -> Result<Option<Vec<(u16, Vec<u8>)>>> {
+    fn dump_once(&mut self, kind: u16, payload: &[u8]) -> Result<Option<Vec<Reply>>> {
         let sequence = self.request(kind, NLM_F_DUMP, payload)?;
         let mut found = Vec::new();
         let mut whole = true;
@@ -257,7 +259,7 @@ impl Netlink {
                                 .because(failure.errno));
                         }
                     }
-                    // Not every family marks the parts of a dump as such (NLM_F_MULTI); all end it by NLMSG_DONE.
+                    // Not every family marks its replies as parts: a dump ends with NLMSG_DONE and nothing else.
                     _ => found.push((message.kind, message.payload.to_vec())),
                 }
             }
@@ -336,12 +338,13 @@ impl Netlink {
         const NAPI_GET: u8 = 11;
         const IFINDEX: u16 = 1;
         const ID: u16 = 2;
+        const PID: u16 = 4;
         let family = self.family("netdev")?;
         let replies = self.dump_raw(family, &[NAPI_GET, 1, 0, 0])?;
         let napis = replies.iter().filter_map(|(_, payload)| {
             let attributes = payload.get(4..)?;
             let ifindex = u32_attribute(attributes, IFINDEX)?;
-            Some(Napi { ifindex, id: u32_attribute(attributes, ID)? })
+            Some(Napi { ifindex, id: u32_attribute(attributes, ID)?, pid: u32_attribute(attributes, PID) })
         });
         Ok(napis.collect())
     }
@@ -412,6 +415,9 @@ struct Message<'a> {
     sequence: u32,
     payload: &'a [u8],
 }
+
+/// Type and payload of a reply.
+type Reply = (u16, Vec<u8>);
 
 struct Failure {
     /// `": …"` or nothing.

@@ -146,6 +146,25 @@ pub fn detached_sysfs() -> io::Result<OwnedFd> {
     detached_mount(c"sysfs")
 }
 
+/// Gives the calling thread a mount namespace of its own, which ends with it: for [`stacked_sysfs`].
+///
+/// # Errors
+/// As the kernel gives them: EPERM without the privilege.
+pub fn private_mounts() -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    Ok(mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?)
+}
+
+/// As [`detached_sysfs`], but stacked on `/sys` in the thread's [`private_mounts`]: many of these all end at once with the
+/// thread and their descriptors, where each detached one would make the kernel wait for its readers.
+///
+/// # Errors
+/// As [`detached_sysfs`].
+pub fn stacked_sysfs() -> io::Result<OwnedFd> {
+    mount_sysfs()?;
+    Ok(fs::File::open("/sys")?.into())
+}
+
 /// An empty folder in memory, attached nowhere: it lasts as long as the descriptor, and is reached by others as
 /// `/proc/PID/fd/N`.
 ///
