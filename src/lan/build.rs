@@ -66,6 +66,10 @@ pub enum Attribution {
 
 /// How long the kernel may take to do what it does in its own time (carriers, the querier).
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is asked whether it has.
+const POLL: Duration = Duration::from_millis(4);
+/// The longest delay of an answer to the switch's queries: its query response interval.
+const MAX_RESPONSE: Duration = Duration::from_millis(100);
 impl Lan {
     /// Builds the LAN; the calling thread's network namespace becomes (and stays) the switch.
     ///
@@ -126,14 +130,14 @@ impl Lan {
             };
         }
         let Some(features) = &self.features else { return Ok(()) };
-        let gro = [("rx-gro", on)];
+        let gro = |name: &str| (name == "rx-gro").then_some(on);
         for host in &self.hosts {
-            features.set(&self.netlink, &host.port, &gro)?;
+            features.set(&self.netlink, &host.port, gro)?;
         }
         netns::aside(|| {
             self.hosts.iter().try_for_each(|host| {
                 netns::enter(&host.netns)?;
-                features.set(&Netlink::route()?, &host.name, &gro)
+                features.set(&Netlink::route()?, &host.name, gro)
             })
         })?;
         self.attribution = if on { Attribution::NapiThreads } else { Attribution::AppOnly("switched off".to_owned()) };
@@ -182,25 +186,30 @@ impl Lan {
         self.netlink.batch(&self.plan.switch_requests())?;
         apply(self.plan.port_settings())?;
         let features = Features::read(&self.netlink, &self.plan.bridge.name)?;
-        let sysfs = own_sysfs();
-        let mut threaded = Ok(());
-        // Namespaces are made on a second thread, which ends in the last of them, while the cables are laid.
+        let sysfs = netns::detached_sysfs().map_err(no_sysfs);
         let plan = self.plan.clone();
-        std::thread::scope(|scope| {
-            let (sender, places) = mpsc::sync_channel(plan.hosts.len());
-            scope.spawn(|| make_places(&plan, sender));
-            for place in places {
-                let outcome = self.connect(place?, &features, &sysfs)?;
-                if let (Ok(()), Err(why)) = (&threaded, outcome) {
-                    threaded = Err(why);
-                }
+        // A pipeline: the hosts' namespaces are made on one thread, cables laid on this one, and NAPI threads started,
+        // which mostly is waiting for the kernel's thread maker, on a third.
+        let threaded = std::thread::scope(|scope| {
+            let (makes, places) = mpsc::channel();
+            let (lays, cables) = mpsc::channel();
+            scope.spawn(|| make_places(&plan, makes));
+            let threaded = scope.spawn(|| start_threads(&plan, &sysfs, cables));
+            for (index, place) in places.into_iter().enumerate() {
+                let place = place?;
+                let _ = lays.send((index, self.connect(place, &features, sysfs.is_ok())?));
             }
-            self.netlink.batch(&self.plan.pin_port_requests())
+            drop(lays);
+            self.netlink.batch(&self.plan.pin_port_requests())?;
+            Ok(threaded.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })?;
         self.features = Some(features);
         self.await_links()?;
         if self.plan.spec.switch == SwitchKind::Snooping {
             self.await_snooping()?;
+        }
+        if self.plan.spec.ipv6 {
+            self.await_quiet()?;
         }
         self.attribution = match threaded.and_then(|()| {
             threads::find(&self.switch, &self.hosts)
@@ -213,23 +222,15 @@ impl Lan {
         Ok(())
     }
 
-    /// Lays the next host's cable and furnishes the host. The inner result says why there are no NAPI threads.
-    fn connect(
-        &mut self,
-        mut place: Place,
-        features: &Features,
-        sysfs: &Result<OwnedFd, String>,
-    ) -> Result<Result<(), String>> {
+    /// Lays the next host's cable and furnishes the host; gives the host's sysfs back.
+    fn connect(&mut self, mut place: Place, features: &Features, napi: bool) -> Result<Result<OwnedFd, String>> {
         let index = self.hosts.len();
         let plan = &self.plan.hosts[index];
         self.netlink.batch(&[self.plan.cable_request(index, place.netns.as_fd())])?;
-        let offloads = offloads(sysfs.is_ok());
-        features.set(&self.netlink, &plan.port.name, &offloads)?;
-        features.set(&place.netlink, &plan.link.name, &offloads)?;
+        features.set(&self.netlink, &plan.port.name, |name| offload(name, napi))?;
+        features.set(&place.netlink, &plan.link.name, |name| offload(name, napi))?;
         self.netlink.batch(&[request::up(plan.port.index)])?;
         place.netlink.batch(&self.plan.host_requests(index))?;
-        let threaded =
-            make_threaded(sysfs, &plan.port.name).and_then(|()| make_threaded(&place.sysfs, &plan.link.name));
         self.hosts.push(Host {
             name: plan.link.name.clone(),
             port: plan.port.name.clone(),
@@ -240,7 +241,7 @@ impl Lan {
             ipv6: plan.ipv6,
             netns: place.netns,
         });
-        Ok(threaded)
+        Ok(place.sysfs)
     }
 
     /// Waits until every port forwards.
@@ -248,6 +249,20 @@ impl Lan {
         wait_until("all ports of the switch to forward", || {
             let forwarding = self.netlink.links()?.iter().filter(|link| forwards(link)).count();
             Ok(forwarding == self.hosts.len())
+        })
+    }
+
+    /// Waits until IPv6 has reported its groups and answered the switch's first queries: until no port has sent anything
+    /// for twice the longest delay of an answer.
+    fn await_quiet(&mut self) -> Result<()> {
+        let mut sent = 0;
+        let mut since = Instant::now();
+        wait_until("the LAN to fall silent", || {
+            let now_sent = self.netlink.links()?.iter().filter_map(frames_sent).sum();
+            if sent != now_sent {
+                (sent, since) = (now_sent, Instant::now());
+            }
+            Ok(since.elapsed() > 2 * MAX_RESPONSE)
         })
     }
 
@@ -262,11 +277,11 @@ impl Lan {
         for group in groups.iter().filter(|group| group.is_ipv4() || self.plan.spec.ipv6) {
             let socket = probe_socket(*group, &self.plan.bridge.name, self.plan.bridge.index)?;
             wait_until("snooping to be in force", || {
-                let before = frames_sent(&mut self.netlink, last)?;
+                let before = frames_sent(&self.netlink.link(last)?);
                 socket
                     .send_to(b"netlab", &(*group).into())
                     .map_err(|cause| Error::failed(format!("sending a probe to {group}")).because(cause))?;
-                Ok(frames_sent(&mut self.netlink, last)? == before)
+                Ok(frames_sent(&self.netlink.link(last)?) == before)
             })?;
         }
         Ok(())
@@ -284,12 +299,15 @@ impl Drop for Lan {
 
 /// Makes the hosts' namespaces, one after the other, until the last or the first failure. Leaves the calling thread in
 /// the last.
-fn make_places(plan: &Plan, places: mpsc::SyncSender<Result<Place>>) {
+fn make_places(plan: &Plan, places: mpsc::Sender<Result<Place>>) {
     let settings = plan.host_settings();
+    let mounts = netns::private_mounts();
     let make = || {
         let netns = netns::create()?;
         apply(&settings)?;
-        Ok(Place { netns, netlink: Netlink::route()?, sysfs: own_sysfs() })
+        let sysfs =
+            mounts.as_ref().map_or_else(|cause| Err(no_sysfs(cause)), |()| netns::stacked_sysfs().map_err(no_sysfs));
+        Ok(Place { netns, netlink: Netlink::route()?, sysfs })
     };
     for _ in &plan.hosts {
         let place = make();
@@ -300,26 +318,39 @@ fn make_places(plan: &Plan, places: mpsc::SyncSender<Result<Place>>) {
     }
 }
 
-/// veth takes its NAPI path for a packet when GRO is on at the receiving end and TSO is off at the sending one. All
-/// segmentation is off: a counter must see the frames of a real wire, not 64 KiB ones cut up later.
-fn offloads(napi: bool) -> [(&'static str, bool); 6] {
-    [
-        ("rx-gro", napi),
-        ("tx-tcp-segmentation", false),
-        ("tx-tcp6-segmentation", false),
-        ("tx-tcp-ecn-segmentation", false),
-        ("tx-tcp-mangleid-segmentation", false),
-        ("tx-udp-segmentation", false),
-    ]
+/// What the offload feature `name` is to be. veth takes its NAPI path for a packet when GRO is on at the receiving end
+/// and no kind of TCP segmentation at the sending one. UDP segmentation is off too: a counter must see the frames of a
+/// real wire, not 64 KiB ones cut up later.
+fn offload(name: &str, napi: bool) -> Option<bool> {
+    match name {
+        "rx-gro" => Some(napi),
+        _ if name.starts_with("tx-tcp") && name.ends_with("-segmentation") => Some(false),
+        "tx-udp-segmentation" => Some(false),
+        _ => None,
+    }
 }
 
-fn own_sysfs() -> Result<OwnedFd, String> {
-    netns::detached_sysfs().map_err(|cause| format!("a sysfs of its own is refused: {cause}"))
+fn no_sysfs(cause: impl std::fmt::Display) -> String {
+    format!("a sysfs of its own is refused: {cause}")
 }
 
-/// Writes 1 to `/sys/class/net/IF/threaded` (Linux 5.12 and later; EIO while the link is down).
+/// Gives both ends of each cable a NAPI thread, as long as that works, until there are no more cables; says why not.
+fn start_threads(
+    plan: &Plan,
+    switch: &Result<OwnedFd, String>,
+    cables: mpsc::Receiver<(usize, Result<OwnedFd, String>)>,
+) -> Result<(), String> {
+    for (index, host) in cables {
+        make_threaded(switch, &plan.hosts[index].port.name)?;
+        make_threaded(&host, &plan.hosts[index].link.name)?;
+    }
+    Ok(())
+}
+
+/// Writes 1 to an interface's `threaded` (Linux 5.12 and later; EIO while the link is down). Not by way of
+/// `/sys/class/net`: the links there lead over `..` through the root, on which another sysfs may be stacked.
 fn make_threaded(sysfs: &Result<OwnedFd, String>, interface: &str) -> Result<(), String> {
-    let path = format!("class/net/{interface}/threaded");
+    let path = format!("devices/virtual/net/{interface}/threaded");
     openat(sysfs.as_ref()?, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(io::Error::from)
         .and_then(|file| fs::File::from(file).write_all(b"1"))
@@ -347,7 +378,7 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result
         if Instant::now() > deadline {
             return Err(Error::failed(format!("waited {} s for {what}, in vain", PATIENCE.as_secs())));
         }
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(POLL);
     }
     Ok(())
 }
@@ -364,13 +395,12 @@ fn forwards(link: &LinkMessage) -> bool {
     ports.flatten().any(|option| *option == InfoBridgePort::State(BridgePortState::Forwarding))
 }
 
-/// Frames the interface `index` has sent.
-fn frames_sent(netlink: &mut Netlink, index: u32) -> Result<Option<u64>> {
-    let link = netlink.link(index)?;
-    Ok(link.attributes.iter().find_map(|attribute| match attribute {
+/// Frames an interface has sent.
+fn frames_sent(link: &LinkMessage) -> Option<u64> {
+    link.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::Stats64(stats) => Some(stats.tx_packets),
         _ => None,
-    }))
+    })
 }
 
 /// A socket that sends to a group by the bridge itself, as a host on an extra port would.

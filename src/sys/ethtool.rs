@@ -43,27 +43,27 @@ impl Features {
         Ok(Features { names: names.collect() })
     }
 
-    /// Switches features (`rx-gro`, `tx-tcp-segmentation`, …: the names of `ethtool -k`) on or off in one call, by any
-    /// socket of the network namespace `interface` is in. Names this kernel does not have are left out.
+    /// Switches features on or off in one call, by any socket of the network namespace `interface` is in. `wanted` tells
+    /// of each name (`rx-gro`, `tx-tcp-segmentation`, …: those of `ethtool -k`) what it is to be; `None` leaves it.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn set(&self, socket: &impl AsFd, interface: &str, wanted: &[(&str, bool)]) -> Result<()> {
+    pub fn set(&self, socket: &impl AsFd, interface: &str, wanted: impl Fn(&str) -> Option<bool>) -> Result<()> {
         let mut request = self.request(wanted);
         ioctl(socket, interface, &mut request)
             .map_err(|cause| Error::failed(format!("setting the offload features of {interface}")).because(cause))
     }
 
     /// `struct ethtool_sfeatures`: cmd, number of blocks, then (valid, requested) bits for each 32 features.
-    fn request(&self, wanted: &[(&str, bool)]) -> Vec<u32> {
+    fn request(&self, wanted: impl Fn(&str) -> Option<bool>) -> Vec<u32> {
         let blocks = self.names.len().div_ceil(32);
         let mut request = vec![0; 2 + 2 * blocks];
         request[..2].copy_from_slice(&[SET_FEATURES, blocks as u32]);
-        for (name, on) in wanted {
-            let Some(bit) = self.names.iter().position(|known| known == name) else { continue };
+        for (bit, name) in self.names.iter().enumerate() {
+            let Some(on) = wanted(name) else { continue };
             let (block, mask) = (2 + 2 * (bit / 32), 1 << (bit % 32));
             request[block] |= mask;
-            if *on {
+            if on {
                 request[block + 1] |= mask;
             }
         }
@@ -102,7 +102,11 @@ mod tests {
     #[test]
     fn bits_go_into_the_block_of_their_number() {
         let names = (0..40).map(|n| format!("feature-{n}")).collect();
-        let request = Features { names }.request(&[("feature-1", true), ("feature-33", false), ("unknown", true)]);
+        let request = Features { names }.request(|name| match name {
+            "feature-1" => Some(true),
+            "feature-33" => Some(false),
+            _ => None,
+        });
         assert_eq!(request, [SET_FEATURES, 2, 0b10, 0b10, 0b10, 0]);
     }
 

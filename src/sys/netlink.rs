@@ -33,7 +33,8 @@ pub struct Napi {
     pub ifindex: u32,
     /// The context's number, which also ends its thread's name.
     pub id: u32,
-    /// Its thread, as numbered in the initial PID namespace; `None` when it has none.
+    /// Its thread, as numbered in the asking process's PID namespace: 0 when it is not part of that, `None` when there is
+    /// no thread.
     pub pid: Option<u32>,
 }
 
@@ -49,7 +50,6 @@ pub struct Membership {
 const HEADER: usize = 16;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
-const FLAG_MULTIPART: u16 = 0x02;
 const FLAG_DUMP_INTERRUPTED: u16 = 0x10;
 const FLAG_ACK_TLVS: u16 = 0x200;
 /// The kernel fills dump replies up to 32 KiB.
@@ -212,7 +212,7 @@ impl Netlink {
     }
 
     /// Sends a dump request of this type and payload and collects (type, payload) of every reply.
-    fn dump_raw(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<(u16, Vec<u8>)>> {
+    fn dump_raw(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<Reply>> {
         for _ in 0..DUMP_ATTEMPTS {
             if let Some(found) = self.dump_once(kind, payload)? {
                 return Ok(found);
@@ -224,7 +224,7 @@ impl Netlink {
     }
 
     /// `None`: what was listed changed meanwhile, or the receive buffer overflowed; the list would have holes.
-    fn dump_once(&mut self, kind: u16, payload: &[u8]) -> Result<Option<Vec<(u16, Vec<u8>)>>> {
+    fn dump_once(&mut self, kind: u16, payload: &[u8]) -> Result<Option<Vec<Reply>>> {
         let sequence = self.request(kind, NLM_F_DUMP, payload)?;
         let mut found = Vec::new();
         let mut whole = true;
@@ -259,12 +259,8 @@ impl Netlink {
                                 .because(failure.errno));
                         }
                     }
-                    _ => {
-                        found.push((message.kind, message.payload.to_vec()));
-                        if message.flags & FLAG_MULTIPART == 0 {
-                            return Ok(whole.then_some(found));
-                        }
-                    }
+                    // Not every family marks its replies as parts: a dump ends with NLMSG_DONE and nothing else.
+                    _ => found.push((message.kind, message.payload.to_vec())),
                 }
             }
         }
@@ -419,6 +415,9 @@ struct Message<'a> {
     sequence: u32,
     payload: &'a [u8],
 }
+
+/// Type and payload of a reply.
+type Reply = (u16, Vec<u8>);
 
 struct Failure {
     /// `": …"` or nothing.

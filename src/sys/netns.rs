@@ -146,6 +146,25 @@ pub fn detached_sysfs() -> io::Result<OwnedFd> {
     detached_mount(c"sysfs")
 }
 
+/// Gives the calling thread a mount namespace of its own, which ends with it: for [`stacked_sysfs`].
+///
+/// # Errors
+/// As the kernel gives them: EPERM without the privilege.
+pub fn private_mounts() -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    Ok(mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?)
+}
+
+/// As [`detached_sysfs`], but stacked on `/sys` in the thread's [`private_mounts`]: many of these all end at once with the
+/// thread and their descriptors, where each detached one would make the kernel wait for its readers.
+///
+/// # Errors
+/// As [`detached_sysfs`].
+pub fn stacked_sysfs() -> io::Result<OwnedFd> {
+    mount_sysfs()?;
+    Ok(fs::File::open("/sys")?.into())
+}
+
 /// An empty folder in memory, attached nowhere: it lasts as long as the descriptor, and is reached by others as
 /// `/proc/PID/fd/N`.
 ///
@@ -310,8 +329,10 @@ fn guard(child: Pid) -> i32 {
 /// # Errors
 /// When the signal mask cannot be changed, or the command cannot be started (the cause tells why).
 pub fn supervise(command: &mut Command, interactive: bool) -> io::Result<i32> {
-    // Blocked first: the command starts with an empty mask (`Command` sees to that), and no signal gets lost.
+    // Blocked first, so that no signal gets lost; the command must not inherit that.
     guarded_signals().thread_block()?;
+    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(|| Ok(SigSet::empty().thread_set_mask()?)) };
     let child = Pid::from_raw(command.spawn()?.id().cast_signed());
     Ok(attend(child, |event| match event {
         Event::Signal { signal: Signal::SIGTERM | Signal::SIGHUP, .. } if interactive => {
