@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{grown, sum};
 use crate::error::Result;
-use crate::sys::cpu::{MachineCpu, TaskSweep, process_cpu_ns};
+use crate::sys::cpu::{MachineCpu, ProcessSweep, process_cpu_ns};
 use crate::sys::proc::own_pid;
 
 /// CPU time of one window by who spent it, in ns. `None`: not measured.
@@ -44,11 +44,11 @@ pub struct MachineUse {
     pub busy_ns: Option<u64>,
     /// Time the hypervisor gave to others, of all CPUs, in ns.
     pub steal_ns: Option<u64>,
-    /// CPU time of all tasks that are neither netlab's own process nor in the set that was named, in ns.
+    /// CPU time of all processes that are neither netlab's own nor in the set that was named, in ns.
     /// See [`crate::sys::cpu::ForeignCpu::cpu_ns`] for what cannot be seen.
     pub foreign_ns: Option<u64>,
-    /// Foreign tasks that ended in the window, whose time is not in `foreign_ns`.
-    pub foreign_tasks_ended: u64,
+    /// Foreign processes that ended in the window: where there are many, `foreign_ns` is less sure.
+    pub foreign_processes_ended: u64,
     /// CPU time of netlab's own process, in ns.
     pub runner_ns: Option<u64>,
 }
@@ -72,12 +72,12 @@ impl MachineUse {
 
 /// A window being measured: started just before, finished just after.
 ///
-/// The sweeps of all tasks lie outside the window that idle time is taken over, so that their own cost (some 10 ms of
+/// The sweeps of all processes lie outside the window that idle time is taken over, so that their own cost (some 10 ms of
 /// CPU) falls into neither side of the account.
 #[derive(Debug)]
 pub struct MachineMeter {
     /// `None`: no `schedstat` to be had here.
-    sweep: Option<TaskSweep>,
+    sweep: Option<ProcessSweep>,
     runner_ns: Option<u64>,
     machine: MachineCpu,
 }
@@ -88,12 +88,12 @@ impl MachineMeter {
     /// # Errors
     /// When `/proc/uptime` or `/proc/stat` cannot be read.
     pub fn start() -> Result<MachineMeter> {
-        let sweep = TaskSweep::take().ok();
+        let sweep = ProcessSweep::take().ok();
         Ok(MachineMeter { sweep, runner_ns: process_cpu_ns().ok(), machine: MachineCpu::read()? })
     }
 
-    /// Ends it. `attributed` holds what is accounted for elsewhere: process IDs (with all their threads) and thread IDs,
-    /// as the mounted `/proc` knows them. netlab's own process need not be named.
+    /// Ends it. `attributed` holds what is accounted for elsewhere: the IDs of processes and kernel threads, as the
+    /// mounted `/proc` knows them. netlab's own process need not be named.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -107,7 +107,7 @@ impl MachineMeter {
             busy_ns: busy_ns(&self.machine, &machine),
             steal_ns: grown(machine.steal_ns, self.machine.steal_ns),
             foreign_ns: foreign.map(|foreign| foreign.cpu_ns),
-            foreign_tasks_ended: foreign.map_or(0, |foreign| foreign.tasks_ended),
+            foreign_processes_ended: foreign.map_or(0, |foreign| foreign.processes_ended),
             runner_ns,
         })
     }
@@ -115,7 +115,7 @@ impl MachineMeter {
     fn foreign_since_start(&self, attributed: &BTreeSet<u32>) -> Option<crate::sys::cpu::ForeignCpu> {
         let mut known = attributed.clone();
         known.insert(own_pid().ok()?);
-        Some(TaskSweep::take().ok()?.foreign_since(self.sweep.as_ref()?, &known))
+        Some(ProcessSweep::take().ok()?.foreign_since(self.sweep.as_ref()?, &known))
     }
 }
 

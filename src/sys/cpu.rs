@@ -110,106 +110,134 @@ impl MachineCpu {
     }
 }
 
-/// CPU time of every task of the machine at one moment, from the `schedstat` of each thread of each process.
+/// CPU time of every process of the machine (kernel threads are processes too) at one moment: the `schedstat` of each of
+/// its threads, and from `/proc/PID/stat` what ended threads and ended children had used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TaskSweep {
-    tasks: HashMap<u32, SweptTask>,
+pub struct ProcessSweep {
+    processes: HashMap<ProcessKey, ProcessCpu>,
+}
+
+/// A process ID may be used again; with the start time (in ticks since boot) it is unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ProcessKey {
+    pid: u32,
+    start: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct SweptTask {
-    process: u32,
-    cpu_ns: u64,
+struct ProcessCpu {
+    /// All its threads, ended ones too.
+    own_ns: u64,
+    /// All its children that ended and were waited for, and theirs.
+    reaped_ns: u64,
 }
 
-impl TaskSweep {
-    /// Reads them all: about 10 µs a task.
+impl ProcessSweep {
+    /// Reads them all: about 20 µs a process.
     ///
     /// # Errors
     /// When `/proc` cannot be listed, or this kernel keeps no `schedstat` (all of them are 0).
-    pub fn take() -> Result<TaskSweep> {
+    pub fn take() -> Result<ProcessSweep> {
         let failed = |error: std::io::Error| Error::failed("listing the processes in /proc").because(error);
+        let ticks_per_second = ticks_per_second()?;
         let proc = File::open("/proc").map_err(failed)?;
-        let mut reader = SchedstatReader { proc: &proc, path: String::new() };
-        let mut tasks = HashMap::new();
-        for process in numeric_entries("/proc").map_err(failed)? {
-            // The link count of a task folder is 2 + threads. Most processes have one thread; it need not be looked up.
-            if reader.is_single_threaded(process) {
-                if let Some(cpu_ns) = reader.read(format_args!("{process}/schedstat")) {
-                    tasks.insert(process, SweptTask { process, cpu_ns });
-                }
-                continue;
-            }
-            // A process that has ended meanwhile has no folder any more.
-            for tid in numeric_entries(&format!("/proc/{process}/task")).into_iter().flatten() {
-                if let Some(cpu_ns) = reader.read(format_args!("{process}/task/{tid}/schedstat")) {
-                    tasks.insert(tid, SweptTask { process, cpu_ns });
-                }
-            }
+        let mut files = ProcFolder { proc: &proc, path: String::new(), content: [0; 512] };
+        let mut processes = HashMap::new();
+        let mut threads_ns = 0_u64;
+        for pid in numeric_entries("/proc").map_err(failed)? {
+            // One that ends meanwhile has no files any more.
+            let stat = files.read(format_args!("{pid}/stat")).and_then(|text| parse_pid_stat(text, ticks_per_second));
+            let (Some(stat), Some(living_ns)) = (stat, files.living_threads_ns(pid)) else { continue };
+            threads_ns += living_ns;
+            // The exact figure, unless ended threads are missing from it.
+            let own_ns = living_ns.max(stat.own_ns);
+            let key = ProcessKey { pid, start: stat.start };
+            processes.insert(key, ProcessCpu { own_ns, reaped_ns: stat.reaped_ns });
         }
-        if tasks.values().all(|task| task.cpu_ns == 0) {
+        if threads_ns == 0 {
             return Err(Error::failed("this kernel keeps no CPU time in /proc/PID/schedstat (CONFIG_SCHED_INFO)"));
         }
-        Ok(TaskSweep { tasks })
+        Ok(ProcessSweep { processes })
     }
 
-    /// Number of tasks seen.
+    /// Number of processes seen.
     pub fn len(&self) -> usize {
-        self.tasks.len()
+        self.processes.len()
     }
 
-    /// Whether no task was seen.
+    /// Whether no process was seen.
     pub fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
+        self.processes.is_empty()
     }
 
-    /// What all tasks but `known` used since `earlier`; `known` holds process IDs (all threads of each) and single
-    /// thread IDs, as `/proc` knows them.
-    pub fn foreign_since(&self, earlier: &TaskSweep, known: &BTreeSet<u32>) -> ForeignCpu {
-        let is_foreign = |(tid, task): &(&u32, &SweptTask)| !known.contains(tid) && !known.contains(&task.process);
+    /// What all processes but `known` used since `earlier`; `known` holds process IDs as `/proc` knows them.
+    pub fn foreign_since(&self, earlier: &ProcessSweep, known: &BTreeSet<u32>) -> ForeignCpu {
+        let foreign_only = |(key, _): &(&ProcessKey, &ProcessCpu)| !known.contains(&key.pid);
         let mut foreign = ForeignCpu::default();
-        for (tid, task) in self.tasks.iter().filter(is_foreign) {
-            // A task whose time shrank is a new one under a used number.
-            let grown = earlier.tasks.get(tid).and_then(|earlier| task.cpu_ns.checked_sub(earlier.cpu_ns));
-            foreign.tasks_born += u64::from(grown.is_none());
-            foreign.cpu_ns += grown.unwrap_or(task.cpu_ns);
+        let mut credited_ns = 0;
+        for (key, now) in self.processes.iter().filter(foreign_only) {
+            let before = earlier.processes.get(key);
+            foreign.processes_born += u64::from(before.is_none());
+            let before = before.copied().unwrap_or(ProcessCpu { own_ns: 0, reaped_ns: 0 });
+            foreign.cpu_ns += now.own_ns.saturating_sub(before.own_ns);
+            credited_ns += now.reaped_ns.saturating_sub(before.reaped_ns);
         }
-        let ended = earlier.tasks.iter().filter(is_foreign).filter(|(tid, _)| !self.tasks.contains_key(tid));
-        foreign.tasks_ended = ended.count() as u64;
+        // The parent of one that ended (or whoever inherited it) was credited with all it ever used.
+        let mut used_before_ns = 0;
+        for (key, before) in earlier.processes.iter().filter(foreign_only) {
+            if !self.processes.contains_key(key) {
+                foreign.processes_ended += 1;
+                used_before_ns += before.own_ns + before.reaped_ns;
+            }
+        }
+        foreign.cpu_ns += credited_ns.saturating_sub(used_before_ns);
         foreign
     }
 }
 
-/// What tasks other than our own used between two sweeps.
+/// What processes other than our own used between two sweeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ForeignCpu {
-    /// In ns. Tasks born in between count whole. What a task that ended in between used since the first sweep is
-    /// unknown and not in here, nor is all of a task that was born *and* ended in between.
+    /// In ns. Processes born in between count whole; those that ended in between in the 10 ms steps of their parents'
+    /// `cutime` and `cstime`. What one used that ended while its parent ignored it (`SIGCHLD`) or was one of the known
+    /// is not in here, nor is anything of processes that `/proc` hides from this user (`hidepid`).
     pub cpu_ns: u64,
-    /// Tasks there at the end and not at the start.
-    pub tasks_born: u64,
-    /// Tasks there at the start and not at the end: where this is not 0, `cpu_ns` may be too small.
-    pub tasks_ended: u64,
+    /// Processes there at the end and not at the start.
+    pub processes_born: u64,
+    /// Processes there at the start and not at the end: where there are many, `cpu_ns` is less sure.
+    pub processes_ended: u64,
 }
 
-struct SchedstatReader<'a> {
+struct ProcFolder<'a> {
     proc: &'a File,
     path: String,
+    content: [u8; 512],
 }
 
-impl SchedstatReader<'_> {
-    fn is_single_threaded(&mut self, process: u32) -> bool {
-        self.set_path(format_args!("{process}/task"));
-        fstatat(self.proc.as_fd(), self.path.as_str(), AtFlags::empty()).is_ok_and(|stat| stat.st_nlink == 3)
+impl ProcFolder<'_> {
+    /// CPU time of the living threads of a process, in ns.
+    fn living_threads_ns(&mut self, pid: u32) -> Option<u64> {
+        // The link count of a task folder is 2 + threads. Most processes have one thread; it need not be looked up.
+        self.set_path(format_args!("{pid}/task"));
+        let folder = fstatat(self.proc.as_fd(), self.path.as_str(), AtFlags::empty()).ok()?;
+        if folder.st_nlink == 3 {
+            return parse_schedstat(self.read(format_args!("{pid}/schedstat"))?);
+        }
+        let threads = numeric_entries(&format!("/proc/{pid}/task")).ok()?;
+        let schedstat = |tid| parse_schedstat(self.read(format_args!("{pid}/task/{tid}/schedstat"))?);
+        Some(threads.filter_map(schedstat).sum())
     }
 
-    fn read(&mut self, path: std::fmt::Arguments<'_>) -> Option<u64> {
+    /// The first 512 bytes of a file in `/proc`.
+    fn read(&mut self, path: std::fmt::Arguments<'_>) -> Option<&str> {
         self.set_path(path);
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let mut file = File::from(openat(self.proc.as_fd(), self.path.as_str(), flags, Mode::empty()).ok()?);
-        let mut text = [0; 96];
-        let length = file.read(&mut text).ok()?;
-        parse_schedstat(std::str::from_utf8(&text[..length]).ok()?)
+        let length = file.read(&mut self.content).ok()?;
+        let text = &self.content[..length];
+        // A name may be cut or be no UTF-8; what is wanted of `stat` stands after it.
+        let start = text.iter().rposition(|&byte| byte == b')').unwrap_or(0);
+        std::str::from_utf8(&text[start..]).ok()
     }
 
     fn set_path(&mut self, path: std::fmt::Arguments<'_>) {
@@ -218,7 +246,7 @@ impl SchedstatReader<'_> {
     }
 }
 
-fn numeric_entries(folder: &str) -> std::io::Result<impl Iterator<Item = u32>> {
+fn numeric_entries(folder: &str) -> std::io::Result<impl Iterator<Item = u32> + use<>> {
     let entries = std::fs::read_dir(folder)?;
     Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
 }
@@ -248,6 +276,27 @@ fn ticks_per_second() -> Result<u64> {
 /// `CPU-ns WAITING-ns TIMESLICES`.
 fn parse_schedstat(text: &str) -> Option<u64> {
     text.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct PidStat {
+    own_ns: u64,
+    reaped_ns: u64,
+    start: u64,
+}
+
+/// `) STATE PPID …`: the end of `/proc/PID/stat` from its name's bracket. Of the whole, fields 14 to 17 are `utime`,
+/// `stime`, `cutime` and `cstime`, and 22 is `starttime`. The kernel scales the times of each kind so that their sum is
+/// the scheduler's exact one, and prints them in ticks.
+fn parse_pid_stat(text: &str, ticks_per_second: u64) -> Option<PidStat> {
+    let mut fields =
+        text.strip_prefix(')')?.split_ascii_whitespace().skip(14 - 3).map(|field| field.parse::<u64>().ok());
+    let mut next = || fields.next().flatten();
+    let own = next()?.checked_add(next()?)?;
+    let reaped = next()?.checked_add(next()?)?;
+    let start = fields.nth(22 - 18).flatten()?;
+    let ns = |ticks: u64| ticks.checked_mul(1_000_000_000 / ticks_per_second);
+    Some(PidStat { own_ns: ns(own)?, reaped_ns: ns(reaped)?, start })
 }
 
 /// `UPTIME IDLE`, both in s with two decimals; the idle time in ns.
@@ -290,6 +339,9 @@ fn parse_stat(text: &str, ticks_per_second: u64) -> Stat {
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike;
+
     use super::*;
 
     #[test]
@@ -319,39 +371,94 @@ mod tests {
     }
 
     #[test]
+    fn pid_stat() {
+        let stat = ") S 1 77 77 0 -1 4194304 100 200 0 0 11 12 13 14 20 -5 1 0 4321 1000 200\n";
+        let expected = PidStat { own_ns: 230_000_000, reaped_ns: 270_000_000, start: 4321 };
+        assert_eq!(parse_pid_stat(stat, 100), Some(expected));
+        for bad in ["", ") S 1", &stat[1..], &stat[..50]] {
+            assert_eq!(parse_pid_stat(bad, 100), None, "{bad:?}");
+        }
+    }
+
+    /// Processes of `(pid, start, own_ns, reaped_ns)`.
+    fn sweep<const N: usize>(processes: [(u32, u64, u64, u64); N]) -> ProcessSweep {
+        let process = |(pid, start, own_ns, reaped_ns)| (ProcessKey { pid, start }, ProcessCpu { own_ns, reaped_ns });
+        ProcessSweep { processes: processes.map(process).into() }
+    }
+
+    #[test]
     fn foreign_is_what_others_used() {
-        let sweep = |tasks: &[(u32, u32, u64)]| TaskSweep {
-            tasks: tasks.iter().map(|&(tid, process, cpu_ns)| (tid, SweptTask { process, cpu_ns })).collect(),
-        };
-        //                    ours      its thread  a NAPI thread  foreign    ends        shrinks
-        let before = sweep(&[(10, 10, 5), (11, 10, 7), (20, 20, 100), (30, 30, 1), (40, 40, 50), (50, 50, 90)]);
-        //                                                                     born
-        let after = sweep(&[(10, 10, 9), (11, 10, 9), (20, 20, 300), (30, 30, 4), (60, 60, 8), (50, 50, 20)]);
+        // Ours, a NAPI thread of ours, a foreign one, one that is born.
+        let before = sweep([(10, 1, 5, 0), (20, 1, 100, 0), (30, 1, 1, 0)]);
+        let after = sweep([(10, 1, 9, 0), (20, 1, 300, 0), (30, 1, 4, 0), (60, 9, 8, 0)]);
         let known = BTreeSet::from([10, 20]);
-        let expected = ForeignCpu { cpu_ns: 3 + 8 + 20, tasks_born: 2, tasks_ended: 1 };
+        let expected = ForeignCpu { cpu_ns: 3 + 8, processes_born: 1, processes_ended: 0 };
         assert_eq!(after.foreign_since(&before, &known), expected);
         assert_eq!(after.foreign_since(&after, &BTreeSet::new()), ForeignCpu::default());
     }
 
     #[test]
-    fn a_sweep_sees_every_thread_of_this_process() {
-        let (hold, released) = std::sync::mpsc::channel::<()>();
-        let (announce, announced) = std::sync::mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let tid = std::fs::read_link("/proc/thread-self").unwrap();
-            announce.send(tid.file_name().unwrap().to_str().unwrap().parse::<u32>().unwrap()).unwrap();
-            let _ = released.recv();
-        });
-        let tid = announced.recv().unwrap();
-        let process = super::super::proc::own_pid().unwrap();
-        let sweep = TaskSweep::take().unwrap();
-        assert_eq!(sweep.tasks.get(&tid).map(|task| task.process), Some(process));
-        assert!(sweep.tasks.contains_key(&process));
-        assert!(task_cpu_ns(tid).is_some());
-        drop(hold);
-        thread.join().unwrap();
+    fn a_process_id_used_again_is_another_process() {
+        let foreign = sweep([(50, 7, 20, 0)]).foreign_since(&sweep([(50, 1, 15, 0)]), &BTreeSet::new());
+        assert_eq!(foreign, ForeignCpu { cpu_ns: 20, processes_born: 1, processes_ended: 1 });
+    }
+
+    #[test]
+    fn ended_processes_count_by_their_parents() {
+        let known = BTreeSet::from([10]);
+        // 30 is a shell. Its child 40 had used 50 and reaped 5; it ends at 70. Children of our own 10 are not foreign.
+        let before = sweep([(10, 1, 1, 0), (30, 1, 1, 1000), (40, 1, 50, 5)]);
+        let after = sweep([(10, 1, 1, 900), (30, 1, 1, 1075)]);
+        assert_eq!(after.foreign_since(&before, &known).cpu_ns, 70 - 50);
+        // A child that was born and ended in between counts whole.
+        let later = sweep([(10, 1, 1, 900), (30, 1, 1, 1175)]);
+        assert_eq!(later.foreign_since(&after, &known).cpu_ns, 100);
+        // A parent that ignores its children's end is credited with nothing.
+        let ignored = sweep([(10, 1, 1, 0), (30, 1, 1, 1000)]);
+        assert_eq!(ignored.foreign_since(&before, &known).cpu_ns, 0);
+    }
+
+    #[test]
+    fn children_that_ended_are_seen() {
+        let used_by_children_ns = || {
+            let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+            [usage.user_time(), usage.system_time()]
+                .map(|time| time.num_microseconds() as u64 * 1000)
+                .iter()
+                .sum::<u64>()
+        };
+        let (before, start_ns) = (ProcessSweep::take().unwrap(), used_by_children_ns());
+        while used_by_children_ns() < start_ns + 100_000_000 {
+            let burn = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
+            assert!(std::process::Command::new("sh").args(["-c", burn]).status().unwrap().success());
+        }
+        let foreign = ProcessSweep::take().unwrap().foreign_since(&before, &BTreeSet::new());
+        assert!(foreign.cpu_ns >= 80_000_000, "100 ms less two roundings to 10 ms: {foreign:?}");
+    }
+
+    #[test]
+    fn time_of_threads_counts_while_they_live_and_after() {
+        let pid = super::super::proc::own_pid().unwrap();
+        let own_ns = move || {
+            let sweep = ProcessSweep::take().unwrap();
+            sweep.processes.iter().find(|(key, _)| key.pid == pid).unwrap().1.own_ns
+        };
+        let before_ns = own_ns();
+        let burn = move || {
+            let thread_ns = || clock_ns(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
+            while thread_ns() < 60_000_000 {}
+            own_ns()
+        };
+        let burnt_ns = std::thread::spawn(burn).join().unwrap();
+        assert!(burnt_ns >= before_ns + 40_000_000, "60 ms less what a tick may hide: {before_ns} {burnt_ns}");
+        assert!(own_ns() + 20_000_000 >= burnt_ns, "the thread has ended, its time (in steps of 10 ms now) has not");
+    }
+
+    #[test]
+    fn tasks_that_are_not_there() {
         assert_eq!(task_cpu_ns(u32::MAX), None);
         assert_eq!(process_tasks_cpu_ns(u32::MAX), None);
+        assert!(process_tasks_cpu_ns(super::super::proc::own_pid().unwrap()).is_some());
     }
 
     #[test]
