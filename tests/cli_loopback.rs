@@ -44,11 +44,11 @@ fn every_message_is_counted_once() {
         let received = received.expect(0);
         assert_eq!((sent.figure("messages_sent"), sent.figure("copies_sent")), (300, 300), "{sent:?}");
         assert_eq!(received.figure("messages_received"), 300, "{received:?}");
-        for none in
-            ["messages_lost", "messages_duplicate", "messages_reordered", "messages_unrecognized", "socket_dropped"]
-        {
+        for none in ["messages_lost", "messages_duplicate", "messages_reordered", "messages_unrecognized"] {
             assert_eq!(received.figure(none), 0, "{none}: {received:?}");
         }
+        // The kernel's list of sockets may lack a row while others open and close theirs: then it is null.
+        assert_eq!(received.summary()["socket_dropped"].as_u64().unwrap_or(0), 0, "{received:?}");
         assert_eq!(received.figure("bytes"), 300 * 64, "{received:?}");
         // One machine, one clock.
         let (p50, max) = (received.figure("latency_p50_ns"), received.figure("latency_max_ns"));

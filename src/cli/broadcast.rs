@@ -15,10 +15,10 @@ use crate::units::Mode;
 #[command(after_help = "\
 Examples:
   netlab broadcast recv
-  netlab broadcast --interface eth0 send                  to 255.255.255.255, 1,000 messages/s for 60 s
-  netlab broadcast --to directed --interface eth0 send    to the subnet's own broadcast address
-  sudo netlab broadcast --raw --interface eth0 recv       Ethernet frames of EtherType 0x88B5, no IP
-  sudo netlab broadcast --raw --interface eth0 send --count 100")]
+  netlab broadcast --interface eth0 send           255.255.255.255, for 60 s
+  netlab broadcast --to directed send -i eth0      the subnet's own address
+  sudo netlab broadcast --raw -i eth0 recv         EtherType 0x88B5, no IP
+  sudo netlab broadcast --raw -i eth0 send --count 100")]
 pub(crate) struct Args {
     /// Broadcast address: limited (255.255.255.255), directed (the interface's own), or one as it is [default: limited]
     #[arg(long, value_name = "limited|directed|ADDR", value_parser = parse_broadcast, help_heading = SENDING)]

@@ -24,7 +24,7 @@ use crate::sys::netns;
 
 /// Arguments of `netlab lan`.
 #[derive(Debug, Args)]
-pub struct LanArgs {
+pub(super) struct LanArgs {
     #[command(subcommand)]
     command: LanCommand,
 }
@@ -63,7 +63,7 @@ const LAN_VARIABLE: &str = "NETLAB_LAN";
 ///
 /// # Errors
 /// Usage for an impossible LAN; not permitted, with the remedy, where the kernel refuses.
-pub fn run(args: &LanArgs) -> Result<ExitCode> {
+pub(super) fn run(args: &LanArgs) -> Result<ExitCode> {
     let LanCommand::Shell(args) = &args.command;
     shell(args)
 }
@@ -92,7 +92,7 @@ fn shell(args: &ShellArgs) -> Result<ExitCode> {
 
 /// Runs `on HOST [COMMAND [ARGUMENT…]]`, `args` being all but the program's name. `on all` runs the command on one host
 /// after the other; the exit code is then the first that is not 0.
-pub fn on(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+pub(super) fn on(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let (host, command) = (args.next(), args.collect::<Vec<_>>());
     match (host, &command[..]) {
         (None, _) => fail(&Error::usage("usage: on HOST [COMMAND [ARGUMENT…]], HOST being h1, h2, … or all")),

@@ -34,7 +34,7 @@ mod summary;
 mod traffic;
 mod unicast;
 
-/// A UDP networking lab: sends the same messages by unicast, broadcast and multicast and counts what arrives where.
+/// A UDP networking lab: the same messages by unicast, broadcast and multicast.
 #[derive(Parser)]
 #[command(name = "netlab", version, max_term_width = 110, subcommand_required = true, after_help = START_HERE)]
 struct Cli {
@@ -44,17 +44,18 @@ struct Cli {
 
 const START_HERE: &str = "\
 Start here:
-  netlab measure                               who pays for each mode? measured on a virtual LAN in 90 seconds
+  netlab measure                             who pays? on a virtual LAN, in 90 s
+By hand, in two terminals of one machine, or of two on the same LAN:
+  netlab multicast --group 239.1.1.1 recv    listens; says why if nothing comes
+  netlab multicast --group 239.1.1.1 send    1,000 messages a second for 60 s
+Then the same by unicast and broadcast; `netlab COMMAND --help` has examples.
 
-By hand, in two terminals (of one machine, or of two on the same LAN):
-  netlab multicast --group 239.1.1.1 recv      listens, and says why if nothing arrives
-  netlab multicast --group 239.1.1.1 send      sends 1,000 messages a second for 60 s (Ctrl-C ends it)
+`netlab lan shell` opens a virtual LAN of four hosts on this machine, as any
+user; in it, `on h2 COMMAND` runs a command on host h2.
 
-No second machine, and not root? `netlab lan shell` opens a LAN of four hosts, in which `on h2 COMMAND` runs
-a command on host h2.
-
-Then the same by `unicast` and `broadcast`. `netlab COMMAND --help` has examples of each.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing valid measured, 4 not permitted here, 130 interrupted.";
+Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 nothing valid was
+measured, 4 not permitted here (the message ends with the remedy), 130
+interrupted.";
 
 #[derive(Subcommand)]
 enum Command {

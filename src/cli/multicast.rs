@@ -16,9 +16,10 @@ use crate::units::Mode;
 Examples:
   netlab multicast --group 239.1.1.1 recv
   netlab multicast --group 239.1.1.1 send --count 1000
-  netlab multicast --group 239.1.1.1,239.1.1.2 --interface eth0 send --rate 10k --duration 5s
-  netlab multicast --group ff02::4:7%eth0 recv                       IPv6, this link only
-  netlab multicast --group 232.1.1.1 --source 192.168.1.7 recv       from this sender alone (RFC 4607)")]
+  netlab multicast --group 239.1.1.1,239.1.1.2 -i eth0 send --rate 10k -d 5s
+  netlab multicast --group ff02::4:7%eth0 recv     IPv6, this link only
+  netlab multicast --group 232.1.1.1 --source 192.168.1.7 recv
+                                                   this sender only (RFC 4607)")]
 pub(crate) struct Args {
     /// Groups, parted by commas: 239.1.1.1, ff02::4:7%eth0
     #[arg(short, long, required = true, value_name = "GROUP", value_delimiter = ',')]

@@ -63,12 +63,12 @@ impl Screen {
         mut look: impl FnMut(Duration) -> Look<N>,
     ) -> io::Result<T> {
         let mut intervals = Intervals::new(names);
-        let mut rate = 0.0;
+        let mut rate = String::new();
         let mut output = Ok(());
         let outcome = beside(job, |now| {
             let seen = look(now);
             if let Some(interval) = intervals.next(now, seen.totals) {
-                rate = interval.rate;
+                rate = format!(" · {}/s", rate_text(interval.rate));
                 if output.is_ok() {
                     output = self.event(&interval);
                 }
@@ -77,7 +77,7 @@ impl Screen {
                 stop.store(true, Ordering::Relaxed);
             }
             self.bar.set_position((limits.reached(now, seen.counted) * STEPS as f64) as u64);
-            self.bar.set_message(format!("{} · {}/s", seen.text, rate_text(rate)));
+            self.bar.set_message(seen.text + &rate);
             self.bar.tick();
         });
         output.map(|()| outcome)
@@ -114,7 +114,7 @@ pub(crate) struct Look<const N: usize> {
     pub totals: [u64; N],
     /// What counts towards the limit.
     pub counted: u64,
-    /// The progress line, but for the rate.
+    /// The progress line, but for the rate, which is that of the last whole interval.
     pub text: String,
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Silence {
     interfaces: Vec<String>,
     before: Snapshot,
     due: Duration,
-    told: Vec<Finding>,
+    told: Vec<Vec<Finding>>,
     broken: bool,
 }
 
@@ -36,7 +36,7 @@ impl Silence {
     }
 
     /// What to tell the user `now` (since the start), when `datagrams` have arrived: nothing once any has, nothing
-    /// before it is time, and the same finding only once.
+    /// before it is time, and the same findings only once.
     pub(crate) fn explain(&mut self, now: Duration, datagrams: u64) -> Option<String> {
         if datagrams > 0 {
             self.broken = true;
@@ -46,21 +46,22 @@ impl Silence {
         }
         self.due = now + PATIENCE;
         let evidence = Snapshot::take(&self.interfaces).ok()?.since(&self.before);
-        let finding = diagnose(&self.listen, &evidence);
-        if self.told.last() == Some(&finding) {
+        let findings = diagnose(&self.listen, &evidence);
+        if self.told.contains(&findings) {
             return None;
         }
-        self.told.push(finding);
         let place = match &self.interfaces[..] {
-            [one] => one.clone(),
-            _ => "the interfaces together".to_owned(),
+            [one] => one,
+            _ => "all interfaces together",
         };
-        Some(format!(
-            "nothing in {} s. Since the start the kernel counted {}.\n  {}",
-            now.as_secs(),
-            evidence.in_words(&place),
-            finding.advice(&self.listen, &self.interfaces)
-        ))
+        let mut text =
+            format!("nothing in {} s. Since the start the kernel counted {}.", now.as_secs(), evidence.in_words(place));
+        for finding in &findings {
+            text += "\n  - ";
+            text += &finding.advice(&self.listen, &self.interfaces);
+        }
+        self.told.push(findings);
+        Some(text)
     }
 }
 
@@ -143,40 +144,45 @@ impl Evidence {
     }
 }
 
-/// The layer at which the messages, if there were any, most likely ended.
+/// Where the messages, if there were any, may have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Finding {
-    NothingOnLink,
-    OtherMac,
-    NoIp,
-    NoRawFrames,
-    ReversePath,
-    ClosedPort,
-    NobodyWanted,
     Overflow,
     BadDatagrams,
+    ClosedPort,
+    NobodyWanted,
+    ReversePath,
+    OtherMac,
     Vanished,
     NothingForUs,
+    NoIp,
+    NoRawFrames,
+    NothingOnLink,
 }
 
-/// From the top of the stack down: the highest layer that saw something it did not hand on is the one to look at.
-fn diagnose(listen: &Listen, evidence: &Evidence) -> Finding {
+/// What the counters point at. Each layer that saw something and did not hand it on, from the top of the stack down: any
+/// of them may have been other traffic, as there nearly always is some. Where none did, how far up anything came.
+fn diagnose(listen: &Listen, evidence: &Evidence) -> Vec<Finding> {
     let seen = |count: Option<u64>| count.is_some_and(|count| count > 0);
-    let raw = matches!(listen, Listen::RawBroadcast);
+    if matches!(listen, Listen::RawBroadcast) {
+        return vec![if seen(evidence.frames) { Finding::NoRawFrames } else { Finding::NothingOnLink }];
+    }
     let to_many = matches!(listen, Listen::Broadcast { .. } | Listen::Multicast { .. });
-    match evidence {
-        e if raw && seen(e.frames) => Finding::NoRawFrames,
-        _ if raw => Finding::NothingOnLink,
-        e if seen(e.overflowed) => Finding::Overflow,
-        e if seen(e.errors) => Finding::BadDatagrams,
-        e if seen(e.no_ports) => Finding::ClosedPort,
-        e if to_many && seen(e.ignored) => Finding::NobodyWanted,
-        e if seen(e.reverse_path) => Finding::ReversePath,
-        e if seen(e.vanished) => Finding::Vanished,
-        e if seen(e.ip) => Finding::NothingForUs,
-        e if seen(e.frames) && e.frames == e.other_host => Finding::OtherMac,
-        e if seen(e.frames) => Finding::NoIp,
-        _ => Finding::NothingOnLink,
+    let layers = [
+        (seen(evidence.overflowed), Finding::Overflow),
+        (seen(evidence.errors), Finding::BadDatagrams),
+        (seen(evidence.no_ports), Finding::ClosedPort),
+        (to_many && seen(evidence.ignored), Finding::NobodyWanted),
+        (seen(evidence.reverse_path), Finding::ReversePath),
+        (!to_many && seen(evidence.other_host), Finding::OtherMac),
+        (seen(evidence.vanished), Finding::Vanished),
+    ];
+    let findings: Vec<_> = layers.into_iter().filter(|layer| layer.0).map(|layer| layer.1).collect();
+    match findings[..] {
+        [] if seen(evidence.ip) => vec![Finding::NothingForUs],
+        [] if seen(evidence.frames) => vec![Finding::NoIp],
+        [] => vec![Finding::NothingOnLink],
+        _ => findings,
     }
 }
 
@@ -197,8 +203,8 @@ impl Finding {
                  switch and its VLANs, and at whether the sender runs and leaves by the right interface."
             ),
             Finding::OtherMac => format!(
-                "All frames were for another MAC and dropped: the sender has an old neighbour entry (there: \
-                 `ip neigh`), or this is other hosts' traffic. This host's MAC: `ip link show {interface}`."
+                "Frames for another MAC were dropped: the sender has an old neighbour entry (there: `ip neigh`), or \
+                 this is other hosts' traffic. This host's MAC: `ip link show {interface}`."
             ),
             Finding::NoIp => {
                 "Frames came, but none with an IP packet for this host (ARP, spanning tree and the like): \
@@ -229,14 +235,12 @@ impl Finding {
             Finding::BadDatagrams => "UDP dropped datagrams as damaged (checksum): look at the network card's \
                  offloads (`ethtool -k`) and at the path."
                 .to_owned(),
-            Finding::Vanished => match listen {
-                Listen::Multicast { .. } => "IP took packets in that reached no socket: groups nobody here joined \
-                     (compare the sender's group), or a firewall (as root: `nft list ruleset`, `iptables -L -n -v`)."
-                    .to_owned(),
-                _ => "IP took packets in that reached no socket: look at the firewall (as root: `nft list ruleset`, \
-                      `iptables -L -n -v`)."
-                    .to_owned(),
-            },
+            Finding::Vanished => {
+                "IP took packets in that reached no socket: to groups nobody here joined (compare the \
+                 sender's; chatter such as IGMP and mDNS is in it), or stopped by a firewall (as root: `nft list \
+                 ruleset`, `iptables -L -n -v`)."
+                    .to_owned()
+            }
             Finding::NothingForUs => match listen {
                 Listen::Multicast { .. } => "IP is alive, and nothing for the group reached it: look at the sender \
                      (interface, TTL), at the Wi-Fi, and at the switch: one that snoops needs an IGMP querier."
@@ -271,28 +275,29 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_layer_that_saw_something_is_named() {
+    fn each_layer_that_kept_something_is_named() {
+        use Finding::*;
         let quiet = Evidence { frames: Some(0), other_host: Some(0), ip: Some(0), udp: Some(0), ..Evidence::default() };
         let chatter = Evidence { frames: Some(9), ip: Some(5), vanished: Some(0), ..quiet };
-        let cases = [
-            (unicast(), quiet, Finding::NothingOnLink),
-            (unicast(), Evidence::default(), Finding::NothingOnLink),
-            (unicast(), Evidence { frames: Some(9), other_host: Some(9), ..quiet }, Finding::OtherMac),
-            (unicast(), Evidence { frames: Some(9), other_host: Some(3), ..quiet }, Finding::NoIp),
-            (unicast(), Evidence { frames: Some(9), other_host: None, ..quiet }, Finding::NoIp),
-            (unicast(), chatter, Finding::NothingForUs),
-            (unicast(), Evidence { vanished: Some(2), ..chatter }, Finding::Vanished),
-            (multicast(), Evidence { reverse_path: Some(2), vanished: Some(2), ..chatter }, Finding::ReversePath),
-            (multicast(), Evidence { ignored: Some(2), ..chatter }, Finding::NobodyWanted),
-            (unicast(), Evidence { ignored: Some(2), ..chatter }, Finding::NothingForUs),
-            (unicast(), Evidence { no_ports: Some(2), vanished: Some(2), ..chatter }, Finding::ClosedPort),
-            (unicast(), Evidence { errors: Some(2), ..chatter }, Finding::BadDatagrams),
-            (unicast(), Evidence { overflowed: Some(2), errors: Some(2), ..chatter }, Finding::Overflow),
-            (Listen::RawBroadcast, chatter, Finding::NoRawFrames),
-            (Listen::RawBroadcast, quiet, Finding::NothingOnLink),
+        let cases: [(Listen, Evidence, &[Finding]); 15] = [
+            (unicast(), quiet, &[NothingOnLink]),
+            (unicast(), Evidence::default(), &[NothingOnLink]),
+            (unicast(), Evidence { frames: Some(9), other_host: Some(9), ..quiet }, &[OtherMac]),
+            (multicast(), Evidence { frames: Some(9), other_host: Some(9), ..quiet }, &[NoIp]),
+            (unicast(), Evidence { frames: Some(9), other_host: None, ..quiet }, &[NoIp]),
+            (unicast(), chatter, &[NothingForUs]),
+            (unicast(), Evidence { vanished: Some(2), ..chatter }, &[Vanished]),
+            (multicast(), Evidence { reverse_path: Some(2), vanished: Some(2), ..chatter }, &[ReversePath, Vanished]),
+            (multicast(), Evidence { ignored: Some(2), ..chatter }, &[NobodyWanted]),
+            (unicast(), Evidence { ignored: Some(2), ..chatter }, &[NothingForUs]),
+            (unicast(), Evidence { no_ports: Some(2), other_host: Some(1), ..chatter }, &[ClosedPort, OtherMac]),
+            (unicast(), Evidence { errors: Some(2), ..chatter }, &[BadDatagrams]),
+            (unicast(), Evidence { overflowed: Some(2), errors: Some(2), ..chatter }, &[Overflow, BadDatagrams]),
+            (Listen::RawBroadcast, chatter, &[NoRawFrames]),
+            (Listen::RawBroadcast, quiet, &[NothingOnLink]),
         ];
-        for (listen, evidence, finding) in cases {
-            assert_eq!(diagnose(&listen, &evidence), finding, "{listen:?} {evidence:?}");
+        for (listen, evidence, findings) in cases {
+            assert_eq!(diagnose(&listen, &evidence), findings, "{listen:?} {evidence:?}");
         }
     }
 

@@ -51,7 +51,7 @@ pub(crate) struct TrafficArgs {
     /// End after this long: 500ms, 5s, 2m [default: send 60s unless --count or --message, recv no limit]
     #[arg(short, long, value_name = "T", value_parser = parse_duration)]
     pub duration: Option<Duration>,
-    /// One JSON object per line on standard output: one a second, and the summary last
+    /// One JSON object per line on standard output: what each second brought, and last the summary
     #[arg(long)]
     pub json: bool,
 

@@ -13,11 +13,11 @@ use crate::units::Mode;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  netlab unicast recv                                     listens at port 4747, IPv4 and IPv6
-  netlab unicast --to 192.168.1.7 send                    1,000 messages/s for 60 s
-  netlab unicast --to 10.77.0.2,10.77.0.3 send --count 10000   two copies of each message
+  netlab unicast recv                              port 4747, IPv4 and IPv6
+  netlab unicast --to 192.168.1.7 send             1,000 messages/s for 60 s
+  netlab unicast --to 10.0.0.2,10.0.0.3 send --count 100    two copies of each
   netlab unicast --to '[fe80::1%eth0]:5000' send --rate 10k --duration 5s
-  netlab unicast --to 127.0.0.1 send --message 'hello'    one message that `nc -ul 4747` shows")]
+  netlab unicast --to 127.0.0.1 send --message hello        `nc -ul 4747` shows it")]
 pub(crate) struct Args {
     /// Receivers, parted by commas; each gets a copy of its own: 192.168.1.7, 192.168.1.7:5000, [::1]:4747, fe80::1%eth0
     #[arg(long, value_name = "ADDR[:PORT]", value_delimiter = ',', help_heading = SENDING)]
