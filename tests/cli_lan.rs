@@ -5,7 +5,7 @@ use std::thread;
 #[path = "support/cli.rs"]
 mod cli;
 
-use cli::{Done, in_lan};
+use cli::{Done, have, in_lan};
 
 /// Runs a script that has to end with code 0.
 #[track_caller]
@@ -115,10 +115,9 @@ fn silence_is_explained_by_the_layer_it_comes_from() {
             &["5 frames in at h2", "none of EtherType 0x88B5"],
         ),
         (
-            "unicast",
-            "on h2 nft add table ip t && on h2 nft 'add chain ip t in { type filter hook input priority 0; policy drop; }'
-             on h1 netlab unicast --to 10.77.0.2 send --count 5",
-            &["5 of them neither delivered nor in error", "stopped by a firewall"],
+            "broadcast",
+            "on h1 netlab unicast --to 10.77.0.2 send --count 5",
+            &["5 UDP datagrams taken by sockets", "none of them was a broadcast to port 4747"],
         ),
     ];
     // Most of the time each of them waits: all at once.
@@ -135,7 +134,23 @@ fn silence_is_explained_by_the_layer_it_comes_from() {
 }
 
 #[test]
+fn a_firewall_is_suspected() {
+    if !have(&["nft"]) {
+        return;
+    }
+    let traffic = "on h2 nft add table ip t
+        on h2 nft 'add chain ip t in { type filter hook input priority 0; policy drop; }'
+        on h1 netlab unicast --to 10.77.0.2 send --count 5";
+    let Some(told) = explanation("--hosts 2 --switch hub", "unicast", traffic) else { return };
+    assert!(told.contains("5 of them neither delivered nor in error"), "{told}");
+    assert!(told.contains("stopped by a firewall"), "{told}");
+}
+
+#[test]
 fn the_reverse_path_filter_is_found_out() {
+    if !have(&["ip", "socat"]) {
+        return;
+    }
     let traffic = "on h2 ip route del default 2>/dev/null || :
         on h2 ip route del 224.0.0.0/4 2>/dev/null || :
         on h2 sh -c 'echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter'

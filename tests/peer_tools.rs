@@ -2,29 +2,10 @@
 //!
 //! A tool that is missing is a loud skip, and a failure with `NETLAB_REQUIRE_PEERS=1`.
 
-use std::process::{Command, Stdio};
-
 #[path = "support/cli.rs"]
 mod cli;
 
-use cli::{Done, in_lan};
-
-/// Whether all of these programs are there.
-fn have(tools: &[&str]) -> bool {
-    let missing: Vec<_> = tools
-        .iter()
-        .filter(|tool| {
-            let found = Command::new("sh").args(["-c", "command -v \"$0\"", tool]).stdout(Stdio::null()).status();
-            !found.is_ok_and(|status| status.success())
-        })
-        .collect();
-    if missing.is_empty() {
-        return true;
-    }
-    assert!(std::env::var_os("NETLAB_REQUIRE_PEERS").is_none(), "required here: {missing:?}");
-    eprintln!("SKIPPED: not installed: {missing:?}");
-    false
-}
+use cli::{Done, have, in_lan};
 
 /// Runs a script that has to end with code 0.
 #[track_caller]

@@ -136,7 +136,7 @@ impl Evidence {
         say(self.ip, true, "IP packet", "IP packets");
         say(self.vanished, false, "of them neither delivered nor in error", "of them neither delivered nor in error");
         say(self.reverse_path, false, "dropped by rp_filter", "dropped by rp_filter");
-        say(self.udp, true, "UDP datagram for other sockets", "UDP datagrams for other sockets");
+        say(self.udp, true, "UDP datagram taken by a socket", "UDP datagrams taken by sockets");
         say(self.no_ports, false, "for a port nobody listens on", "for ports nobody listens on");
         say(self.ignored, false, "to a group or broadcast nobody wanted", "to groups or broadcasts nobody wanted");
         say(self.errors, false, "with an error", "with errors");
@@ -154,6 +154,7 @@ enum Finding {
     ReversePath,
     OtherMac,
     Vanished,
+    OtherSockets,
     NothingForUs,
     NoIp,
     NoRawFrames,
@@ -176,6 +177,7 @@ fn diagnose(listen: &Listen, evidence: &Evidence) -> Vec<Finding> {
         (seen(evidence.reverse_path), Finding::ReversePath),
         (!to_many && seen(evidence.other_host), Finding::OtherMac),
         (seen(evidence.vanished), Finding::Vanished),
+        (seen(evidence.udp), Finding::OtherSockets),
     ];
     let findings: Vec<_> = layers.into_iter().filter(|layer| layer.0).map(|layer| layer.1).collect();
     match findings[..] {
@@ -241,6 +243,15 @@ impl Finding {
                  ruleset`, `iptables -L -n -v`)."
                     .to_owned()
             }
+            Finding::OtherSockets => format!(
+                "UDP datagrams reached sockets, and none of them was {} port {port}: other programs' traffic, or does \
+                 the sender send by another mode than this `recv`?",
+                match listen {
+                    Listen::Multicast { .. } => "to these groups and",
+                    Listen::Broadcast { .. } => "a broadcast to",
+                    _ => "to this host's own address and",
+                }
+            ),
             Finding::NothingForUs => match listen {
                 Listen::Multicast { .. } => "IP is alive, and nothing for the group reached it: look at the sender \
                      (interface, TTL), at the Wi-Fi, and at the switch: one that snoops needs an IGMP querier."
@@ -279,7 +290,7 @@ mod tests {
         use Finding::*;
         let quiet = Evidence { frames: Some(0), other_host: Some(0), ip: Some(0), udp: Some(0), ..Evidence::default() };
         let chatter = Evidence { frames: Some(9), ip: Some(5), vanished: Some(0), ..quiet };
-        let cases: [(Listen, Evidence, &[Finding]); 15] = [
+        let cases: [(Listen, Evidence, &[Finding]); 16] = [
             (unicast(), quiet, &[NothingOnLink]),
             (unicast(), Evidence::default(), &[NothingOnLink]),
             (unicast(), Evidence { frames: Some(9), other_host: Some(9), ..quiet }, &[OtherMac]),
@@ -287,6 +298,7 @@ mod tests {
             (unicast(), Evidence { frames: Some(9), other_host: None, ..quiet }, &[NoIp]),
             (unicast(), chatter, &[NothingForUs]),
             (unicast(), Evidence { vanished: Some(2), ..chatter }, &[Vanished]),
+            (multicast(), Evidence { udp: Some(2), ..chatter }, &[OtherSockets]),
             (multicast(), Evidence { reverse_path: Some(2), vanished: Some(2), ..chatter }, &[ReversePath, Vanished]),
             (multicast(), Evidence { ignored: Some(2), ..chatter }, &[NobodyWanted]),
             (unicast(), Evidence { ignored: Some(2), ..chatter }, &[NothingForUs]),

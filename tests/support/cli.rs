@@ -157,3 +157,20 @@ pub fn in_lan(options: &str, script: &str) -> Option<Done> {
     }
     Some(done)
 }
+
+/// Whether all of these programs are there: if not, it is said aloud, and a failure with `NETLAB_REQUIRE_PEERS=1`.
+pub fn have(tools: &[&str]) -> bool {
+    let missing: Vec<_> = tools
+        .iter()
+        .filter(|tool| {
+            let found = Command::new("sh").args(["-c", "command -v \"$0\"", tool]).stdout(Stdio::null()).status();
+            !found.is_ok_and(|status| status.success())
+        })
+        .collect();
+    if missing.is_empty() {
+        return true;
+    }
+    assert!(std::env::var_os("NETLAB_REQUIRE_PEERS").is_none(), "required here: {missing:?}");
+    eprintln!("SKIPPED: not installed: {missing:?}");
+    false
+}
