@@ -20,6 +20,7 @@ pub fn condition_json(setting: &Setting, mode: Mode, rows: &[SummaryRow], accoun
         });
     }
     json!({
+        "event": "condition",
         "condition": rows.iter().find(|row| row.mode == mode).map(|row| &row.condition),
         "mode": mode,
         "hosts": setting.hosts,
@@ -43,7 +44,7 @@ pub fn run_json(metadata: &RunMetadata, folder: &str, conditions: usize) -> Valu
         .map(|warning| json!({"code": warning.code(), "message": warning.to_string(), "advice": warning.advice()}))
         .collect();
     json!({
-        "summary": true,
+        "event": "summary",
         "run_id": metadata.run_id,
         "status": metadata.status,
         "started": metadata.started,
@@ -82,7 +83,7 @@ mod tests {
         assert_eq!(
             condition_json(&setting, Mode::Unicast, &rows, Some(0.96)),
             json!({
-                "condition": "uni", "mode": "unicast", "hosts": 8, "receivers": 4, "bystanders": 3, "switch": "hub",
+                "event": "condition", "condition": "uni", "mode": "unicast", "hosts": 8, "receivers": 4, "bystanders": 3, "switch": "hub",
                 "size_bytes": 64, "offered_rate": null, "trials": 3, "valid_trials": 2, "accounted_for": 0.96,
                 "metrics": {"sender": {"rate": {
                     "unit": "messages/s", "n": 2, "median": 4.0, "mean": 4.0,
@@ -103,7 +104,7 @@ mod tests {
         metadata.warn(Warning::HostLost { host: "h3".to_owned() });
         metadata.end(Status::Complete);
         let value = run_json(&metadata, "results/x", 8);
-        assert_eq!(value["summary"], true);
+        assert_eq!(value["event"], "summary");
         assert_eq!((&value["status"], &value["conditions"]), (&json!("complete"), &json!(8)));
         assert_eq!(value["warnings"][0]["code"], "host-lost");
         assert_eq!(value["folder"], "results/x");
