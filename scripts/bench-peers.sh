@@ -35,10 +35,11 @@ fi
 a=netlab-bench-a-$$ b=netlab-bench-b-$$
 scratch=$(mktemp -d)
 made=
+# Ends what a tool has left in one of our namespaces: trafgen sends from a child, which outlives it.
+end_all() { ip netns pids "$1" | xargs -r kill -KILL 2>/dev/null || true; }
 clean_up() {
     for namespace in $made; do
-        # Only what runs in a namespace of our own making.
-        ip netns pids "$namespace" | xargs -r kill 2>/dev/null || true
+        end_all "$namespace"
         ip netns delete "$namespace" 2>/dev/null || true
     done
     rm -rf "$scratch"
@@ -150,7 +151,9 @@ run() {
     sleep "$seconds"
     last=$(sample)
     end "$sending"
+    end_all "$a"
     end "$receiving"
+    end_all "$b"
     after=$(frames_now)
     received=
     case $name in raw/*)
