@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
+use anyhow::Context;
 use indicatif::HumanCount;
 
 use super::interrupt;
@@ -45,14 +46,17 @@ pub(crate) fn run(mode: Mode, spec: &InletSpec, traffic: &TrafficArgs) -> anyhow
         }
         let [messages, lost, unrecognized, _] = totals.map(HumanCount);
         Look { totals, counted, text: format!("{messages} messages · {lost} lost · {unrecognized} unrecognized") }
-    })??;
+    });
+    let report = report.context("writing to standard output")??;
 
     let interrupted = stop.load(Ordering::Relaxed);
     if let Some((path, file)) = csv {
         write_csv(file, mode, &report)
             .map_err(|cause| Error::failed(format!("writing {}", path.display())).because(cause))?;
     }
-    screen.result(&received(&report), &Summary::of_recv(mode, &report, interrupted))?;
+    screen
+        .result(&received(&report), &Summary::of_recv(mode, &report, interrupted))
+        .context("writing to standard output")?;
     // Without a limit there is no other way to end than Ctrl-C.
     Ok(if interrupted && limits.any() { ExitClass::Interrupted.code().into() } else { ExitCode::SUCCESS })
 }

@@ -28,7 +28,7 @@ pub(crate) struct Screen {
 impl Screen {
     /// With `json`, standard output carries objects only. Where there are limits, progress is how near they are.
     pub(crate) fn new(json: bool, limits: Limits) -> Self {
-        let template = if limits.any() { "{bar:30} {percent:>3} % · {msg}" } else { "{spinner} {msg}" };
+        let template = if limits.any() { "{bar:20} {percent:>3} % · {wide_msg}" } else { "{spinner} {wide_msg}" };
         // Without a terminal on standard error the bar stays hidden.
         let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr());
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
