@@ -37,8 +37,7 @@ pub(crate) fn run(mode: Mode, spec: &OutletSpec, traffic: &TrafficArgs) -> anyho
     let report = screen.watch(send, &stop, limits, ["messages_sent", "copies_sent"], |_| {
         let totals = [&live.messages_sent, &live.copies_sent].map(|total| total.load(Ordering::Relaxed));
         Look { totals, counted: totals[0], text: format!("{} messages", HumanCount(totals[0])) }
-    });
-    let report = report.context("writing to standard output")??;
+    })?;
 
     let interrupted = stop.load(Ordering::Relaxed);
     screen
