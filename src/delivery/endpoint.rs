@@ -146,6 +146,7 @@ pub(super) fn is_broadcast(address: IpAddr, broadcasts: &[Ipv4Addr]) -> bool {
 pub(super) fn sending_socket(ipv6: bool, dscp: Option<u8>) -> Result<Socket> {
     let open = || {
         let socket = Socket::new(if ipv6 { Domain::IPV6 } else { Domain::IPV4 }, Type::DGRAM, None)?;
+        socket::bound_send_buffer(&socket)?;
         socket.set_write_timeout(Some(STOP_LATENCY))?;
         match dscp.map(|dscp| u32::from(dscp) << 2) {
             Some(tclass) if ipv6 => socket.set_tclass_v6(tclass)?,

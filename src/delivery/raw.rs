@@ -18,8 +18,8 @@ pub(super) fn outlet(interface: Option<&str>, dscp: Option<u8>) -> Result<Outlet
     }
     let (interface, mac) = choose(interface)?;
     let socket = packet::open(&interface, 0).map_err(|error| refused(&interface, error))?;
-    socket
-        .set_write_timeout(Some(STOP_LATENCY))
+    socket::bound_send_buffer(&socket)
+        .and_then(|()| socket.set_write_timeout(Some(STOP_LATENCY)))
         .map_err(|error| Error::failed("setting up a packet socket").because(error))?;
     let mut frame_header = vec![0; HEADER_LEN];
     FrameHeader::raw_broadcast(mac).encode(&mut frame_header);
