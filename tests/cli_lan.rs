@@ -56,6 +56,14 @@ fn ipv6_crosses_the_switch() {
     }
 }
 
+#[test]
+fn a_frame_holds_no_more_than_the_mtu() {
+    let Some(done) = in_lan("--hosts 2", "on h1 netlab broadcast --raw --size 1501 send --count 1") else { return };
+    let done = done.expect(2);
+    assert!(done.err.contains("--size 1501") && done.err.contains("1500"), "{done:?}");
+    run("--hosts 2", "on h1 netlab broadcast --raw --size 1500 send --count 1");
+}
+
 /// What `recv` on h2 says after 3 s while `traffic` goes on.
 #[track_caller]
 fn explanation(options: &str, recv: &str, traffic: &str) -> Option<String> {

@@ -59,10 +59,13 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("unicast --to 127.0.0.1 --size 65508 send --count 1", &["--size", "65507"]),
     ("unicast --to ::1 --size 65528 send --count 1", &["--size", "65527"]),
     ("unicast --to 127.0.0.1 --count 0 send", &["--count", "1.."]),
+    ("unicast --to 127.0.0.1 --count -1 send", &["--count", "-1"]),
+    ("unicast --to 127.0.0.1 --count 1 send --count 2", &["--count", "multiple times"]),
     ("unicast --to 127.0.0.1 --duration 5 send", &["--duration", "500ms"]),
     ("unicast --to 127.0.0.1 --duration 0s send", &["--duration", "500ms"]),
     ("unicast --to 127.0.0.1 --dscp 64 send", &["--dscp", "64"]),
     ("unicast --to 127.0.0.1 --port 0 send", &["--port", "1..=65535"]),
+    ("multicast --group 239.1.1.1 --ttl -1 send", &["--ttl", "-1"]),
     ("multicast --group 239.1.1.1 --ttl 256 send", &["--ttl", "256"]),
     // Beyond this site.
     ("unicast --to 8.8.8.8 send --count 1", &["8.8.8.8", "--allow-public"]),
@@ -187,6 +190,14 @@ fn completions_know_the_flags() {
         let script = netlab(&format!("completions {shell}")).expect(0).out;
         assert!(script.contains(mark) && script.contains("allow-public"), "{shell}");
     }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let done = Command::new(NETLAB).args(["completions", "fish"]).stdout(full).stderr(Stdio::piped()).output().unwrap();
+    let done = Done::from(done).expect(1);
+    assert!(done.err.contains("writing to standard output: No space left"), "{done:?}");
 }
 
 /// A reader that goes away early (`netlab … | head -1`) is no failure and no panic.

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
@@ -23,6 +24,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // By way of a buffer: the generator panics when its writer fails, and a pipe may.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "netlab", &mut script);
-    io::stdout().write_all(&script)?;
+    io::stdout().write_all(&script).context("writing to standard output")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -12,9 +11,7 @@ use crate::error::ExitClass;
 
 /// A flag that SIGINT, SIGTERM or SIGHUP sets; the next of them exits with code 130.
 ///
-/// SIGHUP stays ignored where it was at the start (`nohup`). Where the parent process left these signals blocked, they
-/// are let through again: a receiver without a limit would have no other end. To be called before any other thread
-/// exists, since threads inherit what is blocked.
+/// SIGHUP stays ignored where it was at the start (`nohup`).
 ///
 /// # Errors
 /// When the kernel refuses a handler.
@@ -28,7 +25,6 @@ pub(crate) fn stop_flag() -> io::Result<Arc<AtomicBool>> {
         flag::register_conditional_shutdown(signal, ExitClass::Interrupted.code().into(), Arc::clone(&stop))?;
         flag::register(signal, Arc::clone(&stop))?;
     }
-    SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]).thread_unblock()?;
     Ok(stop)
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[arg(short, long, required = true, value_name = "GROUP", value_delimiter = ',')]
     group: Vec<WrittenAddress>,
     /// Hops a message may travel, 0 (this host) to 255; 1 stays on the link [default: 1]
-    #[arg(long, value_name = "N", help_heading = SENDING)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = SENDING)]
     ttl: Option<u8>,
     /// Do not deliver to members on this very host
     #[arg(long, help_heading = SENDING)]

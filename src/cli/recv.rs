@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
+use anyhow::Context;
 use indicatif::HumanCount;
 
 use super::interrupt;
@@ -27,7 +28,8 @@ pub(crate) fn run(mode: Mode, spec: &InletSpec, traffic: &TrafficArgs) -> anyhow
     let stop = interrupt::stop_flag()?;
     let inlet = open_inlet(spec)?;
     let description = inlet.description();
-    let mut silence = Silence::new(&spec.listen, description.interface.as_deref())?;
+    // Without the kernel's counters there is nothing to explain silence by, and still much to receive.
+    let mut silence = Silence::new(&spec.listen, description.interface.as_deref()).ok();
     let limits = Limits { count: plan.count, duration: plan.duration };
     let screen = Screen::new(traffic.json, limits);
     screen.note(&description.to_string());
@@ -40,19 +42,21 @@ pub(crate) fn run(mode: Mode, spec: &InletSpec, traffic: &TrafficArgs) -> anyhow
         let totals = [&live.messages_received, &live.messages_lost, &live.messages_unrecognized, &live.bytes]
             .map(|total| total.load(Ordering::Relaxed));
         let counted = live.datagrams.load(Ordering::Relaxed);
-        if let Some(explanation) = silence.explain(now, counted) {
+        if let Some(explanation) = silence.as_mut().and_then(|silence| silence.explain(now, counted)) {
             screen.note(&explanation);
         }
         let [messages, lost, unrecognized, _] = totals.map(HumanCount);
         Look { totals, counted, text: format!("{messages} messages · {lost} lost · {unrecognized} unrecognized") }
-    })??;
+    })?;
 
     let interrupted = stop.load(Ordering::Relaxed);
     if let Some((path, file)) = csv {
         write_csv(file, mode, &report)
             .map_err(|cause| Error::failed(format!("writing {}", path.display())).because(cause))?;
     }
-    screen.result(&received(&report), &Summary::of_recv(mode, &report, interrupted))?;
+    screen
+        .result(&received(&report), &Summary::of_recv(mode, &report, interrupted))
+        .context("writing to standard output")?;
     // Without a limit there is no other way to end than Ctrl-C.
     Ok(if interrupted && limits.any() { ExitClass::Interrupted.code().into() } else { ExitCode::SUCCESS })
 }

@@ -28,7 +28,7 @@ pub(crate) struct Screen {
 impl Screen {
     /// With `json`, standard output carries objects only. Where there are limits, progress is how near they are.
     pub(crate) fn new(json: bool, limits: Limits) -> Self {
-        let template = if limits.any() { "{bar:30} {percent:>3} % · {msg}" } else { "{spinner} {msg}" };
+        let template = if limits.any() { "{bar:20} {percent:>3} % · {wide_msg}" } else { "{spinner} {wide_msg}" };
         // Without a terminal on standard error the bar stays hidden.
         let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr());
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -50,10 +50,8 @@ impl Screen {
     }
 
     /// Runs `job` on a thread of its own and looks at it ten times a second until it ends: redraws the progress line
-    /// and prints interval objects of the totals, which have these `names`. Sets `stop` when nobody reads them any more.
-    ///
-    /// # Errors
-    /// When standard output cannot be written to.
+    /// and prints interval objects of the totals, which have these `names`. Sets `stop` when they cannot be written;
+    /// the error is met again, and told, when the [`result`](Self::result) is printed.
     pub(crate) fn watch<T: Send, const N: usize>(
         &self,
         job: impl FnOnce() -> T + Send,
@@ -61,26 +59,21 @@ impl Screen {
         limits: Limits,
         names: [&'static str; N],
         mut look: impl FnMut(Duration) -> Look<N>,
-    ) -> io::Result<T> {
+    ) -> T {
         let mut intervals = Intervals::new(names);
         let mut rate = String::new();
-        let mut output = Ok(());
-        let outcome = beside(job, |now| {
+        beside(job, |now| {
             let seen = look(now);
             if let Some(interval) = intervals.next(now, seen.totals) {
                 rate = format!(" · {}/s", rate_text(interval.rate));
-                if output.is_ok() {
-                    output = self.event(&interval);
+                if self.event(&interval).is_err() {
+                    stop.store(true, Ordering::Relaxed);
                 }
-            }
-            if output.is_err() {
-                stop.store(true, Ordering::Relaxed);
             }
             self.bar.set_position((limits.reached(now, seen.counted) * STEPS as f64) as u64);
             self.bar.set_message(seen.text + &rate);
             self.bar.tick();
-        });
-        output.map(|()| outcome)
+        })
     }
 
     /// An object on standard output, with `--json`.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
+use anyhow::Context;
 use indicatif::HumanCount;
 
 use super::interrupt;
@@ -36,10 +37,12 @@ pub(crate) fn run(mode: Mode, spec: &OutletSpec, traffic: &TrafficArgs) -> anyho
     let report = screen.watch(send, &stop, limits, ["messages_sent", "copies_sent"], |_| {
         let totals = [&live.messages_sent, &live.copies_sent].map(|total| total.load(Ordering::Relaxed));
         Look { totals, counted: totals[0], text: format!("{} messages", HumanCount(totals[0])) }
-    })??;
+    })?;
 
     let interrupted = stop.load(Ordering::Relaxed);
-    screen.result(&sent(&plan, &report), &Summary::of_send(mode, &plan, &report, interrupted))?;
+    screen
+        .result(&sent(&plan, &report), &Summary::of_send(mode, &plan, &report, interrupted))
+        .context("writing to standard output")?;
     if interrupted {
         return Ok(ExitClass::Interrupted.code().into());
     }

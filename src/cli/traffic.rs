@@ -43,13 +43,13 @@ pub(crate) struct TrafficArgs {
     #[arg(short, long, value_name = "NAME")]
     pub interface: Option<String>,
     /// UDP port, 1 to 65535 [default: 4747]
-    #[arg(short, long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     pub port: Option<u16>,
     /// End after this many messages (recv: datagrams) [default: no limit]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
     pub count: Option<u64>,
     /// End after this long: 500ms, 5s, 2m [default: send 60s unless --count or --message, recv no limit]
-    #[arg(short, long, value_name = "T", value_parser = parse_duration)]
+    #[arg(short, long, value_name = "T", value_parser = parse_duration, allow_negative_numbers = true)]
     pub duration: Option<Duration>,
     /// One JSON object per line on standard output: what each second brought, and last the summary
     #[arg(long)]
@@ -66,7 +66,7 @@ pub(crate) struct TrafficArgs {
     #[arg(short, long, value_name = "TEXT", conflicts_with = "size", help_heading = SENDING)]
     pub message: Option<String>,
     /// Differentiated services code point (RFC 2474), 0 to 63 [default: 0]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..64), help_heading = SENDING)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..64), allow_negative_numbers = true, help_heading = SENDING)]
     pub dscp: Option<u8>,
     /// Allow destinations that are not loopback, link-local, private, multicast or broadcast
     #[arg(long, help_heading = SENDING)]
@@ -176,6 +176,14 @@ mod tests {
         assert_eq!(limits("send --message hi"), (usual, Some(1), None));
         assert_eq!(limits("send --message hi --duration 3s"), (usual, None, secs(3)));
         assert_eq!(limits("send --rate max"), (Rate::Max, None, secs(60)));
+    }
+
+    #[test]
+    fn flags_stand_before_or_after_the_direction() {
+        let order = |line: &str| format!("{:?}", parse(line));
+        let before = order("--count 5 --duration 2s --json --interface lo recv");
+        assert_eq!(before, order("recv --count 5 --duration 2s --json --interface lo"));
+        assert_eq!(before, order("--json -i lo recv -c 5 -d 2s"));
     }
 
     #[test]
