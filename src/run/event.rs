@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::account::Mark;
+use super::mark::Mark;
 use super::plan::Trial;
 
 /// One step of a run.

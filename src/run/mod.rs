@@ -7,6 +7,7 @@ pub mod account;
 pub mod agent;
 pub mod event;
 pub mod host;
+pub mod mark;
 pub mod outcome;
 pub mod phases;
 pub mod plan;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::account::{Mark, TOLERATED_CLOSURE};
+use super::mark::{Mark, TOLERATED_CLOSURE};
 use super::plan::{Condition, MeasurePlan};
 use super::setup::Facts;
 use crate::counters::cpu::CpuClosure;

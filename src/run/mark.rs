@@ -1,0 +1,75 @@
+//! What speaks against using a trial, and from where on it does.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A sender this far behind its schedule did not offer the load asked for.
+pub const TOLERATED_LAG: f64 = 0.01;
+/// Share of the machine's CPU time that other programs may take.
+pub const TOLERATED_FOREIGN: f64 = 0.15;
+/// Share of the machine's CPU time that a hypervisor may give to others.
+pub const TOLERATED_STEAL: f64 = 0.05;
+/// Attributed / used CPU time outside of this is doubtful.
+pub const TOLERATED_CLOSURE: std::ops::RangeInclusive<f64> = 0.80..=1.05;
+/// Idle time moves in steps of 10 ms, so a shorter window says little about closure.
+pub const SHORTEST_FOR_CLOSURE: Duration = Duration::from_secs(2);
+
+/// Why a trial is left out of the figures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mark {
+    /// The sender reached only this many messages a second.
+    BehindSchedule {
+        /// Messages a second.
+        held: f64,
+    },
+    /// Link rings or queues were full.
+    RingOverflow {
+        /// Frames lost there.
+        frames: u64,
+    },
+    /// Sockets' receive buffers were full.
+    SocketBufferOverflow {
+        /// Datagrams lost there.
+        messages: u64,
+    },
+    /// The LAN was still busy when the wait for it ended.
+    NotDrained,
+    /// Attributed / used CPU time is out of bounds.
+    Closure(f64),
+    /// Share of the machine that other programs took.
+    ForeignLoad(f64),
+    /// Share of the machine that the hypervisor gave to others.
+    Steal(f64),
+}
+
+impl Mark {
+    /// Whether it speaks against counts too, and not against times alone.
+    pub fn spoils_counts(&self) -> bool {
+        match self {
+            Mark::BehindSchedule { .. }
+            | Mark::RingOverflow { .. }
+            | Mark::SocketBufferOverflow { .. }
+            | Mark::NotDrained => true,
+            Mark::Closure(_) | Mark::ForeignLoad(_) | Mark::Steal(_) => false,
+        }
+    }
+
+    /// The rate a sender held that was behind its schedule.
+    pub fn held(&self) -> Option<f64> {
+        if let Mark::BehindSchedule { held } = self { Some(*held) } else { None }
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mark::BehindSchedule { held } => write!(f, "sender behind schedule ({held:.0} messages/s)"),
+            Mark::RingOverflow { frames } => write!(f, "ring overflow ({frames} frames)"),
+            Mark::SocketBufferOverflow { messages } => write!(f, "socket buffer overflow ({messages} messages)"),
+            Mark::NotDrained => f.write_str("backlog left at the end"),
+            Mark::Closure(closure) => write!(f, "{:.0} % of CPU time accounted for", closure * 100.0),
+            Mark::ForeignLoad(share) => write!(f, "other programs took {:.0} % of the machine", share * 100.0),
+            Mark::Steal(share) => write!(f, "the hypervisor took {:.0} % of the machine", share * 100.0),
+        }
+    }
+}
