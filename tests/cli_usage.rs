@@ -130,7 +130,8 @@ fn raw_frames_need_a_privilege() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let copy = folder.path().join("netlab");
-    fs::copy(NETLAB, &copy).unwrap();
+    // By `cp`: a file that this process had open for writing might be in the hands of another test's fork, and busy.
+    assert!(Command::new("cp").arg(NETLAB).arg(&copy).status().unwrap().success());
     for direction in ["recv", "send"] {
         let mut command = Command::new(&copy);
         command.args(["broadcast", "--raw", "--interface", &interface, "--count", "1", direction]).stdin(Stdio::null());

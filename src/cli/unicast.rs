@@ -19,8 +19,14 @@ Examples:
   netlab unicast --to '[fe80::1%eth0]:5000' send --rate 10k --duration 5s
   netlab unicast --to 127.0.0.1 send --message hello        `nc -ul 4747` shows it")]
 pub(crate) struct Args {
-    /// Receivers, parted by commas; each gets a copy of its own: 192.168.1.7, 192.168.1.7:5000, [::1]:4747, fe80::1%eth0
-    #[arg(long, value_name = "ADDR[:PORT]", value_delimiter = ',', help_heading = SENDING)]
+    // Not as a doc comment: rustdoc takes the brackets for a link.
+    #[arg(
+        long,
+        value_name = "ADDR[:PORT]",
+        value_delimiter = ',',
+        help_heading = SENDING,
+        help = "Receivers, parted by commas; a copy for each: 192.168.1.7, 192.168.1.7:5000, [::1]:4747, fe80::1%eth0"
+    )]
     to: Vec<WrittenAddress>,
     #[command(flatten)]
     traffic: TrafficArgs,
