@@ -1,6 +1,7 @@
 //! The one send loop: paced by sleeping, in batches no larger than the clock forces.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -113,8 +114,8 @@ pub fn send(outlet: &Outlet, plan: &SendPlan, stop: &AtomicBool, live: &SendLive
 /// Copies in a batch: enough for the system call to cost little beside them.
 const BATCH_COPIES: usize = 64;
 
-/// Bytes in a batch: what stays in a processor's cache.
-const BATCH_BYTES: usize = 256 * 1024;
+/// Bytes in a batch: what stays in the nearest cache.
+const BATCH_BYTES: usize = 16 * 1024;
 
 /// How long to wait for a queue that was full and does not tell when it no longer is, in ns.
 const FULL_QUEUE_NS: u64 = 100_000;
@@ -186,9 +187,8 @@ impl<'a> Sending<'a> {
                 clock::sleep_until(now_ns + schedule.burst_period_ns());
             }
         }
-        let end_ns = clock::monotonic_ns();
-        let end_ns = if next == total { end_ns.max(schedule.due_ns(total)) } else { end_ns };
-        self.report.duration_ns = end_ns - start_ns;
+        let last_period_ns = if next == total { schedule.due_ns(total) } else { 0 };
+        self.report.duration_ns = clock::monotonic_ns().max(last_period_ns) - start_ns;
         if let Some((_, lateness)) = self.lateness.as_ref().filter(|(_, lateness)| !lateness.is_empty()) {
             self.report.lateness_p50_ns = Some(lateness.value_at_quantile(0.5));
             self.report.lateness_p99_ns = Some(lateness.value_at_quantile(0.99));
@@ -245,7 +245,7 @@ impl<'a> Sending<'a> {
                     Verdict::Wait if self.over() => break,
                     Verdict::Wait => wait_for_room(&error),
                     Verdict::Again => {}
-                    Verdict::End => return Err(self.ended(&error)),
+                    Verdict::End => return Err(self.ended(error)),
                     Verdict::Refused if refused != Some(next) => refused = Some(next),
                     Verdict::Refused => {
                         self.note_failure(next % copies_per_message, &error);
@@ -262,7 +262,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Writes sequence and send time into those messages of the batch.
-    fn stamp(&mut self, first: u64, messages: std::ops::Range<usize>, now_ns: u64) {
+    fn stamp(&mut self, first: u64, messages: Range<usize>, now_ns: u64) {
         if self.report.started_ns == 0 {
             self.report.started_ns = now_ns;
         }
@@ -272,7 +272,7 @@ impl<'a> Sending<'a> {
         }
     }
 
-    fn note_lateness(&mut self, first: u64, messages: std::ops::Range<usize>, sent_ns: u64) {
+    fn note_lateness(&mut self, first: u64, messages: Range<usize>, sent_ns: u64) {
         let Some((schedule, histogram)) = &mut self.lateness else { return };
         for message in messages {
             histogram.saturating_record(sent_ns.saturating_sub(schedule.due_ns(first + message as u64)));
@@ -290,15 +290,14 @@ impl<'a> Sending<'a> {
         }
     }
 
-    fn ended(&self, error: &io::Error) -> Error {
+    fn ended(&self, error: io::Error) -> Error {
         let what = format!("{}, after {} messages", self.outlet.description, self.report.messages_sent);
-        let cause = io::Error::from_raw_os_error(error.raw_os_error().unwrap_or_default());
         match error.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => {
                 let remedy = "A firewall rule or a security policy of this host forbids it; see: sudo nft list ruleset";
-                Error::not_permitted(what, remedy).because(cause)
+                Error::not_permitted(what, remedy).because(error)
             }
-            _ => Error::failed(what).because(cause),
+            _ => Error::failed(what).because(error),
         }
     }
 

@@ -150,11 +150,16 @@ fn read_all() -> io::Result<Vec<Interface>> {
     // Each interface has one link-level entry; those of its addresses follow all of these.
     for entry in &entries {
         let Some(link) = entry.address.as_ref().and_then(SockaddrStorage::as_link_addr) else { continue };
+        let mtu = match mtu(&socket, &entry.interface_name) {
+            // Gone since it was listed.
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => continue,
+            result => result?,
+        };
         interfaces.push(Interface {
             name: entry.interface_name.clone(),
             index: link.ifindex() as u32,
             flags: entry.flags,
-            mtu: mtu(&socket, &entry.interface_name)?,
+            mtu,
             mac: link.addr().filter(|_| link.hatype() == libc::ARPHRD_ETHER && link.halen() == 6),
             ipv4: Vec::new(),
             ipv6: Vec::new(),
