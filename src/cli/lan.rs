@@ -239,10 +239,13 @@ fn exit_code(status: std::process::ExitStatus) -> u8 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).map_or(1, |code| code as u8)
 }
 
-/// As shells do: 127 for a command that is not there, 126 for one that cannot be run.
+/// As shells do: 127 for a name found nowhere on the search path (a folder on it may be closed to this user), 126 for a
+/// file that cannot be run.
 fn not_started(command: &Command, cause: &io::Error) -> ExitCode {
-    eprintln!("netlab: {}: {cause}", command.get_program().display());
-    ExitCode::from(if cause.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
+    let program = command.get_program();
+    eprintln!("netlab: {}: {cause}", program.display());
+    let searched = !program.as_encoded_bytes().contains(&b'/');
+    ExitCode::from(if searched || cause.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
 fn fail(error: &Error) -> ExitCode {

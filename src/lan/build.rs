@@ -214,9 +214,10 @@ impl Lan {
         self.await_links()?;
         if self.plan.spec.switch == SwitchKind::Snooping {
             self.await_snooping()?;
+            self.await_quiet(5 * POLL)?;
         }
         if self.plan.spec.ipv6 {
-            self.await_quiet()?;
+            self.await_quiet(2 * MAX_RESPONSE)?;
         }
         self.attribution = match threaded.and_then(|()| {
             threads::find(&self.switch, &self.hosts)
@@ -259,9 +260,9 @@ impl Lan {
         })
     }
 
-    /// Waits until IPv6 has reported its groups and answered the switch's first queries: until no port has sent anything
-    /// for twice the longest delay of an answer.
-    fn await_quiet(&mut self) -> Result<()> {
+    /// Waits until no port has sent anything for so long: the switch's first queries are then out, and IPv6 has reported
+    /// its groups.
+    fn await_quiet(&mut self, long: Duration) -> Result<()> {
         let mut sent = 0;
         let mut since = Instant::now();
         wait_until("the LAN to fall silent", || {
@@ -269,26 +270,34 @@ impl Lan {
             if sent != now_sent {
                 (sent, since) = (now_sent, Instant::now());
             }
-            Ok(since.elapsed() > 2 * MAX_RESPONSE)
+            Ok(since.elapsed() > long)
         })
     }
 
-    /// Waits until a datagram to a group nobody joined reaches nobody: the bridge floods for a while after its querier
-    /// is switched on, and says nothing about it.
+    /// Waits until of two datagrams, one to a group nobody joined and one to all hosts, only the second reaches the last
+    /// port: the bridge floods for a while after its querier is switched on, and says nothing about it.
     fn await_snooping(&mut self) -> Result<()> {
-        let groups: &[SocketAddr] = &[
-            SocketAddr::from((Ipv4Addr::new(239, 255, 78, 76), 9)),
-            SocketAddr::from((Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0x4e, 0x4c), 9)),
-        ];
+        const DISCARD: u16 = 9;
+        let (v4, v6) = (
+            (Ipv4Addr::new(239, 255, 78, 76).into(), Ipv4Addr::new(224, 0, 0, 1).into()),
+            ("ff12::4e4c".parse(), "ff02::1".parse()),
+        );
+        let mut pairs: Vec<(IpAddr, IpAddr)> = vec![v4];
+        if let (true, (Ok(group), Ok(all))) = (self.plan.spec.ipv6, v6) {
+            pairs.push((group, all));
+        }
         let last = self.plan.hosts[self.plan.hosts.len() - 1].port.index;
-        for group in groups.iter().filter(|group| group.is_ipv4() || self.plan.spec.ipv6) {
-            let socket = probe_socket(*group, &self.plan.bridge.name, self.plan.bridge.index)?;
+        for (group, all) in pairs {
+            let socket = probe_socket(group, &self.plan.bridge.name, self.plan.bridge.index)?;
             wait_until("snooping to be in force", || {
                 let before = frames_sent(&self.netlink.link(last)?);
-                socket
-                    .send_to(b"netlab", &(*group).into())
-                    .map_err(|cause| Error::failed(format!("sending a probe to {group}")).because(cause))?;
-                Ok(frames_sent(&self.netlink.link(last)?) == before)
+                for address in [group, all] {
+                    socket
+                        .send_to(b"netlab", &SocketAddr::from((address, DISCARD)).into())
+                        .map_err(|cause| Error::failed(format!("sending a probe to {address}")).because(cause))?;
+                }
+                let after = frames_sent(&self.netlink.link(last)?);
+                Ok(before.zip(after).is_none_or(|(before, after)| after == before + 1))
             })?;
         }
         Ok(())
@@ -412,13 +421,13 @@ fn frames_sent(link: &LinkMessage) -> Option<u64> {
 }
 
 /// A socket that sends to a group by the bridge itself, as a host on an extra port would.
-fn probe_socket(group: SocketAddr, bridge: &str, index: u32) -> Result<Socket> {
+fn probe_socket(group: IpAddr, bridge: &str, index: u32) -> Result<Socket> {
     let open = || {
-        let socket = Socket::new(Domain::for_address(group), Type::DGRAM, Some(Protocol::UDP))?;
+        let socket = Socket::new(Domain::for_address(SocketAddr::new(group, 0)), Type::DGRAM, Some(Protocol::UDP))?;
         socket.bind_device(Some(bridge.as_bytes()))?;
         match group {
-            SocketAddr::V4(_) => socket.set_multicast_loop_v4(false)?,
-            SocketAddr::V6(_) => {
+            IpAddr::V4(_) => socket.set_multicast_loop_v4(false)?,
+            IpAddr::V6(_) => {
                 socket.set_multicast_if_v6(index)?;
                 socket.set_multicast_loop_v6(false)?;
             }
