@@ -289,7 +289,7 @@ fn a_lost_host_is_marked_and_the_rest_completes() {
 /// Whole trials only, and a `run.json` that says how the run ended.
 fn assert_whole(dir: &Path, status: Status) -> Vec<HostRow> {
     let rows = Store::read_hosts(dir).unwrap();
-    assert!(!rows.is_empty() && rows.len() % 9 == 0, "{} rows", rows.len());
+    assert!(!rows.is_empty() && rows.len().is_multiple_of(9), "{} rows", rows.len());
     assert_eq!(Store::read_metadata(dir).unwrap().status, status);
     rows
 }
