@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
-use super::endpoint::STOP_LATENCY;
+use super::STOP_LATENCY;
 use crate::sys::interface::Interface;
 use crate::sys::socket::RECEIVE_BUFFER;
 use crate::units::Mode;

@@ -3,19 +3,16 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::STOP_LATENCY;
 use super::description::{InletDescription, OutletDescription};
 use crate::error::{Error, Result};
 use crate::sys::interface::Interface;
 use crate::sys::mmsg::Received;
 use crate::sys::{packet, socket};
 use crate::wire::ethernet::FrameHeader;
-
-/// How long a loop may wait in the kernel before it looks whether it is to stop.
-pub(super) const STOP_LATENCY: Duration = Duration::from_millis(100);
 
 /// Largest UDP payload over IPv4: 65,535 less the headers of IP (20) and UDP (8).
 pub(super) const MAX_PAYLOAD_IPV4: usize = 65_507;
@@ -88,12 +85,12 @@ impl Inlet {
     }
 
     /// Datagrams the socket dropped for want of buffer since it was opened or last asked. `dropped_before` is what came
-    /// with the last datagram (`SO_RXQ_OVFL`): good enough where `/proc` does not tell. `None` when nobody does.
+    /// with the last datagram (`SO_RXQ_OVFL`): good enough where the socket does not tell. `None` when nobody does.
     pub(super) fn take_drops(&self, dropped_before: Option<u32>) -> Option<u64> {
         if matches!(self.filter, Filter::RawBroadcast) {
             return packet::take_drops(&self.socket);
         }
-        let total = socket::udp_drops(&self.socket).or(dropped_before.map(u64::from))?;
+        let total = socket::drops(&self.socket).or(dropped_before.map(u64::from))?;
         Some(total.saturating_sub(self.drops_told.swap(total, Ordering::Relaxed)))
     }
 }

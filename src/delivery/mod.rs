@@ -4,6 +4,7 @@
 //! [`sender::send`] and [`receiver::receive`] are the only loops and know nothing of modes.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,9 @@ pub mod unicast;
 
 pub use description::{InletDescription, Membership, OutletDescription};
 pub use endpoint::{Inlet, Outlet};
+
+/// How long a loop may wait in the kernel before it looks whether it is to stop.
+const STOP_LATENCY: Duration = Duration::from_millis(100);
 
 /// Whom the messages are for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,9 +2,10 @@
 
 use std::io;
 
+use super::STOP_LATENCY;
 use super::choice;
 use super::description::{self, InletDescription, OutletDescription};
-use super::endpoint::{Filter, Inlet, Outlet, STOP_LATENCY};
+use super::endpoint::{Filter, Inlet, Outlet};
 use crate::error::{Error, Result};
 use crate::sys::interface::Interface;
 use crate::sys::{packet, socket};

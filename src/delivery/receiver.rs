@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Inlet;
-use super::endpoint::STOP_LATENCY;
+use super::STOP_LATENCY;
 use super::tally::{Arrival, StreamReport, Tally};
 use crate::error::{Error, Result};
 use crate::sys::clock::{self, RealtimeOffset};

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::Outlet;
-use super::endpoint::STOP_LATENCY;
+use super::STOP_LATENCY;
 use super::schedule::{Schedule, messages_within};
 use crate::error::{Error, Result};
 use crate::sys::clock;

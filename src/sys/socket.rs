@@ -1,14 +1,12 @@
 //! Socket options that neither socket2 nor nix wraps as netlab needs them, and what a socket says about itself.
 
-use std::fs;
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 
 use libc::{c_int, c_void, sockaddr_storage, socklen_t};
 use nix::sys::socket::{setsockopt, sockopt};
-use nix::sys::stat::fstat;
 use socket2::{SockAddr, Socket};
 
 /// The receive buffer netlab asks for, in bytes: some 10,000 small datagrams.
@@ -103,13 +101,19 @@ pub fn set_unicast_interface(socket: &Socket, interface: u32, ipv6: bool) -> io:
     }
 }
 
-/// Datagrams this UDP socket dropped since it was opened: the last column of its row in
-/// `/proc/thread-self/net/udp` or `udp6`; `None` when there is no such row.
-pub fn udp_drops(socket: &Socket) -> Option<u64> {
-    let inode = fstat(socket.as_fd()).ok()?.st_ino;
-    let ipv6 = socket.local_addr().ok()?.is_ipv6();
-    let table = fs::read_to_string(if ipv6 { "/proc/thread-self/net/udp6" } else { "/proc/thread-self/net/udp" });
-    drops_of(inode, &table.ok()?)
+/// Datagrams this socket dropped since it was opened: `SK_MEMINFO_DROPS` of `SO_MEMINFO`, the figure in the last column
+/// of its row in `/proc/net/udp`; `None` before Linux 4.12.
+pub fn drops(socket: &Socket) -> Option<u64> {
+    const SO_MEMINFO: c_int = 55;
+    const SK_MEMINFO_DROPS: usize = 8;
+    let mut info = [0_u32; SK_MEMINFO_DROPS + 1];
+    let whole = mem::size_of_val(&info) as socklen_t;
+    let mut len = whole;
+    // SAFETY: the kernel writes no more than `len` bytes, which is the size of `info`, and the length it wrote to `len`.
+    let result = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_MEMINFO, info.as_mut_ptr().cast::<c_void>(), &mut len)
+    };
+    (result == 0 && len == whole).then(|| u64::from(info[SK_MEMINFO_DROPS]))
 }
 
 /// Sets an option whose value is a C structure or integer.
@@ -136,14 +140,6 @@ fn storage(address: IpAddr) -> sockaddr_storage {
     }
 }
 
-fn drops_of(inode: u64, table: &str) -> Option<u64> {
-    table.lines().skip(1).find_map(|line| {
-        let fields: Vec<_> = line.split_ascii_whitespace().collect();
-        // sl local remote st queues timer retrnsmt uid timeout inode ref pointer drops
-        (fields.get(9)?.parse() == Ok(inode)).then(|| fields.get(12)?.parse().ok())?
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use socket2::{Domain, Type};
@@ -151,21 +147,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_drops_of_an_inode() {
-        let table = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops             \n  \
-            123: 00000000:128B 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 10000 2 0000000000000000 0         \n  \
-            124: 0100007F:128C 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 10001 2 0000000000000000 4711      \n";
-        assert_eq!(drops_of(10_000, table), Some(0));
-        assert_eq!(drops_of(10_001, table), Some(4_711));
-        assert_eq!(drops_of(10_002, table), None);
-        assert_eq!(drops_of(10_000, ""), None);
-    }
-
-    #[test]
     fn a_full_socket_drops_and_says_how_many() {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
-        assert_eq!(udp_drops(&socket), Some(0));
+        assert_eq!(drops(&socket), Some(0));
         socket.set_recv_buffer_size(1).unwrap();
         let sender = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
         sender.connect(&socket.local_addr().unwrap()).unwrap();
@@ -178,7 +163,7 @@ mod tests {
             arrived += 1;
         }
         assert!(arrived > 0);
-        assert_eq!(udp_drops(&socket), Some(1_000 - arrived));
+        assert_eq!(drops(&socket), Some(1_000 - arrived));
     }
 
     #[test]
