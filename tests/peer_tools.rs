@@ -157,6 +157,28 @@ fn iperf_speaks_to_recv() {
     }
 }
 
+/// An iperf 2 server makes little sense of the bytes, but takes every datagram.
+#[test]
+fn iperf_hears_send() {
+    if !have(&["iperf"]) {
+        return;
+    }
+    for (hear, send) in [("", "unicast --to 10.77.0.2"), ("-B 239.77.1.1%h2", "multicast --group 239.77.1.1")] {
+        let script = format!(
+            "on h2 iperf -s -u -p 4747 {hear} >heard 2>&1 & iperf=$!
+             await_port() {{ until on h2 grep -q :128B /proc/net/udp; do sleep 0.05; done; }}
+             await_port
+             on h1 netlab {send} --count 200 --rate 500 --size 200 send
+             await 'connected with 10.77.0.1' heard
+             until on h2 grep -q '^Udp: 200 ' /proc/net/snmp; do sleep 0.05; done
+             echo taken
+             kill $iperf"
+        );
+        let Some(done) = run("--hosts 2", &script) else { return };
+        assert!(done.out.ends_with("taken"), "{hear}: {done:?}");
+    }
+}
+
 #[test]
 fn the_links_carry_a_frame_for_each_copy() {
     if !have(&["ip"]) {
