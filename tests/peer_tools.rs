@@ -175,7 +175,7 @@ fn iperf_hears_send() {
              kill $iperf"
         );
         let Some(done) = run("--hosts 2", &script) else { return };
-        assert!(done.out.ends_with("taken"), "{hear}: {done:?}");
+        assert!(done.out.trim_end().ends_with("taken"), "{hear}: {done:?}");
     }
 }
 
