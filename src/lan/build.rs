@@ -1,6 +1,6 @@
 //! Carries out a plan, and takes the LAN down again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use netlink_packet_route::link::{BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage};
+use netlink_packet_route::link::{
+    BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage, State,
+};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -245,11 +247,14 @@ impl Lan {
         Ok(place.sysfs)
     }
 
-    /// Waits until every port forwards.
+    /// Waits until the bridge is up and every port forwards.
     fn await_links(&mut self) -> Result<()> {
         wait_until("all ports of the switch to forward", || {
-            let forwarding = self.netlink.links()?.iter().filter(|link| forwards(link)).count();
-            Ok(forwarding == self.hosts.len())
+            let links = self.netlink.links()?;
+            let forwarding = links.iter().filter(|link| forwards(link)).count();
+            let up = |link: &LinkMessage| link.attributes.contains(&LinkAttribute::OperState(State::Up));
+            let bridge = links.iter().find(|link| link.header.index == self.plan.bridge.index);
+            Ok(forwarding == self.hosts.len() && bridge.is_some_and(up))
         })
     }
 
@@ -259,7 +264,7 @@ impl Lan {
         let mut sent = 0;
         let mut since = Instant::now();
         wait_until("the LAN to fall silent", || {
-            let now_sent = self.netlink.links()?.iter().filter_map(frames_sent).sum();
+            let now_sent = self.bytes_sent()?.iter().sum();
             if sent != now_sent {
                 (sent, since) = (now_sent, Instant::now());
             }
@@ -267,33 +272,46 @@ impl Lan {
         })
     }
 
-    /// Waits until of two datagrams, one to a group nobody joined and one to all hosts, only the second reaches the last
-    /// port: the bridge floods for a while after its querier is switched on, and says nothing about it.
+    /// Waits until of two datagrams, a long one to a group nobody joined and then a short one to all hosts, only the short
+    /// one reaches the hosts: the bridge floods for a while after its querier is switched on, and says nothing about it.
+    /// A port counts what its host's NAPI thread has taken, in order, so bytes tell which of the two has arrived.
     fn await_snooping(&mut self) -> Result<()> {
+        const LONG: u64 = 1000;
+        const SHORT: u64 = 300; // queries, the only other frames, are below 100
         const DISCARD: u16 = 9;
-        let (v4, v6) = (
-            (Ipv4Addr::new(239, 255, 78, 76).into(), Ipv4Addr::new(224, 0, 0, 1).into()),
-            ("ff12::4e4c".parse(), "ff02::1".parse()),
-        );
-        let mut pairs: Vec<(IpAddr, IpAddr)> = vec![v4];
-        if let (true, (Ok(group), Ok(all))) = (self.plan.spec.ipv6, v6) {
-            pairs.push((group, all));
+        let mut pairs = vec![(IpAddr::from([239, 255, 78, 76]), IpAddr::from([224, 0, 0, 1]))];
+        if self.plan.spec.ipv6 {
+            pairs
+                .push((IpAddr::from([0xff12, 0, 0, 0, 0, 0, 0x4e, 0x4c]), IpAddr::from([0xff02, 0, 0, 0, 0, 0, 0, 1])));
         }
-        let last = self.plan.hosts[self.plan.hosts.len() - 1].port.index;
         for (group, all) in pairs {
             let socket = probe_socket(group, &self.plan.bridge.name, self.plan.bridge.index)?;
             wait_until("snooping to be in force", || {
-                let before = frames_sent(&self.netlink.link(last)?);
-                for address in [group, all] {
+                let before = self.bytes_sent()?;
+                for (address, size) in [(group, LONG), (all, SHORT)] {
                     socket
-                        .send_to(b"netlab", &SocketAddr::from((address, DISCARD)).into())
+                        .send_to(&vec![0; size as usize], &SocketAddr::from((address, DISCARD)).into())
                         .map_err(|cause| Error::failed(format!("sending a probe to {address}")).because(cause))?;
                 }
-                let after = frames_sent(&self.netlink.link(last)?);
-                Ok(before.zip(after).is_none_or(|(before, after)| after == before + 1))
+                let mut flooded = false;
+                wait_until("a probe to reach all hosts", || {
+                    let now = self.bytes_sent()?;
+                    let growth = || now.iter().zip(&before).map(|(now, before)| now.saturating_sub(*before));
+                    flooded |= growth().any(|bytes| bytes >= LONG);
+                    Ok(growth().all(|bytes| bytes >= if flooded { LONG + SHORT } else { SHORT }))
+                })?;
+                Ok(!flooded)
             })?;
         }
         Ok(())
+    }
+
+    /// Bytes each port has sent, in the order of the hosts.
+    fn bytes_sent(&mut self) -> Result<Vec<u64>> {
+        let links = self.netlink.links()?;
+        let sent: HashMap<u32, u64> =
+            links.iter().filter_map(|link| Some((link.header.index, bytes_sent(link)?))).collect();
+        Ok(self.hosts.iter().map(|host| sent.get(&host.port_ifindex).copied().unwrap_or(0)).collect())
     }
 }
 
@@ -404,10 +422,10 @@ fn forwards(link: &LinkMessage) -> bool {
     ports.flatten().any(|option| *option == InfoBridgePort::State(BridgePortState::Forwarding))
 }
 
-/// Frames an interface has sent.
-fn frames_sent(link: &LinkMessage) -> Option<u64> {
+/// Bytes an interface has sent.
+fn bytes_sent(link: &LinkMessage) -> Option<u64> {
     link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::Stats64(stats) => Some(stats.tx_packets),
+        LinkAttribute::Stats64(stats) => Some(stats.tx_bytes),
         _ => None,
     })
 }
