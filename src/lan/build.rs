@@ -247,14 +247,15 @@ impl Lan {
         Ok(place.sysfs)
     }
 
-    /// Waits until the bridge is up and every port forwards.
+    /// Waits until the bridge and every port are up, and the ports forward.
     fn await_links(&mut self) -> Result<()> {
         wait_until("all ports of the switch to forward", || {
             let links = self.netlink.links()?;
-            let forwarding = links.iter().filter(|link| forwards(link)).count();
-            let up = |link: &LinkMessage| link.attributes.contains(&LinkAttribute::OperState(State::Up));
-            let bridge = links.iter().find(|link| link.header.index == self.plan.bridge.index);
-            Ok(forwarding == self.hosts.len() && bridge.is_some_and(up))
+            // Up as well as forwarding: a port may forward before it has a queue to send by, into nothing.
+            let up = |link: &&LinkMessage| link.attributes.contains(&LinkAttribute::OperState(State::Up));
+            let forwarding = links.iter().filter(up).filter(|link| forwards(link)).count();
+            let bridge = links.iter().filter(up).any(|link| link.header.index == self.plan.bridge.index);
+            Ok(bridge && forwarding == self.hosts.len())
         })
     }
 
