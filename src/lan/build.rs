@@ -1,6 +1,6 @@
 //! Carries out a plan, and takes the LAN down again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -34,6 +34,8 @@ pub struct Lan {
     attribution: Attribution,
     /// Whether attribution can be switched on at all.
     threadable: bool,
+    /// All the NAPI IDs its interfaces have had.
+    napi_ids: HashSet<u32>,
 }
 
 /// One host of a LAN.
@@ -83,7 +85,16 @@ impl Lan {
         let netlink = Netlink::route()?;
         let attribution = Attribution::AppOnly("the LAN is not up yet".to_owned());
         // From here on dropping the value takes down what there is.
-        let mut lan = Lan { plan, hosts: Vec::new(), switch, netlink, features: None, attribution, threadable: false };
+        let mut lan = Lan {
+            plan,
+            hosts: Vec::new(),
+            switch,
+            netlink,
+            features: None,
+            attribution,
+            threadable: false,
+            napi_ids: HashSet::new(),
+        };
         lan.raise()?;
         Ok(lan)
     }
@@ -114,7 +125,7 @@ impl Lan {
     /// When netlink and `/proc` both fail to name them.
     pub fn napi_threads(&self) -> Result<Vec<NapiThread>> {
         match self.attribution {
-            Attribution::NapiThreads => threads::find(&self.switch, &self.hosts),
+            Attribution::NapiThreads => threads::find(&self.hosts, &self.napi_ids),
             Attribution::AppOnly(_) => Ok(Vec::new()),
         }
     }
@@ -142,6 +153,7 @@ impl Lan {
                 features.set(&Netlink::route()?, &host.name, gro)
             })
         })?;
+        self.napi_ids.extend(threads::ids(&self.switch, &self.hosts));
         self.attribution = if on { Attribution::NapiThreads } else { Attribution::AppOnly("switched off".to_owned()) };
         self.await_links()
     }
@@ -214,8 +226,9 @@ impl Lan {
         if self.plan.spec.ipv6 {
             self.await_quiet(2 * MAX_RESPONSE)?;
         }
+        self.napi_ids = threads::ids(&self.switch, &self.hosts);
         self.attribution = match threaded.and_then(|()| {
-            threads::find(&self.switch, &self.hosts)
+            threads::find(&self.hosts, &self.napi_ids)
                 .map_err(|why| format!("{why} (a container with a PID namespace of its own hides them)"))
         }) {
             Ok(_) => Attribution::NapiThreads,
