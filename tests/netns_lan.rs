@@ -271,3 +271,52 @@ fn nothing_is_left_however_it_ends() {
         }
     }
 }
+
+#[test]
+fn attribution_goes_and_comes_back_and_members_are_known() {
+    use netlab::lan::{Attribution, Lan, LanSpec, SwitchKind};
+    use netlab::sys::{netlink::Netlink, netns};
+    if !nix::unistd::geteuid().is_root() || !require_namespaces() {
+        eprintln!("\n*** SKIPPED: making namespaces without a user namespace of their own needs root\n");
+        return;
+    }
+    netns::aside(|| {
+        netns::create().unwrap();
+        let spec = LanSpec { hosts: 3, switch: SwitchKind::Snooping, ipv6: false };
+        let mut lan = Lan::build(&spec).unwrap();
+        assert_eq!(lan.attribution(), &Attribution::NapiThreads);
+        let names = |lan: &Lan| {
+            let threads = lan.napi_threads().unwrap();
+            let comm = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+            threads.iter().map(|thread| comm(thread.pid).rsplit_once('-').unwrap().0.to_owned()).collect::<Vec<_>>()
+        };
+        let all = ["napi/h1", "napi/p1", "napi/h2", "napi/p2", "napi/h3", "napi/p3"];
+        assert_eq!(names(&lan), all);
+        let old = lan.napi_threads().unwrap();
+        lan.set_attribution(false).unwrap();
+        assert!(lan.napi_threads().unwrap().is_empty());
+        for thread in &old {
+            let gone = !std::path::Path::new(&format!("/proc/{}", thread.pid)).exists();
+            assert!(gone, "{thread:?} still runs");
+        }
+        lan.set_attribution(true).unwrap();
+        assert_eq!(names(&lan), all);
+
+        let group = [239, 1, 2, 3];
+        assert!(lan.members(group.into()).unwrap().is_empty());
+        let member = netns::aside(|| {
+            netns::enter(&lan.hosts()[1].netns).unwrap();
+            let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+            socket.join_multicast_v4(&group.into(), &lan.hosts()[1].ipv4).unwrap();
+            socket
+        });
+        wait_until("the switch knows the member", || !lan.members(group.into()).unwrap().is_empty());
+        assert_eq!(lan.members(group.into()).unwrap().into_iter().collect::<Vec<_>>(), [1]);
+        drop(member);
+        wait_until("the member has left", || lan.members(group.into()).unwrap().is_empty());
+
+        drop(lan);
+        let left: Vec<_> = Netlink::route().unwrap().links().unwrap().iter().map(|link| link.header.index).collect();
+        assert_eq!(left, [1], "the loopback alone is left");
+    });
+}

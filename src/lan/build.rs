@@ -1,6 +1,6 @@
 //! Carries out a plan, and takes the LAN down again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use netlink_packet_route::link::{BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage};
+use netlink_packet_route::link::{
+    BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage, State,
+};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -32,6 +34,8 @@ pub struct Lan {
     attribution: Attribution,
     /// Whether attribution can be switched on at all.
     threadable: bool,
+    /// All the NAPI IDs its interfaces have had.
+    napi_ids: HashSet<u32>,
 }
 
 /// One host of a LAN.
@@ -81,7 +85,16 @@ impl Lan {
         let netlink = Netlink::route()?;
         let attribution = Attribution::AppOnly("the LAN is not up yet".to_owned());
         // From here on dropping the value takes down what there is.
-        let mut lan = Lan { plan, hosts: Vec::new(), switch, netlink, features: None, attribution, threadable: false };
+        let mut lan = Lan {
+            plan,
+            hosts: Vec::new(),
+            switch,
+            netlink,
+            features: None,
+            attribution,
+            threadable: false,
+            napi_ids: HashSet::new(),
+        };
         lan.raise()?;
         Ok(lan)
     }
@@ -112,7 +125,7 @@ impl Lan {
     /// When netlink and `/proc` both fail to name them.
     pub fn napi_threads(&self) -> Result<Vec<NapiThread>> {
         match self.attribution {
-            Attribution::NapiThreads => threads::find(&self.switch, &self.hosts),
+            Attribution::NapiThreads => threads::find(&self.hosts, &self.napi_ids),
             Attribution::AppOnly(_) => Ok(Vec::new()),
         }
     }
@@ -147,6 +160,7 @@ impl Lan {
                 switch(&Netlink::route()?, &sysfs(), &host.name)
             })
         })?;
+        self.napi_ids.extend(threads::ids(&self.switch, &self.hosts));
         self.attribution = if on { Attribution::NapiThreads } else { Attribution::AppOnly("switched off".to_owned()) };
         self.await_links()
     }
@@ -219,8 +233,9 @@ impl Lan {
         if self.plan.spec.ipv6 {
             self.await_quiet(2 * MAX_RESPONSE)?;
         }
+        self.napi_ids = threads::ids(&self.switch, &self.hosts);
         self.attribution = match threaded.and_then(|()| {
-            threads::find(&self.switch, &self.hosts)
+            threads::find(&self.hosts, &self.napi_ids)
                 .map_err(|why| format!("{why} (a container with a PID namespace of its own hides them)"))
         }) {
             Ok(_) => Attribution::NapiThreads,
@@ -252,11 +267,15 @@ impl Lan {
         Ok(place.sysfs)
     }
 
-    /// Waits until every port forwards.
+    /// Waits until the bridge and every port are up, and the ports forward.
     fn await_links(&mut self) -> Result<()> {
         wait_until("all ports of the switch to forward", || {
-            let forwarding = self.netlink.links()?.iter().filter(|link| forwards(link)).count();
-            Ok(forwarding == self.hosts.len())
+            let links = self.netlink.links()?;
+            // Up as well as forwarding: a port may forward before it has a queue to send by, into nothing.
+            let up = |link: &&LinkMessage| link.attributes.contains(&LinkAttribute::OperState(State::Up));
+            let forwarding = links.iter().filter(up).filter(|link| forwards(link)).count();
+            let bridge = links.iter().filter(up).any(|link| link.header.index == self.plan.bridge.index);
+            Ok(bridge && forwarding == self.hosts.len())
         })
     }
 
@@ -266,7 +285,7 @@ impl Lan {
         let mut sent = 0;
         let mut since = Instant::now();
         wait_until("the LAN to fall silent", || {
-            let now_sent = self.netlink.links()?.iter().filter_map(frames_sent).sum();
+            let now_sent = self.bytes_sent()?.iter().sum();
             if sent != now_sent {
                 (sent, since) = (now_sent, Instant::now());
             }
@@ -274,33 +293,46 @@ impl Lan {
         })
     }
 
-    /// Waits until of two datagrams, one to a group nobody joined and one to all hosts, only the second reaches the last
-    /// port: the bridge floods for a while after its querier is switched on, and says nothing about it.
+    /// Waits until of two datagrams, a long one to a group nobody joined and then a short one to all hosts, only the short
+    /// one reaches the hosts: the bridge floods for a while after its querier is switched on, and says nothing about it.
+    /// A port counts what its host's NAPI thread has taken, in order, so bytes tell which of the two has arrived.
     fn await_snooping(&mut self) -> Result<()> {
+        const LONG: u64 = 1000;
+        const SHORT: u64 = 300; // queries, the only other frames, are below 100
         const DISCARD: u16 = 9;
-        let (v4, v6) = (
-            (Ipv4Addr::new(239, 255, 78, 76).into(), Ipv4Addr::new(224, 0, 0, 1).into()),
-            ("ff12::4e4c".parse(), "ff02::1".parse()),
-        );
-        let mut pairs: Vec<(IpAddr, IpAddr)> = vec![v4];
-        if let (true, (Ok(group), Ok(all))) = (self.plan.spec.ipv6, v6) {
-            pairs.push((group, all));
+        let mut pairs = vec![(IpAddr::from([239, 255, 78, 76]), IpAddr::from([224, 0, 0, 1]))];
+        if self.plan.spec.ipv6 {
+            pairs
+                .push((IpAddr::from([0xff12, 0, 0, 0, 0, 0, 0x4e, 0x4c]), IpAddr::from([0xff02, 0, 0, 0, 0, 0, 0, 1])));
         }
-        let last = self.plan.hosts[self.plan.hosts.len() - 1].port.index;
         for (group, all) in pairs {
             let socket = probe_socket(group, &self.plan.bridge.name, self.plan.bridge.index)?;
             wait_until("snooping to be in force", || {
-                let before = frames_sent(&self.netlink.link(last)?);
-                for address in [group, all] {
+                let before = self.bytes_sent()?;
+                for (address, size) in [(group, LONG), (all, SHORT)] {
                     socket
-                        .send_to(b"netlab", &SocketAddr::from((address, DISCARD)).into())
+                        .send_to(&vec![0; size as usize], &SocketAddr::from((address, DISCARD)).into())
                         .map_err(|cause| Error::failed(format!("sending a probe to {address}")).because(cause))?;
                 }
-                let after = frames_sent(&self.netlink.link(last)?);
-                Ok(before.zip(after).is_none_or(|(before, after)| after == before + 1))
+                let mut flooded = false;
+                wait_until("a probe to reach all hosts", || {
+                    let now = self.bytes_sent()?;
+                    let growth = || now.iter().zip(&before).map(|(now, before)| now.saturating_sub(*before));
+                    flooded |= growth().any(|bytes| bytes >= LONG);
+                    Ok(growth().all(|bytes| bytes >= if flooded { LONG + SHORT } else { SHORT }))
+                })?;
+                Ok(!flooded)
             })?;
         }
         Ok(())
+    }
+
+    /// Bytes each port has sent, in the order of the hosts.
+    fn bytes_sent(&mut self) -> Result<Vec<u64>> {
+        let links = self.netlink.links()?;
+        let sent: HashMap<u32, u64> =
+            links.iter().filter_map(|link| Some((link.header.index, bytes_sent(link)?))).collect();
+        Ok(self.hosts.iter().map(|host| sent.get(&host.port_ifindex).copied().unwrap_or(0)).collect())
     }
 }
 
@@ -412,10 +444,10 @@ fn forwards(link: &LinkMessage) -> bool {
     ports.flatten().any(|option| *option == InfoBridgePort::State(BridgePortState::Forwarding))
 }
 
-/// Frames an interface has sent.
-fn frames_sent(link: &LinkMessage) -> Option<u64> {
+/// Bytes an interface has sent.
+fn bytes_sent(link: &LinkMessage) -> Option<u64> {
     link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::Stats64(stats) => Some(stats.tx_packets),
+        LinkAttribute::Stats64(stats) => Some(stats.tx_bytes),
         _ => None,
     })
 }

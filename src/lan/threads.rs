@@ -1,6 +1,6 @@
 //! Finds the kernel threads that do the hosts' and the ports' receive work (threaded NAPI, Linux 5.12 and later).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::fd::OwnedFd;
 
@@ -20,15 +20,14 @@ pub struct NapiThread {
     pub pid: u32,
 }
 
-/// The threads of all interfaces, by their names in `/proc`: `napi/IF-ID`. The kernel is asked for the IDs, which no two
-/// threads of a machine share; before Linux 6.8 it cannot tell, and the interface's name has to be enough. (The PIDs it
-/// tells are of no use: kernel threads are in no private PID namespace, and it says 0.)
-pub(super) fn find(switch: &OwnedFd, hosts: &[Host]) -> Result<Vec<NapiThread>> {
-    let told = netns::aside(|| told_by_kernel(switch, hosts)).unwrap_or_default();
+/// The threads of all interfaces, by their names in `/proc`: `napi/IF-ID`. `ids` are all the IDs the interfaces have had
+/// ([`ids`]), which tell them from another LAN's of the same names: no two on a machine are the same. (A thread that was
+/// started again is called by the ID before.) With none known, the interface's name has to be enough.
+pub(super) fn find(hosts: &[Host], ids: &HashSet<u32>) -> Result<Vec<NapiThread>> {
     let listed = listed_in_proc();
-    let pid_of = |name: &str, ifindex: u32| {
-        let same_id = |thread: &&Listed| told.get(&ifindex).is_none_or(|id| *id == thread.id);
-        match listed.get(name).into_iter().flatten().filter(same_id).collect::<Vec<_>>()[..] {
+    let pid_of = |name: &str| {
+        let ours = |thread: &&Listed| ids.is_empty() || ids.contains(&thread.id);
+        match listed.get(name).into_iter().flatten().filter(ours).collect::<Vec<_>>()[..] {
             [thread] => Ok(thread.pid),
             [] => Err(Error::failed(format!("no thread napi/{name}-… is to be seen in /proc"))),
             _ => Err(Error::failed(format!("several threads in /proc are called napi/{name}-…; another LAN is up"))),
@@ -36,20 +35,21 @@ pub(super) fn find(switch: &OwnedFd, hosts: &[Host]) -> Result<Vec<NapiThread>> 
     };
     let mut found = Vec::with_capacity(2 * hosts.len());
     for (host, of) in hosts.iter().enumerate() {
-        found.push(NapiThread { host, is_port: false, pid: pid_of(&of.name, of.ifindex)? });
-        found.push(NapiThread { host, is_port: true, pid: pid_of(&of.port, of.port_ifindex)? });
+        found.push(NapiThread { host, is_port: false, pid: pid_of(&of.name)? });
+        found.push(NapiThread { host, is_port: true, pid: pid_of(&of.port)? });
     }
     Ok(found)
 }
 
-/// Interface number → NAPI ID, by `napi-get` in every namespace. Moves the calling thread about.
-fn told_by_kernel(switch: &OwnedFd, hosts: &[Host]) -> Result<HashMap<u32, u32>> {
-    let mut told = HashMap::new();
-    for place in std::iter::once(switch).chain(hosts.iter().map(|host| &host.netns)) {
+/// The NAPI IDs of all interfaces, by `napi-get` in every namespace; none before Linux 6.8. (The PIDs it tells as well
+/// are of no use: kernel threads are in no private PID namespace, and it says 0.)
+pub(super) fn ids(switch: &OwnedFd, hosts: &[Host]) -> HashSet<u32> {
+    let places = || std::iter::once(switch).chain(hosts.iter().map(|host| &host.netns));
+    let ask = |place| -> Result<Vec<u32>> {
         netns::enter(place)?;
-        told.extend(Netlink::generic()?.napis()?.iter().map(|napi| (napi.ifindex, napi.id)));
-    }
-    Ok(told)
+        Ok(Netlink::generic()?.napis()?.iter().map(|napi| napi.id).collect())
+    };
+    netns::aside(|| places().map(ask).collect::<Result<Vec<_>>>()).unwrap_or_default().into_iter().flatten().collect()
 }
 
 /// A NAPI thread as `/proc` shows it.
