@@ -143,21 +143,14 @@ impl Lan {
             };
         }
         let Some(features) = &self.features else { return Ok(()) };
-        // A thread started by GRO coming back would bear the number of the one before it: threads end first, start last.
-        let switch = |netlink: &Netlink, sysfs: &Result<OwnedFd, String>, interface: &str| -> Result<()> {
-            let threads = |on| set_threaded(sysfs, interface, on).map_err(Error::failed);
-            let gro = || features.set(netlink, interface, |name| (name == "rx-gro").then_some(on));
-            if on { gro().and_then(|()| threads(true)) } else { threads(false).and_then(|()| gro()) }
-        };
-        let sysfs = || netns::detached_sysfs().map_err(no_sysfs);
-        let of_ports = sysfs();
+        let gro = |name: &str| (name == "rx-gro").then_some(on);
         for host in &self.hosts {
-            switch(&self.netlink, &of_ports, &host.port)?;
+            features.set(&self.netlink, &host.port, gro)?;
         }
         netns::aside(|| {
             self.hosts.iter().try_for_each(|host| {
                 netns::enter(&host.netns)?;
-                switch(&Netlink::route()?, &sysfs(), &host.name)
+                features.set(&Netlink::route()?, &host.name, gro)
             })
         })?;
         self.napi_ids.extend(threads::ids(&self.switch, &self.hosts));
@@ -389,21 +382,20 @@ fn start_threads(
     cables: mpsc::Receiver<(usize, Result<OwnedFd, String>)>,
 ) -> Result<(), String> {
     for (index, host) in cables {
-        set_threaded(switch, &plan.hosts[index].port.name, true)?;
-        set_threaded(&host, &plan.hosts[index].link.name, true)?;
+        make_threaded(switch, &plan.hosts[index].port.name)?;
+        make_threaded(&host, &plan.hosts[index].link.name)?;
     }
     Ok(())
 }
 
-/// Writes 1 or 0 to an interface's `threaded` (Linux 5.12 and later; EIO while the link is down). Not by way of
+/// Writes 1 to an interface's `threaded` (Linux 5.12 and later; EIO while the link is down). Not by way of
 /// `/sys/class/net`: the links there lead over `..` through the root, on which another sysfs may be stacked.
-fn set_threaded(sysfs: &Result<OwnedFd, String>, interface: &str, on: bool) -> Result<(), String> {
-    let value = if on { "1" } else { "0" };
+fn make_threaded(sysfs: &Result<OwnedFd, String>, interface: &str) -> Result<(), String> {
     let path = format!("devices/virtual/net/{interface}/threaded");
     openat(sysfs.as_ref()?, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(io::Error::from)
-        .and_then(|file| fs::File::from(file).write_all(value.as_bytes()))
-        .map_err(|cause| format!("writing {value} to /sys/{path}: {cause}"))
+        .and_then(|file| fs::File::from(file).write_all(b"1"))
+        .map_err(|cause| format!("writing 1 to /sys/{path}: {cause}"))
 }
 
 /// Writes settings of the calling thread's namespace. A file that is not there (a kernel without IPv6 or without the
