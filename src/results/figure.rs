@@ -15,8 +15,10 @@ pub fn cost(value: Option<f64>) -> String {
     value.map_or_else(|| MISSING.to_owned(), |value| decimals(value, cost_decimals(value)))
 }
 
-/// A cost and half the width of its 95 % interval: `3.41 ± 0.28`; the cost alone where there is no interval.
+/// A cost and half the width of its 95 % interval: `3.41 ± 0.28`; the cost alone where there is no interval. A doubtful
+/// one has `~` before it.
 pub fn cost_with_interval(row: Option<&SummaryRow>) -> String {
+    let doubt = if row.is_some_and(|row| row.doubtful) { "~" } else { "" };
     let mean = row.and_then(|row| row.mean);
     let cost = cost(mean);
     let half = row.and_then(|row| Some((row.ci95_high? - row.ci95_low?) / 2.0));
@@ -25,9 +27,9 @@ pub fn cost_with_interval(row: Option<&SummaryRow>) -> String {
             let places = cost_decimals(mean);
             // A spread there is must not look like none.
             let smallest = if half > 0.0 { 0.1_f64.powi(places as i32) } else { 0.0 };
-            format!("{cost} ± {:.places$}", half.max(smallest))
+            format!("{doubt}{cost} ± {:.places$}", half.max(smallest))
         }
-        _ => cost,
+        _ => format!("{doubt}{cost}"),
     }
 }
 
@@ -116,5 +118,7 @@ mod tests {
         assert_eq!(cost_with_interval(of(&[3.4]).as_ref()), "3.40");
         assert_eq!(cost_with_interval(of(&[0.0, 0.0]).as_ref()), "0.00");
         assert_eq!(cost_with_interval(None), "–");
+        let doubtful = of(&[3.3, 3.4, 3.5]).map(|row| SummaryRow { doubtful: true, ..row });
+        assert_eq!(cost_with_interval(doubtful.as_ref()), "~3.40 ± 0.25");
     }
 }

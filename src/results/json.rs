@@ -16,7 +16,7 @@ pub fn condition_json(setting: &Setting, mode: Mode, rows: &[SummaryRow], accoun
         let role = metrics.entry(row.role.clone()).or_insert_with(|| json!({}));
         role[&row.metric] = json!({
             "unit": row.unit, "n": row.n, "median": row.median, "mean": row.mean,
-            "ci95_low": row.ci95_low, "ci95_high": row.ci95_high, "cv": row.cv,
+            "ci95_low": row.ci95_low, "ci95_high": row.ci95_high, "cv": row.cv, "doubtful": row.doubtful,
         });
     }
     json!({
@@ -87,7 +87,7 @@ mod tests {
                 "size_bytes": 64, "offered_rate": null, "trials": 3, "valid_trials": 2, "accounted_for": 0.96,
                 "metrics": {"sender": {"rate": {
                     "unit": "messages/s", "n": 2, "median": 4.0, "mean": 4.0,
-                    "ci95_low": 4.0, "ci95_high": 4.0, "cv": 0.0,
+                    "ci95_low": 4.0, "ci95_high": 4.0, "cv": 0.0, "doubtful": false,
                 }}},
             })
         );

@@ -301,7 +301,7 @@ pub struct SummaryRow {
     pub metric: String,
     /// `frames/message`, `us/message`, `ns`, `ratio`, …
     pub unit: String,
-    /// Valid trials.
+    /// Trials it is from: the valid ones, or see `doubtful`.
     pub n: u64,
     /// Over the trials.
     pub median: Option<f64>,
@@ -313,12 +313,27 @@ pub struct SummaryRow {
     pub ci95_high: Option<f64>,
     /// Coefficient of variation: standard deviation / mean.
     pub cv: Option<f64>,
+    // Beyond the fixed columns.
+    /// Whether it is from marked trials, since there was no valid one: a time on a machine that was busy otherwise.
+    pub doubtful: bool,
 }
 
 impl Row for SummaryRow {
     const FILE: &'static str = "summary.csv";
-    const COLUMNS: &'static [&'static str] =
-        &["condition", "mode", "role", "metric", "unit", "n", "median", "mean", "ci95_low", "ci95_high", "cv"];
+    const COLUMNS: &'static [&'static str] = &[
+        "condition",
+        "mode",
+        "role",
+        "metric",
+        "unit",
+        "n",
+        "median",
+        "mean",
+        "ci95_low",
+        "ci95_high",
+        "cv",
+        "doubtful",
+    ];
 }
 
 #[cfg(test)]
@@ -379,6 +394,7 @@ mod tests {
             ci95_low: None,
             ci95_high: None,
             cv: None,
+            doubtful: false,
         }
     }
 
@@ -394,7 +410,7 @@ mod tests {
 
     #[test]
     fn the_other_files_have_the_fixed_columns() {
-        assert_eq!(header(&summary()), "condition,mode,role,metric,unit,n,median,mean,ci95_low,ci95_high,cv");
+        assert_eq!(header(&summary()), "condition,mode,role,metric,unit,n,median,mean,ci95_low,ci95_high,cv,doubtful");
         assert_eq!(
             header(&sample()),
             "run_id,condition,mode,trial,host,role,time_s,interval_s,link_tx_frames,link_rx_frames,cpu_kernel_rx_ns,\

@@ -1,8 +1,8 @@
 //! From the rows of the hosts to one row a metric: what a message costs each role.
 //!
 //! Within a trial, a role's hosts are brought to one value; the statistics are over the trials. Counts are
-//! from the trials whose sender's `counts_valid` is true, times (CPU, latency, rate) from those whose `valid` is; a host
-//! that was lost is left out of its role. A figure that any other host of the role
+//! from the trials whose sender's `counts_valid` is true, times (CPU, latency, rate) from those whose `valid` is
+//! (where there is none, from the others too, and the row says `doubtful`); a host that was lost is left out of its role. A figure that any other host of the role
 //! lacks is missing from the trial, and a metric no trial has is missing from the summary: never 0.
 //!
 //! Metrics that come from one column bear its name, without the unit. Those that don't:
@@ -47,7 +47,7 @@ pub fn mean(rows: &[SummaryRow], mode: Mode, role: &str, metric: &str) -> Option
 
 /// The number of valid trials of a mode, from which its times are; `rows` as for [`find`].
 pub fn valid_trials(rows: &[SummaryRow], mode: Mode) -> u64 {
-    find(rows, mode, "sender", "rate").map_or(0, |row| row.n)
+    find(rows, mode, "sender", "rate").filter(|row| !row.doubtful).map_or(0, |row| row.n)
 }
 
 /// The number of trials the counts of a mode are from; `rows` as for [`find`].
@@ -71,6 +71,7 @@ impl SummaryRow {
             ci95_low: estimate.ci95.map(|(low, _)| low),
             ci95_high: estimate.ci95.map(|(_, high)| high),
             cv: estimate.cv,
+            doubtful: false,
         })
     }
 }
@@ -81,10 +82,13 @@ fn summarize_condition(rows: &[HostRow], condition: &str, mode: Mode) -> Vec<Sum
         by_number.entry(row.trial).or_default().push(row);
     }
     let trials: Vec<Trial> = by_number.into_values().filter_map(Trial::of).collect();
+    // Better a time that bears its doubt than none.
+    let all_doubtful = !trials.iter().any(|trial| trial.timed);
     let row = |role: &str, metric: &str, unit: &str, value: &dyn Fn(&Trial) -> Option<f64>| {
-        let usable = trials.iter().filter(|trial| trial.timed || COUNTS.contains(&unit));
+        let usable = trials.iter().filter(|trial| trial.timed || all_doubtful || COUNTS.contains(&unit));
         let values: Vec<f64> = usable.filter_map(value).collect();
-        SummaryRow::of(condition, mode, role, metric, unit, &values)
+        let doubtful = all_doubtful && !COUNTS.contains(&unit);
+        SummaryRow::of(condition, mode, role, metric, unit, &values).map(|row| SummaryRow { doubtful, ..row })
     };
 
     let mut summary = Vec::new();
@@ -386,6 +390,12 @@ mod tests {
         let cpu = of(&rows, "receiver", "cpu_total").unwrap();
         assert_eq!((cpu.n, cpu.mean, cpu.ci95_low, cpu.cv), (1, Some(6.0), None, None));
         assert_eq!(of(&rows, "sender", "link_tx_frames").unwrap().n, 2, "frames are right on a busy machine too");
+        rows[6].valid = false;
+        let cpu = of(&rows, "receiver", "cpu_total").unwrap();
+        assert_eq!((cpu.n, cpu.mean, cpu.doubtful), (2, Some(4.0), true), "no valid trial: all, with their doubt");
+        assert!(!of(&rows, "sender", "link_tx_frames").unwrap().doubtful);
+        assert_eq!(valid_trials(&summarize(&rows), Mode::Unicast), 0);
+        rows[6].valid = true;
         rows[0].counts_valid = false;
         assert_eq!(of(&rows, "sender", "link_tx_frames").unwrap().n, 1);
         for row in &mut rows {

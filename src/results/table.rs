@@ -116,7 +116,8 @@ fn remark_on_repeats(setting: &Setting, summary: &[SummaryRow], mode: Mode) -> O
     if counted < all {
         Some(format!("{mode}: {}", of_all(counted)))
     } else {
-        (timed < all).then(|| format!("{mode}: for CPU time, {}", of_all(timed)))
+        let doubt = if timed == 0 { "; ~ is from those on a busy machine" } else { "" };
+        (timed < all).then(|| format!("{mode}: for CPU time, {}{doubt}", of_all(timed)))
     }
 }
 

@@ -46,11 +46,8 @@ impl Mark {
     /// Whether it speaks against counts too, and not against times alone.
     pub fn spoils_counts(&self) -> bool {
         match self {
-            Mark::BehindSchedule { .. }
-            | Mark::RingOverflow { .. }
-            | Mark::SocketBufferOverflow { .. }
-            | Mark::NotDrained => true,
-            Mark::Closure(_) | Mark::ForeignLoad(_) | Mark::Steal(_) => false,
+            Mark::RingOverflow { .. } | Mark::SocketBufferOverflow { .. } | Mark::NotDrained => true,
+            Mark::BehindSchedule { .. } | Mark::Closure(_) | Mark::ForeignLoad(_) | Mark::Steal(_) => false,
         }
     }
 
