@@ -124,7 +124,8 @@ fn bad_files_are_named_with_line_and_column() {
     };
     let header = HostRow::COLUMNS.join(",");
     let fields = |count: usize| ",".repeat(count - 1);
-    let rest = fields(HostRow::COLUMNS.len() - 8);
+    // Nothing measured, but for the last column, counts_valid.
+    let rest = fields(HostRow::COLUMNS.len() - 8) + "true";
 
     let good = format!("1f,c,unicast,1,h1,sender,true,,{rest}\n");
     assert_eq!(
@@ -136,7 +137,10 @@ fn bad_files_are_named_with_line_and_column() {
         read(&format!("{header}\n1f,c,unicast,one,h1,sender,true,,{rest}\n")),
         "DIR/hosts.csv:2: trial: invalid digit found in string"
     );
-    assert_eq!(read(&format!("{header}\n{good}1f,c\n")), "DIR/hosts.csv:3: 2 fields where the header names 49");
+    assert_eq!(
+        read(&format!("{header}\n{good}1f,c\n")),
+        format!("DIR/hosts.csv:3: 2 fields where the header names {}", HostRow::COLUMNS.len())
+    );
     assert_eq!(
         read(&format!("{header}\n{good}{}", good.trim_end())),
         "DIR/hosts.csv:3: the last row is cut off; complete it with a line end, or delete it"

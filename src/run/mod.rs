@@ -1,6 +1,6 @@
 //! Measuring: a plan of conditions and trials, an agent for each host, the phases of a trial, rows of results.
 //!
-//! [`measure`](phases::measure) builds the LAN, starts one agent process a host and takes them through the trials of a
+//! [`measure`] builds the LAN, starts one agent process a host and takes them through the trials of a
 //! [`MeasurePlan`]. The runner itself sleeps while messages flow.
 
 pub mod account;
