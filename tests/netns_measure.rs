@@ -330,3 +330,20 @@ fn impossible_plans_are_refused_before_anything_is_made() {
         assert!(said.contains(named), "{args}: {said}");
     }
 }
+
+#[test]
+fn where_namespaces_are_refused_both_remedies_are_named() {
+    // In a user namespace of its own this test may forbid network namespaces, as an administrator would.
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--user", "--map-root-user", "sh", "-c"]);
+    command.arg("echo 0 > /proc/sys/user/max_net_namespaces && exec \"$0\" \"$@\"");
+    command.arg(support::netlab(Who::Me).get_program()).args(small(&[]));
+    if !require_namespaces() {
+        return;
+    }
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("sudo") && said.contains("sysctl"), "{said}");
+    assert!(output.stdout.is_empty());
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::host::Host;
 use super::plan::{PORT_GROUP, Plan, Setting};
 use super::request;
 use super::spec::{LanSpec, SwitchKind};
@@ -36,27 +37,6 @@ pub struct Lan {
     threadable: bool,
     /// All the NAPI IDs its interfaces have had.
     napi_ids: HashSet<u32>,
-}
-
-/// One host of a LAN.
-#[derive(Debug)]
-pub struct Host {
-    /// `h1`, `h2`, …: the host's name and that of its interface.
-    pub name: String,
-    /// `p1`, `p2`, …: the switch's port towards it.
-    pub port: String,
-    /// The number of its interface, in its namespace.
-    pub ifindex: u32,
-    /// The number of the port, in the switch's namespace.
-    pub port_ifindex: u32,
-    /// Its Ethernet address.
-    pub mac: [u8; 6],
-    /// Its IPv4 address (in a /16).
-    pub ipv4: Ipv4Addr,
-    /// Its IPv6 address, where the LAN has IPv6.
-    pub ipv6: Option<Ipv6Addr>,
-    /// Its network namespace.
-    pub netns: OwnedFd,
 }
 
 /// Whether the kernel's receive work can be told apart host by host.

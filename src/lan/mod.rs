@@ -4,11 +4,13 @@
 //! anything; [`build`] carries them out, [`threads`] finds the kernel threads that do each host's receive work.
 
 pub mod build;
+pub mod host;
 pub mod plan;
 pub mod request;
 pub mod spec;
 pub mod threads;
 
-pub use build::{Attribution, Host, Lan};
+pub use build::{Attribution, Lan};
+pub use host::Host;
 pub use spec::{LanSpec, SwitchKind};
 pub use threads::NapiThread;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::fd::OwnedFd;
 
-use super::build::Host;
+use super::host::Host;
 use crate::error::{Error, Result};
 use crate::sys::netlink::Netlink;
 use crate::sys::netns;

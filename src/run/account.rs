@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::bench::{Bench, Look};
 use super::mark::{self, Mark};
 use super::plan::{MeasurePlan, Trial};
 use super::protocol::Collected;
-use super::setup::{Bench, Facts, Look};
+use super::setup::Facts;
 use crate::counters::HostCounters;
 use crate::counters::cpu::{CpuClosure, CpuComponents, MachineUse};
 use crate::counters::link::LinkCounters;

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod agent;
+pub mod bench;
 pub mod event;
 pub mod host;
 pub mod mark;

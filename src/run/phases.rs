@@ -5,11 +5,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::account::{self, TrialFigures};
+use super::bench::{Bench, Look, probes};
 use super::event::Event;
 use super::outcome::Measured;
 use super::plan::{MeasurePlan, Trial};
 use super::protocol::{Collected, Order, Reply};
-use super::setup::{Bench, Look, probes};
 use crate::counters::cpu::MachineMeter;
 use crate::error::{ExitClass, Result};
 use crate::results::store::Store;

@@ -123,3 +123,16 @@ pub(crate) fn processes_in(netns: &str) -> Vec<i32> {
 fn processes() -> impl Iterator<Item = i32> {
     fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
+
+/// Starts a receiver and waits for its first line, from which on it listens.
+pub(crate) fn listening(mut command: Command) -> std::process::Child {
+    use std::io::{BufRead, BufReader};
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let first = lines.next().expect("a first line").expect("it is text");
+    assert!(first.starts_with("listening"), "{first}");
+    // What else it says is read, lest it wait for a reader.
+    std::thread::spawn(move || lines.for_each(drop));
+    child
+}
