@@ -18,7 +18,7 @@ pub fn cost(value: Option<f64>) -> String {
 /// A cost and half the width of its 95 % interval: `3.41 ± 0.28`; the cost alone where there is no interval. A doubtful
 /// one has `~` before it.
 pub fn cost_with_interval(row: Option<&SummaryRow>) -> String {
-    let doubt = if row.is_some_and(|row| row.doubtful) { "~" } else { "" };
+    let doubt = if row.is_some_and(|row| row.doubtful > 0) { "~" } else { "" };
     let mean = row.and_then(|row| row.mean);
     let cost = cost(mean);
     let half = row.and_then(|row| Some((row.ci95_high? - row.ci95_low?) / 2.0));
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(cost_with_interval(of(&[3.4]).as_ref()), "3.40");
         assert_eq!(cost_with_interval(of(&[0.0, 0.0]).as_ref()), "0.00");
         assert_eq!(cost_with_interval(None), "–");
-        let doubtful = of(&[3.3, 3.4, 3.5]).map(|row| SummaryRow { doubtful: true, ..row });
+        let doubtful = of(&[3.3, 3.4, 3.5]).map(|row| SummaryRow { doubtful: 1, ..row });
         assert_eq!(cost_with_interval(doubtful.as_ref()), "~3.40 ± 0.25");
     }
 }

@@ -87,7 +87,7 @@ mod tests {
                 "size_bytes": 64, "offered_rate": null, "trials": 3, "valid_trials": 2, "accounted_for": 0.96,
                 "metrics": {"sender": {"rate": {
                     "unit": "messages/s", "n": 2, "median": 4.0, "mean": 4.0,
-                    "ci95_low": 4.0, "ci95_high": 4.0, "cv": 0.0, "doubtful": false,
+                    "ci95_low": 4.0, "ci95_high": 4.0, "cv": 0.0, "doubtful": 0,
                 }}},
             })
         );

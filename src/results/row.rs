@@ -301,7 +301,7 @@ pub struct SummaryRow {
     pub metric: String,
     /// `frames/message`, `us/message`, `ns`, `ratio`, …
     pub unit: String,
-    /// Trials it is from: the valid ones, or see `doubtful`.
+    /// Trials it is from: the valid ones, but see `doubtful`.
     pub n: u64,
     /// Over the trials.
     pub median: Option<f64>,
@@ -314,8 +314,8 @@ pub struct SummaryRow {
     /// Coefficient of variation: standard deviation / mean.
     pub cv: Option<f64>,
     // Beyond the fixed columns.
-    /// Whether it is from marked trials, since there was no valid one: a time on a machine that was busy otherwise.
-    pub doubtful: bool,
+    /// How many of the `n` trials are marked ones, taken in since the valid ones were too few for a time.
+    pub doubtful: u64,
 }
 
 impl Row for SummaryRow {
@@ -394,7 +394,7 @@ mod tests {
             ci95_low: None,
             ci95_high: None,
             cv: None,
-            doubtful: false,
+            doubtful: 0,
         }
     }
 

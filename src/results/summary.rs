@@ -2,7 +2,8 @@
 //!
 //! Within a trial, a role's hosts are brought to one value; the statistics are over the trials. Counts are
 //! from the trials whose sender's `counts_valid` is true, times (CPU, latency, rate) from those whose `valid` is
-//! (where there is none, from the others too, and the row says `doubtful`); a host that was lost is left out of its role. A figure that any other host of the role
+//! (where those are too few, from the others too, and the row says how many are `doubtful`); a host that was lost is left
+//! out of its role. A figure that any other host of the role
 //! lacks is missing from the trial, and a metric no trial has is missing from the summary: never 0.
 //!
 //! Metrics that come from one column bear its name, without the unit. Those that don't:
@@ -45,9 +46,9 @@ pub fn mean(rows: &[SummaryRow], mode: Mode, role: &str, metric: &str) -> Option
     find(rows, mode, role, metric)?.mean
 }
 
-/// The number of valid trials of a mode, from which its times are; `rows` as for [`find`].
+/// The number of valid trials of a mode; `rows` as for [`find`].
 pub fn valid_trials(rows: &[SummaryRow], mode: Mode) -> u64 {
-    find(rows, mode, "sender", "rate").filter(|row| !row.doubtful).map_or(0, |row| row.n)
+    find(rows, mode, "sender", "rate").map_or(0, |row| row.n - row.doubtful)
 }
 
 /// The number of trials the counts of a mode are from; `rows` as for [`find`].
@@ -71,7 +72,7 @@ impl SummaryRow {
             ci95_low: estimate.ci95.map(|(low, _)| low),
             ci95_high: estimate.ci95.map(|(_, high)| high),
             cv: estimate.cv,
-            doubtful: false,
+            doubtful: 0,
         })
     }
 }
@@ -82,12 +83,13 @@ fn summarize_condition(rows: &[HostRow], condition: &str, mode: Mode) -> Vec<Sum
         by_number.entry(row.trial).or_default().push(row);
     }
     let trials: Vec<Trial> = by_number.into_values().filter_map(Trial::of).collect();
-    // Better a time that bears its doubt than none.
-    let all_doubtful = !trials.iter().any(|trial| trial.timed);
+    let valid = trials.iter().filter(|trial| trial.timed).count();
+    let too_few = valid < ENOUGH.min(trials.len());
     let row = |role: &str, metric: &str, unit: &str, value: &dyn Fn(&Trial) -> Option<f64>| {
-        let usable = trials.iter().filter(|trial| trial.timed || all_doubtful || COUNTS.contains(&unit));
+        let is_count = COUNTS.contains(&unit);
+        let usable = trials.iter().filter(|trial| trial.timed || too_few || is_count);
         let values: Vec<f64> = usable.filter_map(value).collect();
-        let doubtful = all_doubtful && !COUNTS.contains(&unit);
+        let doubtful = if is_count { 0 } else { values.len().saturating_sub(valid) as u64 };
         SummaryRow::of(condition, mode, role, metric, unit, &values).map(|row| SummaryRow { doubtful, ..row })
     };
 
@@ -112,6 +114,9 @@ fn summarize_condition(rows: &[HostRow], condition: &str, mode: Mode) -> Vec<Sum
     }
     summary
 }
+
+/// Valid trials that make a usable interval. With fewer, marked ones are taken in: better a time that bears its doubt.
+const ENOUGH: usize = 3;
 
 /// The roles of hosts: those whose CPU time is the PCs'.
 const PCS: [Role; 3] = [Role::Sender, Role::Receiver, Role::Bystander];
@@ -386,16 +391,23 @@ mod tests {
     #[test]
     fn a_trial_whose_sender_is_not_valid_does_not_count() {
         let mut rows = [trial(1, 200_000), trial(2, 600_000)].concat();
-        rows[0].valid = false;
-        let cpu = of(&rows, "receiver", "cpu_total").unwrap();
-        assert_eq!((cpu.n, cpu.mean, cpu.ci95_low, cpu.cv), (1, Some(6.0), None, None));
-        assert_eq!(of(&rows, "sender", "link_tx_frames").unwrap().n, 2, "frames are right on a busy machine too");
-        rows[6].valid = false;
-        let cpu = of(&rows, "receiver", "cpu_total").unwrap();
-        assert_eq!((cpu.n, cpu.mean, cpu.doubtful), (2, Some(4.0), true), "no valid trial: all, with their doubt");
-        assert!(!of(&rows, "sender", "link_tx_frames").unwrap().doubtful);
-        assert_eq!(valid_trials(&summarize(&rows), Mode::Unicast), 0);
-        rows[6].valid = true;
+        // Two of the four are marked, which leaves too few: all are taken, with their doubt.
+        let mut more = [rows.clone(), trial(3, 200_000), trial(4, 600_000)].concat();
+        (more[0].valid, more[6].valid) = (false, false);
+        let cpu = of(&more, "receiver", "cpu_total").unwrap();
+        assert_eq!((cpu.n, cpu.mean, cpu.doubtful), (4, Some(4.0), 2));
+        assert_eq!(
+            of(&more, "sender", "link_tx_frames").unwrap().doubtful,
+            0,
+            "frames are right on a busy machine too"
+        );
+        assert_eq!(valid_trials(&summarize(&more), Mode::Unicast), 2);
+        // With three valid ones the marked one stays out.
+        more[6].valid = true;
+        let cpu = of(&more, "receiver", "cpu_total").unwrap();
+        assert_eq!((cpu.n, cpu.mean, cpu.doubtful), (3, Some(14.0 / 3.0), 0));
+        assert_eq!(of(&more, "sender", "link_tx_frames").unwrap().n, 4);
+
         rows[0].counts_valid = false;
         assert_eq!(of(&rows, "sender", "link_tx_frames").unwrap().n, 1);
         for row in &mut rows {

@@ -112,12 +112,14 @@ fn remark_on_rate(setting: &Setting, summary: &[SummaryRow]) -> Option<String> {
 /// How many repeats a mode's figures are from, where it is not all of them.
 fn remark_on_repeats(setting: &Setting, summary: &[SummaryRow], mode: Mode) -> Option<String> {
     let (all, counted, timed) = (u64::from(setting.trials), counted_trials(summary, mode), valid_trials(summary, mode));
-    let of_all = |used| format!("{used} of {all} repeats could be used");
+    let doubtful = find(summary, mode, "sender", "rate").is_some_and(|row| row.doubtful > 0);
+    let doubt = if doubtful { format!("; {timed} were undisturbed, ~ is over all") } else { String::new() };
     if counted < all {
-        Some(format!("{mode}: {}", of_all(counted)))
+        Some(format!("{mode}: {counted} of {all} repeats could be used{doubt}"))
+    } else if doubtful {
+        Some(format!("{mode}: {timed} of {all} repeats were undisturbed; ~ is over all of them"))
     } else {
-        let doubt = if timed == 0 { "; ~ is from those on a busy machine" } else { "" };
-        (timed < all).then(|| format!("{mode}: for CPU time, {}{doubt}", of_all(timed)))
+        (timed < all).then(|| format!("{mode}: CPU time is from the {timed} of {all} repeats that were undisturbed"))
     }
 }
 
