@@ -337,7 +337,7 @@ fn where_namespaces_are_refused_both_remedies_are_named() {
     let mut command = std::process::Command::new("unshare");
     command.args(["--user", "--map-root-user", "sh", "-c"]);
     command.arg("echo 0 > /proc/sys/user/max_net_namespaces && exec \"$0\" \"$@\"");
-    command.arg(support::netlab(Who::Me).get_program()).args(small(&[]));
+    command.arg(support::program()).args(small(&[]));
     if !require_namespaces() {
         return;
     }

@@ -5,8 +5,6 @@ mod support;
 
 use std::process::{Command, Output};
 
-use support::Who;
-
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/netns-lan.sh");
 
 fn script(arguments: &str) -> Output {
@@ -63,7 +61,7 @@ fn it_makes_the_lan_and_removes_no_more_than_it_made() {
         succeeds("status");
         assert!(succeeds("up").contains("up already"), "a second time changes nothing");
 
-        let netlab = support::netlab(Who::Me).get_program().to_str().unwrap().to_owned();
+        let netlab = support::program().display().to_string();
         let frames = || -> u64 {
             let output = on("netlab-h3", "ip -s -j link show dev h3").output().unwrap();
             let links: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

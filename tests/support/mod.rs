@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -25,8 +25,8 @@ pub(crate) fn everybody() -> Vec<Who> {
     if nix::unistd::geteuid().is_root() { vec![Who::Me, Who::Nobody] } else { vec![Who::Me] }
 }
 
-/// A command that runs netlab. The binary is a copy anybody may execute, wherever the build folder is.
-pub(crate) fn netlab(who: Who) -> Command {
+/// The program under test: a copy that anybody may execute, wherever the build folder is.
+pub(crate) fn program() -> PathBuf {
     static COPY: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = COPY.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -34,8 +34,13 @@ pub(crate) fn netlab(who: Who) -> Command {
         fs::copy(env!("CARGO_BIN_EXE_netlab"), folder.path().join("netlab")).expect("a copy of netlab");
         folder
     });
-    let mut command = Command::new(folder.path().join("netlab"));
-    command.current_dir("/").stdin(Stdio::null());
+    folder.path().join("netlab")
+}
+
+/// A command that runs netlab, with signals as at a prompt: tests that run in the background start with some ignored.
+pub(crate) fn netlab(who: Who) -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT,QUIT,HUP,TERM").arg(program()).current_dir("/").stdin(Stdio::null());
     if who == Who::Nobody {
         // As root, `uid` also drops the supplementary groups.
         command.uid(NOBODY).gid(NOBODY);
