@@ -13,6 +13,7 @@ use super::interrupt;
 use crate::counters::environment::Environment;
 use crate::error::{Error, ExitClass};
 use crate::lan::SwitchKind;
+use crate::results::delay::delays;
 use crate::results::funnel::funnel;
 use crate::results::json::{condition_json, run_json};
 use crate::results::metadata::{RunMetadata, Status, Warning};
@@ -210,7 +211,8 @@ fn print_tables(plan: &MeasurePlan, measured: &Measured, summary: &[SummaryRow])
         for sentence in sentences(&setting, &rows) {
             writeln!(out, "{sentence}")?;
         }
-        writeln!(out, "\n{}", funnel(&setting, &rows, Paint::Ansi))?;
+        writeln!(out, "\n{}", delays(&setting, &rows, Paint::Ansi))?;
+        writeln!(out, "{}", funnel(&setting, &rows, Paint::Ansi))?;
     }
     Ok(())
 }

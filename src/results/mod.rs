@@ -4,6 +4,7 @@
 //! ([`summary`]); a setting's metrics ([`setting`]) become text ([`table`], [`funnel`], [`sentence`]; [`figure`] and
 //! [`grid`] are what they are set in) or [`json`].
 
+pub mod delay;
 #[cfg(test)]
 mod example;
 pub mod figure;

@@ -1,0 +1,77 @@
+//! How long a message took to its receivers, and how far apart the first and the last of them were.
+
+use super::figure;
+use super::grid::Grid;
+use super::row::SummaryRow;
+use super::setting::Setting;
+use super::summary::find;
+use super::table::Paint;
+
+/// The table, its heading first, with a line end after each line. Times are medians over the trials of what the median
+/// receiver (skew: the median message, and one in a hundred) saw. `summary` as for [`table`](super::table::table).
+pub fn delays(setting: &Setting, summary: &[SummaryRow], paint: Paint) -> String {
+    let mut grid = Grid::default()
+        .group("", &["mode"])
+        .group("send to program", &["median", "99 %"])
+        .group("send to its kernel", &["median", "99 %"])
+        .group("first to last receiver", &["median", "99 %"]);
+    for &mode in &setting.modes {
+        let time = |role, metric| {
+            let row = find(summary, mode, role, metric);
+            let doubt = if row.is_some_and(|row| row.doubtful > 0) { "~" } else { "" };
+            let micros = row.and_then(|row| row.median).map(|ns| ns / 1e3);
+            format!("{doubt}{}", figure::cost(micros))
+        };
+        grid.row(vec![
+            mode.to_string(),
+            time("receiver", "latency_p50"),
+            time("receiver", "latency_p99"),
+            time("receiver", "kernel_latency_p50"),
+            time("receiver", "kernel_latency_p99"),
+            time("sender", "skew_p50"),
+            time("sender", "skew_p99"),
+        ]);
+    }
+    let mut text =
+        paint.bold("How long a message took, in µs (all hosts share this machine's cores and its clock)") + "\n";
+    for (index, line) in grid.lines().iter().enumerate() {
+        text += &if index < 2 { paint.bold(line) } else { line.clone() };
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::{rows, setting};
+    use super::*;
+    use crate::units::Mode;
+
+    #[test]
+    fn medians_in_microseconds_and_what_is_missing() {
+        let mut summary = rows(
+            Mode::Unicast,
+            0.05,
+            &[
+                ("receiver", "latency_p50", 88_100.0),
+                ("receiver", "latency_p99", 1_003_000.0),
+                ("receiver", "kernel_latency_p50", 57_000.0),
+                ("receiver", "kernel_latency_p99", 807_000.0),
+                ("sender", "skew_p50", 9_870.0),
+                ("sender", "skew_p99", 42_000.0),
+            ],
+        );
+        summary[5].doubtful = 2;
+        let setting = Setting { modes: vec![Mode::Unicast, Mode::Multicast], ..setting() };
+        assert_eq!(
+            delays(&setting, &summary, Paint::Plain).lines().collect::<Vec<_>>(),
+            [
+                "How long a message took, in µs (all hosts share this machine's cores and its clock)",
+                "            send to program   send to its kernel   first to last receiver",
+                "mode        median  99 %      median  99 %         median  99 %",
+                "unicast     88.1    1003      57.0    807          9.87    ~42.0",
+                "multicast   –       –         –       –            –       –",
+            ]
+        );
+    }
+}
