@@ -80,7 +80,8 @@ fn assert_close(value: f64, expected: f64, what: &str) {
 
 /// What must be true on any switch: the sender's frames, everything delivered, nothing lost unaccounted for.
 fn assert_common(rows: &[HostRow], modes: &[Mode]) {
-    assert_eq!(rows.len(), modes.len() * 2 * 9, "two trials of eight hosts and a switch for each mode");
+    // Two trials of eight hosts and a switch for each mode, and more of a mode that a busy machine disturbed.
+    assert!(rows.len() >= modes.len() * 2 * 9 && rows.len().is_multiple_of(9), "{} rows", rows.len());
     for &mode in modes {
         for sender in of(rows, mode, Role::Sender) {
             let copies = if mode == Mode::Unicast { 4.0 } else { 1.0 };
@@ -117,7 +118,7 @@ fn assert_common(rows: &[HostRow], modes: &[Mode]) {
 fn assert_bystanders(rows: &[HostRow], expected: &[(Mode, f64)]) {
     for &(mode, frames) in expected {
         let bystanders = of(rows, mode, Role::Bystander);
-        assert_eq!(bystanders.len(), 2 * 3);
+        assert!(bystanders.len() >= 2 * 3);
         for bystander in bystanders {
             let got = per_message(rows, bystander, bystander.link_rx_frames);
             assert_close(got, frames, &format!("{mode} frames at {}", bystander.host));
@@ -198,7 +199,9 @@ fn the_seed_decides_the_order_of_the_trials() {
     let Some(_machine) = the_machine() else { return };
     let order = |seed: &str| {
         let (rows, _) = measured(Who::Me, &["--duration", "50ms", "--seed", seed]);
-        rows.iter().filter(|r| r.role == Role::Switch).map(|r| (r.condition.clone(), r.trial)).collect::<Vec<_>>()
+        let trials = rows.iter().filter(|r| r.role == Role::Switch).map(|r| (r.condition.clone(), r.trial));
+        // Those that were planned; a busy machine gets more.
+        trials.take(4 * 2).collect::<Vec<_>>()
     };
     let first = order("1");
     assert_eq!(first, order("1"));
@@ -275,7 +278,7 @@ fn a_lost_host_is_marked_and_the_rest_completes() {
     assert!(code == Some(0) || code == Some(3), "{code:?}: {said}");
     assert!(said.contains("h8 was lost") && said.contains("h3 was lost"), "{said}");
     let rows = assert_whole(&dir, Status::Complete);
-    assert_eq!(rows.len(), 4 * 4 * 9);
+    assert!(rows.len() >= 4 * 4 * 9);
     for row in &rows {
         match row.host.as_str() {
             "h3" | "h8" => assert_eq!(row.invalid_reason == "host lost", row.link_rx_frames.is_none()),

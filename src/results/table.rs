@@ -111,7 +111,9 @@ fn remark_on_rate(setting: &Setting, summary: &[SummaryRow]) -> Option<String> {
 
 /// How many repeats a mode's figures are from, where it is not all of them.
 fn remark_on_repeats(setting: &Setting, summary: &[SummaryRow], mode: Mode) -> Option<String> {
-    let (all, counted, timed) = (u64::from(setting.trials), counted_trials(summary, mode), valid_trials(summary, mode));
+    let (counted, timed) = (counted_trials(summary, mode), valid_trials(summary, mode));
+    // More than asked for where all of those were disturbed.
+    let all = counted.max(setting.trials.into());
     let doubtful = find(summary, mode, "sender", "rate").is_some_and(|row| row.doubtful > 0);
     let doubt = if doubtful { format!("; {timed} were undisturbed, ~ is over all") } else { String::new() };
     if counted < all {

@@ -51,6 +51,11 @@ impl Mark {
         }
     }
 
+    /// Whether something outside the run is to blame, so that another trial may be spared it.
+    pub fn is_disturbance(&self) -> bool {
+        matches!(self, Mark::ForeignLoad(_) | Mark::Steal(_))
+    }
+
     /// The rate a sender held that was behind its schedule.
     pub fn held(&self) -> Option<f64> {
         if let Mark::BehindSchedule { held } = self { Some(*held) } else { None }

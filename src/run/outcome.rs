@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::mark::{Mark, TOLERATED_CLOSURE};
-use super::plan::{Condition, MeasurePlan};
+use super::plan::{Condition, MeasurePlan, Trial};
 use super::setup::Facts;
 use crate::counters::cpu::CpuClosure;
 use crate::lan::SwitchKind;
@@ -74,6 +74,17 @@ impl Measured {
     pub fn without_valid_trial(&self) -> Vec<Condition> {
         let none_valid = |marks: &&Vec<Vec<Mark>>| marks.iter().all(|marks| !marks.is_empty());
         self.marks.iter().filter(|(_, marks)| none_valid(marks)).map(|(condition, _)| *condition).collect()
+    }
+
+    /// One more trial for each condition of which every trial was disturbed from outside, until it has had twice as many
+    /// as planned.
+    pub fn second_chances(&self, plan: &MeasurePlan) -> Vec<Trial> {
+        let disturbed = |marks: &Vec<Mark>| marks.iter().any(Mark::is_disturbance);
+        let taken = self.marks.iter().filter(|(_, trials)| trials.iter().all(disturbed));
+        taken
+            .map(|(&condition, trials)| Trial { condition, number: trials.len() as u32 + 1 })
+            .filter(|trial| trial.number <= 2 * plan.trials)
+            .collect()
     }
 
     /// What spoke against the trials of a condition, in words, each once.
@@ -208,6 +219,21 @@ mod tests {
         let warnings = always.warnings_of(CONDITION, &plan());
         assert_eq!(warnings, [Warning::RateNotHeld { condition: "broadcast-1".into(), asked: 1000.0, held: 700.0 }]);
         assert_eq!(always.without_valid_trial(), [CONDITION]);
+    }
+
+    #[test]
+    fn what_was_disturbed_in_every_trial_gets_more_chances() {
+        let steal = || vec![Mark::Steal(0.2), Mark::BehindSchedule { held: 900.0 }];
+        let number = |marks| measured(marks).second_chances(&plan()).first().map(|trial| trial.number);
+        assert_eq!(number(vec![steal(), steal(), steal()]), Some(4));
+        assert_eq!(number(vec![steal(); 5]), Some(6));
+        assert_eq!(number(vec![steal(); 6]), None, "twice the three planned ones are enough");
+        assert_eq!(number(vec![steal(), vec![], steal()]), None, "one was valid");
+        assert_eq!(
+            number(vec![vec![Mark::BehindSchedule { held: 900.0 }]; 3]),
+            None,
+            "it is the rate, not the machine"
+        );
     }
 
     #[test]

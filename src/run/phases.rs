@@ -1,6 +1,7 @@
 //! The phases of a trial, and the run that takes all trials through them:
 //! prepare, verify membership, warm up, begin, measure, drain, collect.
 
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ const WARM_UP_TIME: Duration = Duration::from_millis(150);
 /// Time between two rows of a host in `samples.csv`.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Carries out `plan`: builds the LAN, takes all trials, and stores the rows as each trial ends.
+/// Carries out `plan`: builds the LAN, takes all trials (more of those that something outside disturbed), and stores the rows as each trial ends.
 ///
 /// Setting `stop` ends it after whole rows; so does a failure in a trial, which is then the error.
 ///
@@ -38,9 +39,10 @@ pub fn measure(
 ) -> Result<Measured> {
     let mut bench = Bench::set_up(plan, stop, observe)?;
     let mut measured = Measured::default();
-    let schedule = plan.schedule();
-    for (done, &trial) in schedule.iter().enumerate() {
-        observe(Event::TrialStarted { trial, done, of: schedule.len() });
+    let mut schedule = VecDeque::from(plan.schedule());
+    let mut done = 0;
+    while let Some(trial) = schedule.pop_front() {
+        observe(Event::TrialStarted { trial, done, of: done + 1 + schedule.len() });
         let figures = match take(&mut bench, plan, trial, account::trial_run_id(plan.seed, done), stop, observe) {
             Ok(figures) => figures,
             Err(error) if error.class() == ExitClass::Interrupted => {
@@ -60,6 +62,10 @@ pub fn measure(
         measured.marks.entry(trial.condition).or_default().push(marks.clone());
         measured.hosts.extend(rows);
         observe(Event::TrialEnded { trial, marks });
+        done += 1;
+        if schedule.is_empty() {
+            schedule.extend(measured.second_chances(plan));
+        }
     }
     measured.facts = bench.facts.clone();
     let hosts = bench.lan.hosts().iter().enumerate();
