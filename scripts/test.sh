@@ -11,7 +11,7 @@ export PATH="$PATH:/usr/sbin:/sbin"
 # Tool a test needs -> Debian package that has it.
 declare -A package=(
     [ip]=iproute2 [bridge]=iproute2 [ethtool]=ethtool [tshark]=tshark [socat]=socat [iperf]=iperf [nft]=nftables
-    [shellcheck]=shellcheck [setpriv]=util-linux [script]=bsdutils
+    [shellcheck]=shellcheck [sysctl]=procps [tc]=iproute2 [unshare]=util-linux
 )
 missing=()
 for tool in "${!package[@]}"; do
