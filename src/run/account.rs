@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::bench::{Bench, Look};
+use super::facts::Facts;
 use super::mark::{self, Mark};
 use super::plan::{MeasurePlan, Trial};
 use super::protocol::Collected;
-use super::setup::Facts;
 use crate::counters::HostCounters;
 use crate::counters::cpu::{CpuClosure, CpuComponents, MachineUse};
 use crate::counters::link::LinkCounters;

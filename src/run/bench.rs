@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::facts::Facts;
 use super::host::{Agents, Answer};
 use super::plan::Condition;
 use super::protocol::{Endpoints, Order, Reply};
-use super::setup::Facts;
 use crate::counters::link::{LinkCounters, LinkReader};
 use crate::delivery::receiver::ReceivePlan;
 use crate::delivery::sender::{Payload, SendPlan, SendReport};

@@ -7,6 +7,7 @@ pub mod account;
 pub mod agent;
 pub mod bench;
 pub mod event;
+pub mod facts;
 pub mod host;
 pub mod mark;
 pub mod outcome;

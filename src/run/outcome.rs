@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::facts::Facts;
 use super::mark::{Mark, TOLERATED_CLOSURE};
 use super::plan::{Condition, MeasurePlan, Trial};
-use super::setup::Facts;
 use crate::counters::cpu::CpuClosure;
 use crate::lan::SwitchKind;
 use crate::results::metadata::{RunMetadata, Warning};

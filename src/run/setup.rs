@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
 use super::bench::{Bench, Look, STILL, probes};
 use super::event::Event;
+use super::facts::Facts;
 use super::host::Agents;
 use super::plan::MeasurePlan;
 use super::protocol::{Endpoints, Order, Reply};
@@ -21,28 +20,6 @@ use crate::sys::cpu::TaskClocks;
 use crate::units::Rate;
 use crate::wire::ethernet;
 use crate::wire::probe::DEFAULT_PORT;
-
-/// What a set-up found out; goes into `run.json`.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Facts {
-    /// Time from nothing to a LAN with all its threads, in s.
-    pub lan_up_s: f64,
-    /// Time from there to the last agent's answer, in s.
-    pub agents_ready_s: f64,
-    /// Bytes added to each frame in `link_tx_bytes` because this kernel's counter leaves the Ethernet header out.
-    pub tx_header_bytes_added: Option<u64>,
-    /// The same for `link_rx_bytes`.
-    pub rx_header_bytes_added: Option<u64>,
-    /// Frames a second all ports together carried while nothing was sent.
-    pub idle_frames_per_second: f64,
-    /// What attribution itself costs; has its own place in `run.json`.
-    #[serde(skip)]
-    pub calibration: Option<Calibration>,
-    /// Why CPU time could not be attributed to hosts; `None` when it could.
-    pub app_only: Option<String>,
-    /// Receive buffer granted to a receiver (the smallest), in bytes.
-    pub receive_buffer_bytes: Option<u64>,
-}
 
 impl Bench {
     /// Builds the LAN, starts the agents, verifies that the switch does what it should, and calibrates.
