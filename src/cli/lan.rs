@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::lan::plan::Plan;
 use crate::lan::{Attribution, Lan, LanSpec, SwitchKind};
 use crate::sys::netns;
+use crate::sys::proc::own_pid;
 
 /// Arguments of `netlab lan`.
 #[derive(Debug, Args)]
@@ -167,7 +168,7 @@ impl Folder {
     fn new(lan: &Lan) -> Result<Folder> {
         let failed = |cause: io::Error| Error::failed("making a folder in memory for `on`").because(cause);
         let mount = netns::detached_folder().map_err(failed)?;
-        let process = netns::outer_pid()?;
+        let process = own_pid()?;
         let of = |fd: i32| format!("/proc/{process}/fd/{fd}");
         let fill = || -> nix::Result<()> {
             let program = format!("/proc/{process}/exe");

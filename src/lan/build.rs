@@ -149,21 +149,6 @@ impl Lan {
         let members = self.hosts.iter().enumerate().filter(|(_, host)| ports.contains(&host.port_ifindex));
         Ok(members.map(|(index, _)| index).collect())
     }
-
-    /// Pins the Ethernet addresses of `others` at `host` (indices into [`Lan::hosts`]), so that ARP need not ask. The
-    /// LAN comes with `h1` and everybody else pinned to each other, small ones with everybody to everybody.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn pin_neighbours(&self, host: usize, others: &[usize]) -> Result<()> {
-        let index = self.hosts[host].ifindex;
-        let others = others.iter().filter(|other| **other != host);
-        let requests: Vec<_> = others.flat_map(|other| self.plan.hosts[*other].pin_requests(index)).collect();
-        netns::aside(|| {
-            netns::enter(&self.hosts[host].netns)?;
-            Netlink::route()?.batch(&requests)
-        })
-    }
 }
 
 /// A host's namespace before its cable is there, with what reaches into it from outside.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::lan::plan::MAX_HOSTS;
 use crate::lan::{LanSpec, SwitchKind};
 use crate::units::{Mode, Rate, Role};
 use crate::wire::probe;
@@ -13,8 +14,6 @@ use crate::wire::probe;
 const LARGEST_RAW: usize = 1500;
 /// Largest payload of an IPv4 UDP datagram, in bytes (RFC 791, RFC 768).
 const LARGEST_DATAGRAM: usize = 65_507;
-/// Ports of a Linux bridge (`BR_MAX_PORTS`).
-const MOST_HOSTS: usize = 1023;
 
 /// A whole measurement. Make one with [`MeasurePlan::checked`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,9 +94,9 @@ impl MeasurePlan {
         if self.modes.is_empty() {
             return Err(Error::usage("--modes: nothing is left to measure, since IPv6 has no broadcast"));
         }
-        if !(2..=MOST_HOSTS).contains(&self.hosts) {
+        if !(2..=MAX_HOSTS).contains(&self.hosts) {
             return Err(Error::usage(format!(
-                "--hosts {}: a LAN has 2 to {MOST_HOSTS} hosts (a Linux bridge has {MOST_HOSTS} ports)",
+                "--hosts {}: a LAN has 2 to {MAX_HOSTS} hosts (a Linux bridge has {MAX_HOSTS} ports)",
                 self.hosts
             )));
         }

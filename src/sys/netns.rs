@@ -70,16 +70,6 @@ pub fn enter_private() -> Result<Entered> {
     }
 }
 
-/// This process's number in the PID namespace `/proc` was mounted in: the one other processes see there.
-///
-/// # Errors
-/// When `/proc` is not mounted, or was mounted in a namespace this process is not part of.
-pub fn outer_pid() -> Result<u32> {
-    let failed = || Error::failed("reading this process's number from /proc/self");
-    let link = fs::read_link("/proc/self").map_err(|cause| failed().because(cause))?;
-    link.to_str().and_then(|text| text.parse().ok()).ok_or_else(failed)
-}
-
 /// The calling thread's network namespace.
 ///
 /// # Errors
@@ -447,10 +437,5 @@ mod tests {
         assert_eq!(refused("x", Errno::EPERM).class().code(), 4);
         assert_eq!(refused("x", Errno::ENOSPC).class().code(), 4);
         assert_eq!(refused("x", Errno::EINVAL).class().code(), 1);
-    }
-
-    #[test]
-    fn the_outer_number_is_that_of_proc() {
-        assert_eq!(outer_pid().unwrap(), std::process::id());
     }
 }

@@ -112,6 +112,11 @@ mod tests {
     }
 
     #[test]
+    fn the_own_number_is_that_of_proc() {
+        assert_eq!(own_pid().unwrap(), std::process::id());
+    }
+
+    #[test]
     fn this_process_is_no_kernel_thread() {
         let pid = own_pid().unwrap();
         assert!(first_line(&format!("/proc/{pid}/stat")).unwrap().starts_with(&format!("{pid} (")));
