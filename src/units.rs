@@ -74,6 +74,8 @@ pub enum Role {
     Bystander,
     /// The device between the hosts.
     Switch,
+    /// Joins LANs, asks for members, and forwards what its routes say.
+    Router,
 }
 
 impl Role {
@@ -84,6 +86,7 @@ impl Role {
             Role::Receiver => "receiver",
             Role::Bystander => "bystander",
             Role::Switch => "switch",
+            Role::Router => "router",
         }
     }
 }

@@ -56,7 +56,7 @@ fn measured(who: Who, extra: &[&str]) -> (Vec<HostRow>, Value) {
     let code = output.status.code();
     assert!(code == Some(0) || code == Some(3), "{code:?}: {}", String::from_utf8_lossy(&output.stderr));
     let summary = serde_json::from_str(text.lines().last().expect("a summary")).unwrap();
-    (Store::read_hosts(&dir).unwrap(), summary)
+    (Store::read::<HostRow>(&dir).unwrap(), summary)
 }
 
 /// Rows of valid trials of a mode, by role.
@@ -229,7 +229,7 @@ impl Disturbed {
     }
 
     fn rows(&self) -> Vec<HostRow> {
-        if self.dir.join("hosts.csv").exists() { Store::read_hosts(&self.dir).unwrap() } else { Vec::new() }
+        if self.dir.join("hosts.csv").exists() { Store::read::<HostRow>(&self.dir).unwrap() } else { Vec::new() }
     }
 
     /// Waits for the end; gives the exit code and what was said.
@@ -291,7 +291,7 @@ fn a_lost_host_is_marked_and_the_rest_completes() {
 
 /// Whole trials only, and a `run.json` that says how the run ended.
 fn assert_whole(dir: &Path, status: Status) -> Vec<HostRow> {
-    let rows = Store::read_hosts(dir).unwrap();
+    let rows = Store::read::<HostRow>(dir).unwrap();
     assert!(!rows.is_empty() && rows.len().is_multiple_of(9), "{} rows", rows.len());
     assert_eq!(Store::read_metadata(dir).unwrap().status, status);
     rows

@@ -58,22 +58,22 @@ fn a_run_from_start_to_end() {
     let mut metadata = RunMetadata::start("1f", 7, vec!["netlab".to_owned(), "measure".to_owned()]);
     store.write_metadata(&metadata).unwrap();
     assert_eq!(Store::read_metadata(&dir).unwrap().status, Status::Running);
-    assert_eq!(Store::read_hosts(&dir).unwrap(), [], "a table without rows is one");
-    assert_eq!(Store::read_samples(&dir).unwrap(), []);
+    assert_eq!(Store::read::<HostRow>(&dir).unwrap(), [], "a table without rows is one");
+    assert_eq!(Store::read::<SampleRow>(&dir).unwrap(), []);
 
     for number in 1..=2 {
         store.append_hosts(&trial(number)).unwrap();
         store.append_samples(&[sample(0.1), sample(0.2)]).unwrap();
     }
-    let hosts = Store::read_hosts(&dir).unwrap();
+    let hosts = Store::read::<HostRow>(&dir).unwrap();
     assert_eq!(hosts, [trial(1), trial(2)].concat());
-    assert_eq!(Store::read_samples(&dir).unwrap().len(), 4);
+    assert_eq!(Store::read::<SampleRow>(&dir).unwrap().len(), 4);
 
-    store.write_summary(&[]).unwrap();
+    store.write::<SummaryRow>(&[]).unwrap();
     assert_eq!(fs::read_to_string(dir.join(SummaryRow::FILE)).unwrap(), SummaryRow::COLUMNS.join(",") + "\n");
     let summary = summarize(&hosts);
-    store.write_summary(&summary).unwrap();
-    assert_eq!(Store::read_summary(&dir).unwrap(), summary);
+    store.write(&summary).unwrap();
+    assert_eq!(Store::read::<SummaryRow>(&dir).unwrap(), summary);
     assert!(!summary.is_empty());
 
     metadata.warn(Warning::BroadcastSkippedIpv6);
@@ -118,7 +118,7 @@ fn bad_files_are_named_with_line_and_column() {
     let read = |text: &str| {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(HostRow::FILE), text).unwrap();
-        let error = Store::read_hosts(dir.path()).unwrap_err();
+        let error = Store::read::<HostRow>(dir.path()).unwrap_err();
         assert_eq!(error.class(), ExitClass::Usage, "{error}");
         error.to_string().replace(dir.path().to_str().unwrap(), "DIR")
     };
@@ -148,7 +148,7 @@ fn bad_files_are_named_with_line_and_column() {
     assert!(read("").starts_with("DIR/hosts.csv:1: "));
     assert!(read("a,b\n1,2\n").starts_with("DIR/hosts.csv:2: missing field `run_id`"));
 
-    let error = Store::read_hosts(Path::new("/nonexistent")).unwrap_err();
+    let error = Store::read::<HostRow>(Path::new("/nonexistent")).unwrap_err();
     assert!(error.to_string().starts_with("/nonexistent/hosts.csv cannot be read"), "{error}");
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("run.json"), "{\n\"schema_version\": x").unwrap();
@@ -170,7 +170,7 @@ fn what_kill_9_leaves_are_whole_trials() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(Store::read_hosts(&out).unwrap(), [trial(1), trial(2), trial(3)].concat());
+    assert_eq!(Store::read::<HostRow>(&out).unwrap(), [trial(1), trial(2), trial(3)].concat());
     assert_eq!(Store::read_metadata(&out).unwrap().status, Status::Running);
 }
 
@@ -190,7 +190,7 @@ fn a_full_disk_leaves_whole_trials() {
     assert!(failure.contains("out/hosts.csv: File too large"), "{failure}");
     let written = answers.iter().filter(|answer| answer.starts_with("written")).count();
     assert!(written > 0);
-    assert_eq!(Store::read_hosts(&out).unwrap().len(), written * HOSTS);
+    assert_eq!(Store::read::<HostRow>(&out).unwrap().len(), written * HOSTS);
 }
 
 /// Starts [`write_a_trial_for_each_line_read`] in a process of its own, through `command`.

@@ -174,7 +174,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     measured.describe(&plan, &mut metadata);
     let summary = measured.summary();
-    store.write_summary(&summary)?;
+    store.write(&summary)?;
     metadata.end(if measured.interrupted { Status::Interrupted } else { Status::Complete });
     store.write_metadata(&metadata)?;
 

@@ -121,6 +121,32 @@ pub struct HostRow {
     pub skew_p99_ns: Option<u64>,
     /// Whether its counts can be used: true as well where only the machine was too busy for its times to be.
     pub counts_valid: bool,
+    /// The group of hosts a lab put it in; empty without one.
+    #[serde(default)]
+    pub group: String,
+    /// The LAN it is on, from 1; 0 for the router and the switch, which are on all of them.
+    #[serde(default = "first_lan")]
+    pub lan: u32,
+    /// Frames for another host's MAC that the network card (`nic = "filter"`) dropped before the host saw them; empty
+    /// without such a card.
+    pub nic_filtered: Option<u64>,
+    /// Datagrams of the unrelated flow sent here.
+    pub flow_sent: Option<u64>,
+    /// Distinct datagrams of the unrelated flow that arrived here.
+    pub flow_received: Option<u64>,
+    /// Time from asking to join to the first message (RFC 3918: group join delay; here at the host).
+    pub join_delay_ns: Option<u64>,
+    /// Time from leaving to the last message on the host's link (RFC 3918: group leave delay; here at the host).
+    pub leave_delay_ns: Option<u64>,
+    /// When the last message arrived, in s from the start of the window.
+    pub last_received_s: Option<f64>,
+    /// Pieces of unrelated work done each second by the program that does it.
+    pub work_per_s: Option<f64>,
+}
+
+/// Where there was but one.
+fn first_lan() -> u32 {
+    1
 }
 
 impl HostRow {
@@ -179,6 +205,15 @@ impl HostRow {
             skew_p50_ns: None,
             skew_p99_ns: None,
             counts_valid: true,
+            group: String::new(),
+            lan: if role == Role::Switch || role == Role::Router { 0 } else { 1 },
+            nic_filtered: None,
+            flow_sent: None,
+            flow_received: None,
+            join_delay_ns: None,
+            leave_delay_ns: None,
+            last_received_s: None,
+            work_per_s: None,
         }
     }
 }
@@ -238,6 +273,15 @@ impl Row for HostRow {
         "skew_p50_ns",
         "skew_p99_ns",
         "counts_valid",
+        "group",
+        "lan",
+        "nic_filtered",
+        "flow_sent",
+        "flow_received",
+        "join_delay_ns",
+        "leave_delay_ns",
+        "last_received_s",
+        "work_per_s",
     ];
 }
 
@@ -336,6 +380,124 @@ impl Row for SummaryRow {
     ];
 }
 
+/// `conditions.csv`: what was the same in all trials of a condition, and so what sets it apart from the others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConditionRow {
+    /// As in [`HostRow`].
+    pub condition: String,
+    /// As in [`HostRow`].
+    pub mode: Mode,
+    /// Conditions with the same number differ in nothing but the mode; from 1, in the order of the tables.
+    pub setting: u32,
+    /// The setting in words, as the tables' headings have it.
+    pub label: String,
+    /// The lab's name for the case; empty without one.
+    pub case: String,
+    /// Hosts: sender, receivers and bystanders, without router and switch.
+    pub hosts: u64,
+    /// Those that want the messages.
+    pub receivers: u64,
+    /// Those that want nothing.
+    pub bystanders: u64,
+    /// `snooping`, `flooding`, `hub`, …
+    pub switch: String,
+    /// `promiscuous` (the host's kernel sees every frame) or `filter` (a card drops what is for another host's MAC).
+    pub nic: String,
+    /// LANs, joined by a router where there are several.
+    pub lans: u64,
+    /// Whether it is IPv6.
+    pub ipv6: bool,
+    /// Messages/s asked for; empty for `max`.
+    pub offered_rate: Option<f64>,
+    /// UDP payload.
+    pub size_bytes: u64,
+    /// Length of the send window asked for, in s.
+    pub duration_s: f64,
+    /// Trials planned.
+    pub trials: u32,
+    /// Hop limit of group messages; empty for other modes.
+    pub ttl: Option<u32>,
+    /// The group; empty for other modes.
+    pub group_address: String,
+}
+
+impl Row for ConditionRow {
+    const FILE: &'static str = "conditions.csv";
+    const COLUMNS: &'static [&'static str] = &[
+        "condition",
+        "mode",
+        "setting",
+        "label",
+        "case",
+        "hosts",
+        "receivers",
+        "bystanders",
+        "switch",
+        "nic",
+        "lans",
+        "ipv6",
+        "offered_rate",
+        "size_bytes",
+        "duration_s",
+        "trials",
+        "ttl",
+        "group_address",
+    ];
+}
+
+/// `claims.csv`: a statement of the lab and whether the run bore it out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClaimRow {
+    /// Number, from 1, in the order of the lab file.
+    pub claim: u32,
+    /// The statement of the lecture it belongs to: `L3`; several are separated by spaces.
+    pub statement: String,
+    /// The sentence it stands for.
+    pub says: String,
+    /// What was judged, in words: metric, role, conditions and bound.
+    pub judged: String,
+    /// `holds` or `fails`: what the lab expects.
+    pub expect: String,
+    /// `holds`, `does-not-hold`, `holds-only-on`, `undecided` or `cannot-be-shown`.
+    pub verdict: String,
+    /// Whether the verdict is what the lab expects; one that cannot be shown here is no failure.
+    pub as_expected: bool,
+    /// The figures it rests on, in words.
+    pub figures: String,
+    /// Where it holds only, how many more trials it would take, or why it cannot be shown; else empty.
+    pub remark: String,
+}
+
+impl Row for ClaimRow {
+    const FILE: &'static str = "claims.csv";
+    const COLUMNS: &'static [&'static str] =
+        &["claim", "statement", "says", "judged", "expect", "verdict", "as_expected", "figures", "remark"];
+}
+
+/// `predictions.csv`: what the user guessed before the run, beside what was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PredictionRow {
+    /// Number, from 1.
+    pub question: u32,
+    /// What was asked.
+    pub ask: String,
+    /// The unit of both figures.
+    pub unit: String,
+    /// What was guessed; empty for "don't know".
+    pub guess: Option<f64>,
+    /// What was measured: the mean.
+    pub measured: Option<f64>,
+    /// Lower end of its 95 % confidence interval.
+    pub ci95_low: Option<f64>,
+    /// Upper end.
+    pub ci95_high: Option<f64>,
+}
+
+impl Row for PredictionRow {
+    const FILE: &'static str = "predictions.csv";
+    const COLUMNS: &'static [&'static str] = &["question", "ask", "unit", "guess", "measured", "ci95_low", "ci95_high"];
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,7 +566,8 @@ mod tests {
         assert_eq!(header.strip_prefix(FIXED_HOST_COLUMNS).map(|rest| rest.starts_with(',')), Some(true), "{header}");
         assert_eq!(
             &header[FIXED_HOST_COLUMNS.len()..],
-            ",kernel_latency_p50_ns,kernel_latency_p99_ns,jitter_ns,lateness_p99_ns,socket_dropped,skew_p50_ns,skew_p99_ns,counts_valid"
+            ",kernel_latency_p50_ns,kernel_latency_p99_ns,jitter_ns,lateness_p99_ns,socket_dropped,skew_p50_ns,skew_p99_ns,counts_valid,group,lan,\
+             nic_filtered,flow_sent,flow_received,join_delay_ns,leave_delay_ns,last_received_s,work_per_s"
         );
     }
 
@@ -423,6 +586,49 @@ mod tests {
         assert_eq!(HostRow::COLUMNS.join(","), header(&host()));
         assert_eq!(SampleRow::COLUMNS.join(","), header(&sample()));
         assert_eq!(SummaryRow::COLUMNS.join(","), header(&summary()));
+        let condition = ConditionRow {
+            condition: "c".to_owned(),
+            mode: Mode::Multicast,
+            setting: 1,
+            label: "l".to_owned(),
+            case: String::new(),
+            hosts: 2,
+            receivers: 1,
+            bystanders: 0,
+            switch: "hub".to_owned(),
+            nic: "filter".to_owned(),
+            lans: 1,
+            ipv6: false,
+            offered_rate: None,
+            size_bytes: 64,
+            duration_s: 1.0,
+            trials: 3,
+            ttl: Some(1),
+            group_address: "239.1.1.1".to_owned(),
+        };
+        assert_eq!(ConditionRow::COLUMNS.join(","), header(&condition));
+        let claim = ClaimRow {
+            claim: 1,
+            statement: "L3".to_owned(),
+            says: "s".to_owned(),
+            judged: "j".to_owned(),
+            expect: "holds".to_owned(),
+            verdict: "holds".to_owned(),
+            as_expected: true,
+            figures: "f".to_owned(),
+            remark: String::new(),
+        };
+        assert_eq!(ClaimRow::COLUMNS.join(","), header(&claim));
+        let prediction = PredictionRow {
+            question: 1,
+            ask: "a".to_owned(),
+            unit: "u".to_owned(),
+            guess: None,
+            measured: Some(1.0),
+            ci95_low: None,
+            ci95_high: None,
+        };
+        assert_eq!(PredictionRow::COLUMNS.join(","), header(&prediction));
     }
 
     #[test]

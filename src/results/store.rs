@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::metadata::RunMetadata;
-use super::row::{HostRow, Row, SampleRow, SummaryRow};
+use super::row::{ClaimRow, ConditionRow, HostRow, PredictionRow, Row, SampleRow, SummaryRow};
 use crate::error::{Error, Result};
 
 /// The file with the run's metadata.
@@ -69,14 +69,15 @@ impl Store {
         append(&self.samples, &self.dir, rows)
     }
 
-    /// Replaces `summary.csv`.
+    /// Replaces one of the tables that are written as a whole: `summary.csv`, `conditions.csv`, `claims.csv`,
+    /// `predictions.csv`.
     ///
     /// # Errors
     /// When it cannot be written; the one before then remains.
-    pub fn write_summary(&self, rows: &[SummaryRow]) -> Result<()> {
-        let mut text = header::<SummaryRow>();
-        text.extend(csv_lines(rows).map_err(|cause| cannot_write(&self.dir, SummaryRow::FILE).because(cause))?);
-        replace(&self.dir, SummaryRow::FILE, &text)
+    pub fn write<R: Row>(&self, rows: &[R]) -> Result<()> {
+        let mut text = header::<R>();
+        text.extend(csv_lines(rows).map_err(|cause| cannot_write(&self.dir, R::FILE).because(cause))?);
+        replace(&self.dir, R::FILE, &text)
     }
 
     /// Replaces `run.json`.
@@ -90,28 +91,21 @@ impl Store {
         replace(&self.dir, METADATA_FILE, &text)
     }
 
-    /// Reads the `hosts.csv` of a result folder. Columns it does not know are passed over.
+    /// Reads a table of a result folder. Columns it does not know are passed over; columns the table lacks, because an
+    /// earlier netlab wrote it, are empty.
     ///
     /// # Errors
     /// Usage, with file and line, when the file is missing, or a row is cut off or malformed.
-    pub fn read_hosts(dir: &Path) -> Result<Vec<HostRow>> {
+    pub fn read<R: Row>(dir: &Path) -> Result<Vec<R>> {
         read(dir)
     }
 
-    /// Reads the `samples.csv` of a result folder.
+    /// The same for a table that a folder need not have: none without the file.
     ///
     /// # Errors
-    /// As for [`read_hosts`](Self::read_hosts).
-    pub fn read_samples(dir: &Path) -> Result<Vec<SampleRow>> {
-        read(dir)
-    }
-
-    /// Reads the `summary.csv` of a result folder.
-    ///
-    /// # Errors
-    /// As for [`read_hosts`](Self::read_hosts).
-    pub fn read_summary(dir: &Path) -> Result<Vec<SummaryRow>> {
-        read(dir)
+    /// As for [`read`](Self::read), but for a missing file.
+    pub fn read_if_there<R: Row>(dir: &Path) -> Result<Option<Vec<R>>> {
+        if dir.join(R::FILE).exists() { read(dir).map(Some) } else { Ok(None) }
     }
 
     /// Reads the `run.json` of a result folder.
@@ -130,7 +124,15 @@ impl Store {
         let unusable = |reason: &str| {
             Error::usage(format!("--out {}: {reason}; name a new or empty folder that can be written", dir.display()))
         };
-        let files = [METADATA_FILE, HostRow::FILE, SampleRow::FILE, SummaryRow::FILE];
+        let files = [
+            METADATA_FILE,
+            HostRow::FILE,
+            SampleRow::FILE,
+            SummaryRow::FILE,
+            ConditionRow::FILE,
+            ClaimRow::FILE,
+            PredictionRow::FILE,
+        ];
         if let Some(file) = files.into_iter().find(|file| dir.join(file).symlink_metadata().is_ok()) {
             return Err(unusable(&format!("it holds the {file} of another run")));
         }

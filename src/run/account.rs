@@ -146,7 +146,7 @@ impl TrialFigures {
                 match role {
                     Role::Sender => self.with_sent(row),
                     Role::Receiver => self.with_received(row, collected),
-                    Role::Bystander | Role::Switch => row,
+                    Role::Bystander | Role::Switch | Role::Router => row,
                 }
             })
             .collect();

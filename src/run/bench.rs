@@ -82,7 +82,7 @@ impl Bench {
                 let plan = ReceivePlan { trace: TRACE, ..ReceivePlan::default() };
                 Endpoints { inlet: Some((InletSpec { listen, interface }, plan)), outlet: None }
             }
-            Role::Bystander | Role::Switch => Endpoints::default(),
+            Role::Bystander | Role::Switch | Role::Router => Endpoints::default(),
         }
     }
 
