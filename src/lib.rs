@@ -3,7 +3,8 @@
 //! The folders are the layers; arrows point down only, and `tests/architecture.rs` keeps them:
 //!
 //! ```text
-//! main ─ cli ─┬─ run ──────┬─ delivery ─┬─ wire ─┬─ units, error
+//! main ─ cli ─┬─ lab (run, results, lan)
+//!             ├─ run ──────┬─ delivery ─┬─ wire ─┬─ units, error
 //!             │            ├─ counters ─┤        │
 //!             │            ├─ lan ──────┴─ sys ──┘
 //!             │            └─ results (counters, units)
@@ -14,6 +15,7 @@
 //! |---|---|
 //! | a flag, its help, what a subcommand prints | [`cli`], one file a subcommand |
 //! | the order in which a trial happens | [`run`]: `phases.rs`; one host's part of it: `agent.rs` |
+//! | what a lab file may say, how a claim is judged | [`lab`] |
 //! | how a mode opens its sockets | [`delivery`], one file a mode |
 //! | the one paced send loop, the one receive loop, what is counted | [`delivery`]: `sender.rs`, `receiver.rs`, `tally.rs` |
 //! | which kernel counter a column comes from | [`counters`] |
@@ -27,6 +29,7 @@ pub mod cli;
 pub mod counters;
 pub mod delivery;
 pub mod error;
+pub mod lab;
 pub mod lan;
 pub mod results;
 pub mod run;

@@ -15,7 +15,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("lan", &["wire", "sys", "units", "error"]),
     ("results", &["counters", "units", "error"]),
     ("run", &["counters", "delivery", "lan", "results", "wire", "sys", "units", "error"]),
-    ("cli", &["run", "results", "lan", "delivery", "counters", "wire", "sys", "units", "error"]),
+    ("lab", &["run", "results", "lan", "units", "error"]),
+    ("cli", &["lab", "run", "results", "lan", "delivery", "counters", "wire", "sys", "units", "error"]),
     ("lib", &[]),
     ("main", &[]),
 ];

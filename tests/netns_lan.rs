@@ -282,7 +282,7 @@ fn attribution_goes_and_comes_back_and_members_are_known() {
     }
     netns::aside(|| {
         netns::create().unwrap();
-        let spec = LanSpec { hosts: 3, switch: SwitchKind::Snooping, ipv6: false };
+        let spec = LanSpec::single(3, SwitchKind::Snooping, false);
         let mut lan = Lan::build(&spec).unwrap();
         assert_eq!(lan.attribution(), &Attribution::NapiThreads);
         let names = |lan: &Lan| {

@@ -17,6 +17,7 @@ use clap::{Args, Subcommand};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::symlinkat;
 
+use super::spelled;
 use crate::error::{Error, Result};
 use crate::lan::plan::Plan;
 use crate::lan::{Attribution, Lan, LanSpec, SwitchKind};
@@ -44,7 +45,7 @@ struct ShellArgs {
     #[arg(long, value_name = "N", default_value_t = 4)]
     hosts: usize,
     /// snooping (a group goes to its members), flooding (to every port), or hub (everything goes to every port).
-    #[arg(long, value_name = "KIND", default_value_t = SwitchKind::Snooping)]
+    #[arg(long, value_name = "KIND", default_value_t = SwitchKind::Snooping, value_parser = spelled::<SwitchKind, _>(SwitchKind::ALL.map(SwitchKind::as_str)))]
     switch: SwitchKind,
     /// Gives the hosts IPv6 addresses as well.
     #[arg(long)]
@@ -70,7 +71,7 @@ pub(super) fn run(args: &LanArgs) -> Result<ExitCode> {
 }
 
 fn shell(args: &ShellArgs) -> Result<ExitCode> {
-    let spec = LanSpec { hosts: args.hosts, switch: args.switch, ipv6: args.ipv6 };
+    let spec = LanSpec::single(args.hosts, args.switch, args.ipv6);
     Plan::new(&spec)?; // an impossible LAN is refused before anything is touched
     netns::enter_private()?;
     let lan = Lan::build(&spec)?;
@@ -196,12 +197,8 @@ impl Folder {
 fn write_banner(lan: &Lan) -> io::Result<()> {
     let mut err = anstream::stderr().lock();
     let spec = lan.spec();
-    let kind = match spec.switch {
-        SwitchKind::Snooping => "a switch with IGMP snooping",
-        SwitchKind::Flooding => "a switch that floods multicast",
-        SwitchKind::Hub => "a hub",
-    };
-    writeln!(err, "A LAN of {} hosts on {kind}. You are at the switch; `exit` takes the LAN down.", spec.hosts)?;
+    let kind = spec.switch.in_words(spec.ipv6);
+    writeln!(err, "A LAN of {} hosts on a {kind}. You are at the switch; `exit` takes the LAN down.", spec.hosts())?;
     const SHOWN: usize = 8;
     for host in lan.hosts().iter().take(SHOWN) {
         let [a, b, c, d, e, f] = host.mac;

@@ -6,13 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::interrupt;
+use super::{interrupt, spelled};
 use crate::counters::environment::Environment;
 use crate::error::{Error, ExitClass};
-use crate::lan::SwitchKind;
+use crate::lan::{Nic, SwitchKind};
 use crate::results::delay::delays;
 use crate::results::funnel::funnel;
 use crate::results::json::{condition_json, run_json};
@@ -21,7 +20,7 @@ use crate::results::row::SummaryRow;
 use crate::results::sentence::sentences;
 use crate::results::store::Store;
 use crate::results::table::{Paint, table};
-use crate::run::{Condition, Event, MeasurePlan, Measured, measure};
+use crate::run::{Case, Design, Event, MeasurePlan, Measured, measure};
 use crate::sys::netns;
 use crate::units::{Bytes, Mode, Rate, parse_duration};
 
@@ -47,8 +46,11 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',', value_name = "K,…")]
     receivers: Vec<usize>,
     /// The switch: snooping keeps multicast to the members, flooding does not, a hub sends every frame everywhere
-    #[arg(long, value_name = "KIND", default_value = "snooping")]
-    switch: Switch,
+    #[arg(long, value_name = "KIND", default_value = "snooping", value_parser = spelled::<SwitchKind, _>(SwitchKind::ALL.map(SwitchKind::as_str)))]
+    switch: SwitchKind,
+    /// The hosts' network cards: promiscuous lets every frame through to the kernel, filter drops what is for another MAC
+    #[arg(long, value_name = "KIND", default_value = "promiscuous", value_parser = spelled::<Nic, _>(Nic::ALL.map(Nic::as_str)))]
+    nic: Nic,
     /// Messages a second: 500, 10k, max
     #[arg(long, value_name = "RATE", default_value = "2000")]
     rate: Rate,
@@ -82,43 +84,23 @@ Examples:
   netlab measure --hosts 41 --receivers 1,2,4,8,16,32  how the cost grows with the receivers
   netlab measure --hosts 201 --receivers 150 --rate 500 --modes broadcast,multicast";
 
-/// [`SwitchKind`] as the command line spells it.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Switch {
-    /// IGMP/MLD snooping with a querier
-    Snooping,
-    /// No snooping
-    Flooding,
-    /// No MAC learning
-    Hub,
-}
-
-impl From<Switch> for SwitchKind {
-    fn from(switch: Switch) -> Self {
-        match switch {
-            Switch::Snooping => SwitchKind::Snooping,
-            Switch::Flooding => SwitchKind::Flooding,
-            Switch::Hub => SwitchKind::Hub,
-        }
-    }
-}
-
 impl Args {
-    fn plan(&self) -> crate::error::Result<MeasurePlan> {
+    fn design(&self) -> Design {
         let receivers = if self.receivers.is_empty() { usual_receivers(self.hosts) } else { self.receivers.clone() };
-        MeasurePlan {
+        let case = Case {
             modes: self.modes.clone(),
-            hosts: self.hosts,
+            hosts: vec![self.hosts],
             receivers,
-            switch: self.switch.into(),
-            rate: self.rate,
-            size: self.size.0,
+            switch: vec![self.switch],
+            nic: vec![self.nic],
+            rate: vec![self.rate],
+            size: vec![self.size.0],
             duration: self.duration,
-            trials: self.trials,
-            seed: self.seed.unwrap_or_else(random_seed),
             ipv6: self.ipv6,
-        }
-        .checked()
+            ..Case::default()
+        };
+        let seed = self.seed.unwrap_or_else(random_seed);
+        Design { cases: vec![case], trials: self.trials, seed, try_rates: Vec::new() }
     }
 }
 
@@ -143,8 +125,9 @@ fn random_seed() -> u64 {
 /// # Errors
 /// Wrong usage, a machine that does not permit the LAN, a failure while running, an interruption.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let left_out = args.ipv6 && args.modes.contains(&Mode::Broadcast);
-    let plan = args.plan()?;
+    let design = args.design();
+    let left_out = design.leaves_out_broadcast();
+    let mut plan = design.plan().map_err(|refused| Error::usage(format!("--{refused}")))?;
     // From here on this is process 1 of its own namespaces; no thread may exist before.
     netns::enter_private()?;
     let stop = interrupt::stop_flag().context("installing signal handlers")?;
@@ -161,7 +144,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     store.write_metadata(&metadata)?;
 
     let screen = Progress::new();
-    let measured = measure(&plan, &run_id, &store, &stop, &mut |event| screen.show(event));
+    let measured = measure(&mut plan, &run_id, &store, &stop, &mut |event| screen.show(event));
     screen.clear();
     let measured = match measured {
         Ok(measured) => measured,
@@ -173,7 +156,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     measured.describe(&plan, &mut metadata);
-    let summary = measured.summary();
+    let summary = measured.summary(&plan);
     store.write(&summary)?;
     metadata.end(if measured.interrupted { Status::Interrupted } else { Status::Complete });
     store.write_metadata(&metadata)?;
@@ -197,16 +180,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     if let Some(condition) = measured.without_valid_trial().first() {
         let marks = measured.reasons(*condition);
-        return Err(Error::not_shown(format!("{} had no valid trial: {marks}", condition.name())).into());
+        let name = &plan.conditions[*condition].name;
+        return Err(Error::not_shown(format!("{name} had no valid trial: {marks}")).into());
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn print_tables(plan: &MeasurePlan, measured: &Measured, summary: &[SummaryRow]) -> std::io::Result<()> {
     let mut out = anstream::stdout().lock();
-    for setting in measured.settings(plan) {
-        let rows = measured.rows_of(plan, &setting, summary);
-        let accounted = measured.accounted(setting.receivers);
+    for (index, setting) in plan.settings().into_iter().enumerate() {
+        let rows = measured.rows_of(plan, index, summary);
+        let accounted = measured.accounted(plan, index);
         writeln!(out, "{}", table(&setting, &rows, accounted, Paint::Ansi))?;
         for sentence in sentences(&setting, &rows) {
             writeln!(out, "{sentence}")?;
@@ -226,10 +210,10 @@ fn print_json(
 ) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     let mut conditions = 0;
-    for setting in measured.settings(plan) {
-        let rows = measured.rows_of(plan, &setting, summary);
+    for (index, setting) in plan.settings().into_iter().enumerate() {
+        let rows = measured.rows_of(plan, index, summary);
+        let accounted = measured.accounted(plan, index);
         for &mode in &setting.modes {
-            let accounted = measured.accounted(setting.receivers);
             writeln!(out, "{}", condition_json(&setting, mode, &rows, accounted))?;
             conditions += 1;
         }
@@ -281,15 +265,15 @@ impl Progress {
             Event::LanUp { took } => self.bar.set_message(format!("LAN up in {took:.1?}, starting its hosts")),
             Event::AgentsReady { .. } => self.bar.set_message("hosts ready"),
             Event::Calibrating => self.bar.set_message("checking the switch and calibrating"),
-            Event::TrialStarted { trial, done, of } => {
+            Event::TryingRate { rate } => self.bar.set_message(format!("trying {rate} messages/s")),
+            Event::TrialStarted { condition, trial, done, of } => {
                 self.bar.set_length(of as u64);
                 self.bar.set_position(done as u64);
-                let Condition { mode, receivers, .. } = trial.condition;
-                self.bar.set_message(format!("{mode} to {receivers}, repeat {}", trial.number));
+                self.bar.set_message(format!("{condition}, repeat {}", trial.number));
             }
-            Event::TrialEnded { trial, marks } if !marks.is_empty() => {
+            Event::TrialEnded { condition, marks, .. } if !marks.is_empty() => {
                 let marks: Vec<_> = marks.iter().map(ToString::to_string).collect();
-                self.bar.set_message(format!("{} marked: {}", trial.condition.name(), marks.join("; ")));
+                self.bar.set_message(format!("{condition} marked: {}", marks.join("; ")));
             }
             Event::Tick | Event::TrialEnded { .. } => self.bar.tick(),
         }

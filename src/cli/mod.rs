@@ -13,7 +13,9 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::str::FromStr;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, ExitClass};
@@ -56,6 +58,14 @@ user; in it, `on h2 COMMAND` runs a command on host h2.
 Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 nothing valid was
 measured, 4 not permitted here (the message ends with the remedy), 130
 interrupted.";
+
+/// Reads one of a closed set of spellings, which help and completions then list.
+fn spelled<T, const N: usize>(spellings: [&'static str; N]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = String> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(spellings).try_map(|text| text.parse::<T>())
+}
 
 #[derive(Subcommand)]
 enum Command {

@@ -12,5 +12,5 @@ pub mod threads;
 
 pub use build::{Attribution, Lan};
 pub use host::Host;
-pub use spec::{LanSpec, SwitchKind};
+pub use spec::{Igmp, LanSpec, LinkLimit, Nic, SwitchKind};
 pub use threads::NapiThread;

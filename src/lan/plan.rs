@@ -62,8 +62,8 @@ impl Plan {
     /// # Errors
     /// Usage, for fewer than 2 hosts or more than a bridge has ports.
     pub fn new(spec: &LanSpec) -> Result<Plan> {
-        match spec.hosts {
-            0 | 1 => return Err(Error::usage(format!("{} hosts make no LAN; it takes at least 2", spec.hosts))),
+        match spec.hosts() {
+            0 | 1 => return Err(Error::usage(format!("{} hosts make no LAN; it takes at least 2", spec.hosts()))),
             2..=MAX_HOSTS => {}
             more => {
                 return Err(Error::usage(format!(
@@ -72,7 +72,7 @@ impl Plan {
             }
         }
         let bridge = End { name: "br0".to_owned(), index: BRIDGE_INDEX, mac: mac(0xff, 0) };
-        let hosts = (1..=spec.hosts as u16).map(|number| HostPlan::new(number, spec.ipv6)).collect();
+        let hosts = (1..=spec.hosts() as u16).map(|number| HostPlan::new(number, spec.ipv6)).collect();
         Ok(Plan { spec: spec.clone(), bridge, hosts })
     }
 
@@ -155,6 +155,7 @@ impl Plan {
                 InfoBridge::MulticastLastMemberInterval(10),
                 InfoBridge::MulticastHashMax(16_384),
             ]),
+            SwitchKind::NoQuerier | SwitchKind::Quiet => options.push(InfoBridge::MulticastSnooping(true)),
             SwitchKind::Flooding => options.push(InfoBridge::MulticastSnooping(false)),
             SwitchKind::Hub => options.extend([InfoBridge::MulticastSnooping(false), InfoBridge::AgeingTime(0)]),
         }
@@ -253,12 +254,12 @@ mod tests {
     use super::*;
 
     fn plan(hosts: usize, switch: SwitchKind) -> Plan {
-        Plan::new(&LanSpec { hosts, switch, ipv6: true }).unwrap()
+        Plan::new(&LanSpec::single(hosts, switch, true)).unwrap()
     }
 
     #[test]
     fn the_number_of_hosts_is_bounded_and_says_why() {
-        let of = |hosts| Plan::new(&LanSpec { hosts, switch: SwitchKind::Hub, ipv6: false });
+        let of = |hosts| Plan::new(&LanSpec::single(hosts, SwitchKind::Hub, false));
         assert!(of(2).is_ok() && of(MAX_HOSTS).is_ok());
         for hosts in [0, 1] {
             assert_eq!(of(hosts).unwrap_err().class().code(), 2);

@@ -7,6 +7,7 @@ use crate::units::{Mode, Rate};
 /// 21 hosts, 4 receivers, all modes.
 pub(super) fn setting() -> Setting {
     Setting {
+        case: String::new(),
         hosts: 21,
         receivers: 4,
         rate: Rate::PerSecond(2000.0),

@@ -23,6 +23,7 @@ pub fn condition_json(setting: &Setting, mode: Mode, rows: &[SummaryRow], accoun
         "event": "condition",
         "condition": rows.iter().find(|row| row.mode == mode).map(|row| &row.condition),
         "mode": mode,
+        "case": setting.case,
         "hosts": setting.hosts,
         "receivers": setting.receivers,
         "bystanders": setting.bystanders(),
@@ -65,6 +66,7 @@ mod tests {
     #[test]
     fn a_condition_by_role_and_metric() {
         let setting = Setting {
+            case: String::new(),
             hosts: 8,
             receivers: 4,
             rate: Rate::Max,
@@ -83,7 +85,7 @@ mod tests {
         assert_eq!(
             condition_json(&setting, Mode::Unicast, &rows, Some(0.96)),
             json!({
-                "event": "condition", "condition": "uni", "mode": "unicast", "hosts": 8, "receivers": 4, "bystanders": 3, "switch": "hub",
+                "event": "condition", "condition": "uni", "mode": "unicast", "case": "", "hosts": 8, "receivers": 4, "bystanders": 3, "switch": "hub",
                 "size_bytes": 64, "offered_rate": null, "trials": 3, "valid_trials": 2, "accounted_for": 0.96,
                 "metrics": {"sender": {"rate": {
                     "unit": "messages/s", "n": 2, "median": 4.0, "mean": 4.0,

@@ -8,6 +8,8 @@ use crate::units::{Mode, Rate};
 /// One setting: the conditions that differ in nothing but the mode. Prints as the heading of its table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
+    /// What the lab calls the case it belongs to; empty without one.
+    pub case: String,
     /// Hosts on the LAN: the sender, receivers and bystanders.
     pub hosts: usize,
     /// Those that want the messages.
@@ -37,6 +39,9 @@ impl fmt::Display for Setting {
             Rate::PerSecond(rate) => format!("{} messages/s", figure::count(rate)),
             Rate::Max => "as many messages/s as the sender can".to_owned(),
         };
+        if !self.case.is_empty() {
+            write!(f, "{} · ", self.case)?;
+        }
         write!(
             f,
             "1 sender · {} · {} · {rate} · {} B · {} · {}",
@@ -60,6 +65,7 @@ mod tests {
     #[test]
     fn heading() {
         let mut setting = Setting {
+            case: String::new(),
             hosts: 21,
             receivers: 4,
             rate: Rate::PerSecond(2000.0),

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::bench::{Bench, Look};
+use super::condition::Condition;
 use super::facts::Facts;
 use super::mark::{self, Mark};
-use super::plan::{MeasurePlan, Trial};
+use super::plan::Trial;
 use super::protocol::Collected;
 use crate::counters::HostCounters;
 use crate::counters::cpu::{CpuClosure, CpuComponents, MachineUse};
@@ -40,15 +41,18 @@ pub struct TrialFigures {
 
 impl TrialFigures {
     /// What speaks against using this trial.
-    pub fn marks(&self, plan: &MeasurePlan, napi: &[NapiThread]) -> Vec<Mark> {
+    pub fn marks(&self, condition: &Condition, napi: &[NapiThread]) -> Vec<Mark> {
         let mut marks = Vec::new();
         let over = |share: Option<f64>, tolerated: f64| share.filter(|&share| share > tolerated);
-        if let Rate::PerSecond(asked) = plan.rate {
-            // At `max` neither a schedule nor a loss-free load was asked for.
+        let traffic = &condition.traffic;
+        // At `max` neither a schedule nor a loss-free load was asked for.
+        if let Rate::PerSecond(asked) = traffic.rate {
             let held = self.held_rate();
             if held < asked * (1.0 - mark::TOLERATED_LAG) {
                 marks.push(Mark::BehindSchedule { held });
             }
+        }
+        if traffic.rate != Rate::Max && !condition.loss_expected {
             let frames = self.ring_dropped().into_iter().flatten().sum();
             if frames > 0 {
                 marks.push(Mark::RingOverflow { frames });
@@ -62,7 +66,7 @@ impl TrialFigures {
         if !self.drained {
             marks.push(Mark::NotDrained);
         }
-        if plan.duration >= mark::SHORTEST_FOR_CLOSURE {
+        if traffic.duration >= mark::SHORTEST_FOR_CLOSURE {
             let mut closure = CpuClosure::default();
             closure.add(&self.cpu(napi), &self.machine);
             marks.extend(closure.ratio().filter(|ratio| !mark::TOLERATED_CLOSURE.contains(ratio)).map(Mark::Closure));
@@ -81,6 +85,18 @@ impl TrialFigures {
         } else {
             self.sent.messages_sent as f64 * 1e9 / self.sent.duration_ns as f64
         }
+    }
+
+    /// Whether the sender held its rate and every receiver got every message.
+    pub fn is_sustained(&self, condition: &Condition) -> bool {
+        let asked = condition.traffic.rate.per_second().unwrap_or(0.0);
+        let received_all = condition.with_role(Role::Receiver).all(|host| {
+            let receive = self.collected.get(host).and_then(|collected| collected.as_ref()?.receive.as_ref());
+            receive
+                .and_then(|receive| self.stream_of(receive))
+                .is_some_and(|stream| stream.messages_received == self.sent.messages_sent)
+        });
+        self.held_rate() >= asked * (1.0 - mark::TOLERATED_LAG) && received_all
     }
 
     /// CPU time of the parts of the run; nothing where the kernel's share is not known.
@@ -105,7 +121,7 @@ impl TrialFigures {
     pub fn host_rows(
         &self,
         bench: &Bench,
-        plan: &MeasurePlan,
+        condition: &Condition,
         run_id: &str,
         trial: Trial,
         marks: &[Mark],
@@ -116,10 +132,10 @@ impl TrialFigures {
             counts_valid: !marks.iter().any(Mark::spoils_counts),
             invalid_reason: reason.clone(),
             duration_s: Some(self.sent.duration_ns as f64 / 1e9),
-            size_bytes: Some(plan.size as u64),
-            offered_rate: plan.rate.per_second(),
+            size_bytes: Some(condition.traffic.size as u64),
+            offered_rate: condition.traffic.rate.per_second(),
             cpu_method: bench.cpu_method().to_owned(),
-            ..HostRow::new(run_id, &trial.condition.name(), trial.condition.mode, trial.number, host, role)
+            ..HostRow::new(run_id, &condition.name, condition.mode, trial.number, host, role)
         };
         let rings = self.ring_dropped();
         let mut rows: Vec<_> = bench
@@ -128,8 +144,13 @@ impl TrialFigures {
             .iter()
             .enumerate()
             .map(|(index, host)| {
-                let role = trial.condition.role(index);
-                let row = common(&host.name, role);
+                let role = condition.role(index);
+                let group = condition.group_of(index);
+                let row = HostRow {
+                    group: group.map(|group| group.name.clone()).unwrap_or_default(),
+                    lan: group.map_or(1, |group| group.lan as u32),
+                    ..common(&host.name, role)
+                };
                 let Some(collected) = &self.collected[index] else {
                     return HostRow {
                         valid: false,
@@ -167,7 +188,7 @@ impl TrialFigures {
     }
 
     /// The rows of this trial in `samples.csv`.
-    pub fn sample_rows(&self, bench: &Bench, run_id: &str, trial: Trial) -> Vec<SampleRow> {
+    pub fn sample_rows(&self, bench: &Bench, condition: &Condition, run_id: &str, trial: Trial) -> Vec<SampleRow> {
         let mut rows = Vec::new();
         let mut last = (Duration::ZERO, &self.before);
         for (time, look) in self.samples.iter().map(|(time, look)| (*time, look)) {
@@ -176,11 +197,11 @@ impl TrialFigures {
                 let own = |thread: &NapiThread| thread.host == index && !thread.is_port;
                 rows.push(SampleRow {
                     run_id: run_id.to_owned(),
-                    condition: trial.condition.name(),
-                    mode: trial.condition.mode,
+                    condition: condition.name.clone(),
+                    mode: condition.mode,
                     trial: trial.number,
                     host: host.name.clone(),
-                    role: trial.condition.role(index),
+                    role: condition.role(index),
                     time_s: time.as_secs_f64(),
                     interval_s: (time - last.0).as_secs_f64(),
                     // What the switch's port received, the host sent.

@@ -1,13 +1,13 @@
 //! The bench a run works on: the LAN with its agents, and what can be done with it.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::condition::Condition;
 use super::facts::Facts;
 use super::host::{Agents, Answer};
-use super::plan::Condition;
 use super::protocol::{Endpoints, Order, Reply};
 use crate::counters::link::{LinkCounters, LinkReader};
 use crate::delivery::receiver::ReceivePlan;
@@ -19,10 +19,6 @@ use crate::sys::cpu::TaskClocks;
 use crate::units::{Mode, Rate, Role};
 use crate::wire::probe::DEFAULT_PORT;
 
-/// The group of multicast trials: administratively scoped (RFC 2365).
-const GROUP_V4: Ipv4Addr = Ipv4Addr::new(239, 1, 1, 1);
-/// The same in IPv6: transient, link-local scope (RFC 4291 section 2.7).
-const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0x4e4c, 1);
 /// How many messages of a trial keep their latency one by one, for the skew between receivers.
 pub const TRACE: usize = 4096;
 /// Longest wait for the LAN to fall still after a trial.
@@ -58,17 +54,21 @@ pub struct Look {
 
 impl Bench {
     /// Where a host sends or listens in a condition.
-    pub fn endpoints(&self, condition: Condition, ipv6: bool, host: usize) -> Endpoints {
+    pub fn endpoints(&self, condition: &Condition, host: usize) -> Endpoints {
+        let traffic = &condition.traffic;
+        let ipv6 = condition.network.ipv6;
         let interface = Some(self.lan.hosts()[host].name.clone());
         let port = DEFAULT_PORT;
         match condition.role(host) {
             Role::Sender => {
                 let to = |host| SocketAddr::new(self.address(host, ipv6), port);
                 let target = match condition.mode {
-                    Mode::Unicast => Target::Unicast { to: (1..=condition.receivers).map(to).collect() },
+                    Mode::Unicast => Target::Unicast { to: condition.with_role(Role::Receiver).map(to).collect() },
                     Mode::Broadcast => Target::Broadcast { to: BroadcastAddress::Limited, port },
                     Mode::RawBroadcast => Target::RawBroadcast,
-                    Mode::Multicast => Target::Multicast { groups: vec![group(ipv6)], port, ttl: 1, loop_back: false },
+                    Mode::Multicast => {
+                        Target::Multicast { groups: vec![traffic.group], port, ttl: traffic.ttl, loop_back: false }
+                    }
                 };
                 Endpoints { inlet: None, outlet: Some(OutletSpec { target, interface, dscp: None }) }
             }
@@ -77,7 +77,11 @@ impl Bench {
                     Mode::Unicast => Listen::Unicast { address: Some(self.address(host, ipv6)), port },
                     Mode::Broadcast => Listen::Broadcast { port },
                     Mode::RawBroadcast => Listen::RawBroadcast,
-                    Mode::Multicast => Listen::Multicast { groups: vec![group(ipv6)], source: None, port },
+                    Mode::Multicast => Listen::Multicast {
+                        groups: vec![traffic.group],
+                        source: traffic.source_specific.then(|| self.address(0, ipv6)),
+                        port,
+                    },
                 };
                 let plan = ReceivePlan { trace: TRACE, ..ReceivePlan::default() };
                 Endpoints { inlet: Some((InletSpec { listen, interface }, plan)), outlet: None }
@@ -90,9 +94,9 @@ impl Bench {
     ///
     /// # Errors
     /// When an endpoint cannot be opened or the switch does not learn of the members.
-    pub fn prepare(&mut self, condition: Condition, ipv6: bool) -> Result<()> {
+    pub fn prepare(&mut self, condition: &Condition) -> Result<()> {
         let orders: Vec<_> =
-            (0..self.lan.hosts().len()).map(|host| Order::Prepare(self.endpoints(condition, ipv6, host))).collect();
+            (0..self.lan.hosts().len()).map(|host| Order::Prepare(self.endpoints(condition, host))).collect();
         for (host, reply) in self.agents.all(|host| Some(orders[host].clone())).into_iter().enumerate() {
             match reply {
                 Some(Reply::Failed(why)) => {
@@ -107,9 +111,9 @@ impl Bench {
         }
         if self.lan.spec().switch == SwitchKind::Snooping {
             // No members is a set as well: those of an earlier trial must have left.
-            let members = if condition.mode == Mode::Multicast { condition.receivers } else { 0 };
-            let wanted = (1..=members).filter(|&host| self.agents.lost(host).is_none()).collect();
-            self.await_members(group(ipv6), &wanted)?;
+            let members = condition.with_role(Role::Receiver).filter(|_| condition.mode == Mode::Multicast);
+            let wanted = members.filter(|&host| self.agents.lost(host).is_none()).collect();
+            self.await_members(condition.traffic.group, &wanted)?;
         }
         Ok(())
     }
@@ -245,8 +249,4 @@ pub fn probes(
     duration: Option<Duration>,
 ) -> SendPlan {
     SendPlan { rate, count, duration, payload: Payload::Probe { run_id, stream_id, size } }
-}
-
-fn group(ipv6: bool) -> IpAddr {
-    if ipv6 { IpAddr::V6(GROUP_V6) } else { IpAddr::V4(GROUP_V4) }
 }

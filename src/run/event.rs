@@ -20,8 +20,15 @@ pub enum Event {
     },
     /// The LAN is being checked and calibrated.
     Calibrating,
+    /// A rate is tried out.
+    TryingRate {
+        /// Messages a second.
+        rate: f64,
+    },
     /// A trial begins.
     TrialStarted {
+        /// Its condition's name.
+        condition: String,
         /// Which.
         trial: Trial,
         /// How many trials ended before it.
@@ -33,6 +40,8 @@ pub enum Event {
     Tick,
     /// A trial has ended and its rows are on disk.
     TrialEnded {
+        /// Its condition's name.
+        condition: String,
         /// Which.
         trial: Trial,
         /// What was wrong with it; empty when nothing was.

@@ -1,12 +1,15 @@
-//! What is known of the LAN before anything is measured.
+//! What is known of a network before anything is measured on it.
 
 use serde::Serialize;
 
+use crate::lan::LanSpec;
 use crate::results::metadata::Calibration;
 
 /// What a set-up found out; goes into `run.json`.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Facts {
+    /// Of which network.
+    pub network: LanSpec,
     /// Time from nothing to a LAN with all its threads, in s.
     pub lan_up_s: f64,
     /// Time from there to the last agent's answer, in s.
@@ -24,4 +27,21 @@ pub struct Facts {
     pub app_only: Option<String>,
     /// Receive buffer granted to a receiver (the smallest), in bytes.
     pub receive_buffer_bytes: Option<u64>,
+}
+
+impl Facts {
+    /// Nothing yet.
+    pub fn of(network: &LanSpec) -> Facts {
+        Facts {
+            network: network.clone(),
+            lan_up_s: 0.0,
+            agents_ready_s: 0.0,
+            tx_header_bytes_added: None,
+            rx_header_bytes_added: None,
+            idle_frames_per_second: 0.0,
+            calibration: None,
+            app_only: None,
+            receive_buffer_bytes: None,
+        }
+    }
 }

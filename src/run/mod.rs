@@ -1,11 +1,13 @@
 //! Measuring: a plan of conditions and trials, an agent for each host, the phases of a trial, rows of results.
 //!
-//! [`measure`] builds the LAN, starts one agent process a host and takes them through the trials of a
-//! [`MeasurePlan`]. The runner itself sleeps while messages flow.
+//! A [`Design`] of factors becomes a [`MeasurePlan`] of [`Condition`]s. [`measure`] builds the networks it needs, starts
+//! one agent process a host and takes them through the trials. The runner itself sleeps while messages flow.
 
 pub mod account;
 pub mod agent;
 pub mod bench;
+pub mod condition;
+pub mod design;
 pub mod event;
 pub mod facts;
 pub mod host;
@@ -15,8 +17,11 @@ pub mod phases;
 pub mod plan;
 pub mod protocol;
 pub mod setup;
+pub mod site;
 
+pub use condition::Condition;
+pub use design::{Case, Design};
 pub use event::Event;
-pub use outcome::Measured;
+pub use outcome::{Limit, Measured};
 pub use phases::measure;
-pub use plan::{Condition, MeasurePlan};
+pub use plan::MeasurePlan;

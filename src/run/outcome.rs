@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use super::facts::Facts;
 use super::mark::{Mark, TOLERATED_CLOSURE};
-use super::plan::{Condition, MeasurePlan, Trial};
+use super::plan::{MeasurePlan, Trial};
 use crate::counters::cpu::CpuClosure;
-use crate::lan::SwitchKind;
 use crate::results::metadata::{RunMetadata, Warning};
 use crate::results::row::{HostRow, SummaryRow};
-use crate::results::setting::Setting;
 use crate::results::summary;
 use crate::sys::socket::RECEIVE_BUFFER;
 use crate::units::Rate;
@@ -19,59 +17,60 @@ use crate::units::Rate;
 pub struct Measured {
     /// All rows, in the order of the trials.
     pub hosts: Vec<HostRow>,
-    /// How much of the machine's CPU time is accounted for, over the valid trials of each condition.
-    pub closure: BTreeMap<Condition, CpuClosure>,
-    /// What spoke against trials of each condition; an empty list for a trial that counts.
-    pub marks: BTreeMap<Condition, Vec<Vec<Mark>>>,
-    /// What the set-up found out.
-    pub facts: Facts,
+    /// How much of the machine's CPU time is accounted for, over the valid trials of each condition (by its index
+    /// in the plan).
+    pub closure: BTreeMap<usize, CpuClosure>,
+    /// What spoke against trials of each condition (by its index); an empty list for a trial that counts.
+    pub marks: BTreeMap<usize, Vec<Vec<Mark>>>,
+    /// What was found out about each network that was built.
+    pub networks: Vec<Facts>,
     /// Hosts that were lost, and why.
     pub lost: Vec<(String, String)>,
     /// Whether the user stopped it before the last trial.
     pub interrupted: bool,
+    /// What could not be measured on this machine.
+    pub limits: Vec<Limit>,
+}
+
+/// Something this machine does not let be measured; why, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// The kernel's share of each host's CPU time.
+    KernelCpu(String),
+    /// Frames that a card with a MAC filter drops.
+    NicFilter(String),
+    /// Work on the very CPU that does a host's receive work.
+    Work(String),
 }
 
 impl Measured {
-    /// The settings of the plan, one table each.
-    pub fn settings(&self, plan: &MeasurePlan) -> Vec<Setting> {
-        let setting = |&receivers| Setting {
-            hosts: plan.hosts,
-            receivers,
-            rate: plan.rate,
-            size_bytes: plan.size,
-            trials: plan.trials,
-            switch: in_words(plan.switch, plan.ipv6).to_owned(),
-            modes: plan.modes.clone(),
-        };
-        plan.receivers.iter().map(setting).collect()
-    }
-
     /// The rows of `summary.csv`: every metric of every condition, and how much CPU time is accounted for.
-    pub fn summary(&self) -> Vec<SummaryRow> {
+    pub fn summary(&self, plan: &MeasurePlan) -> Vec<SummaryRow> {
         let mut rows = summary::summarize(&self.hosts);
-        for (condition, closure) in &self.closure {
+        for (&index, closure) in &self.closure {
+            let condition = &plan.conditions[index];
             let row =
-                |ratio| SummaryRow::of(&condition.name(), condition.mode, summary::ALL, "closure", "ratio", &[ratio]);
+                |ratio| SummaryRow::of(&condition.name, condition.mode, summary::ALL, "closure", "ratio", &[ratio]);
             rows.extend(closure.ratio().and_then(row).map(|row| SummaryRow { n: closure.windows, ..row }));
         }
         rows
     }
 
-    /// Those rows of `summary` that belong to a setting.
-    pub fn rows_of(&self, plan: &MeasurePlan, setting: &Setting, summary: &[SummaryRow]) -> Vec<SummaryRow> {
-        let conditions = plan.conditions().into_iter().filter(|condition| condition.receivers == setting.receivers);
-        let names: Vec<String> = conditions.map(|condition| condition.name()).collect();
-        summary.iter().filter(|row| names.contains(&row.condition)).cloned().collect()
+    /// Those rows of `summary` that belong to a setting (by its index among [`MeasurePlan::settings`]).
+    pub fn rows_of(&self, plan: &MeasurePlan, setting: usize, summary: &[SummaryRow]) -> Vec<SummaryRow> {
+        let conditions = plan.conditions.iter().filter(|condition| condition.setting == setting);
+        let names: Vec<&String> = conditions.map(|condition| &condition.name).collect();
+        summary.iter().filter(|row| names.contains(&&row.condition)).cloned().collect()
     }
 
     /// The part of the machine's CPU time that is accounted for, over all valid trials of a setting.
-    pub fn accounted(&self, receivers: usize) -> Option<f64> {
-        let of_setting = self.closure.iter().filter(|(condition, _)| condition.receivers == receivers);
+    pub fn accounted(&self, plan: &MeasurePlan, setting: usize) -> Option<f64> {
+        let of_setting = self.closure.iter().filter(|(index, _)| plan.conditions[**index].setting == setting);
         of_setting.map(|(_, closure)| *closure).sum::<CpuClosure>().ratio()
     }
 
-    /// Conditions of which trials were run, none of them valid.
-    pub fn without_valid_trial(&self) -> Vec<Condition> {
+    /// Conditions (by index) of which trials were run, none of them valid.
+    pub fn without_valid_trial(&self) -> Vec<usize> {
         let none_valid = |marks: &&Vec<Vec<Mark>>| marks.iter().all(|marks| !marks.is_empty());
         self.marks.iter().filter(|(_, marks)| none_valid(marks)).map(|(condition, _)| *condition).collect()
     }
@@ -88,7 +87,7 @@ impl Measured {
     }
 
     /// What spoke against the trials of a condition, in words, each once.
-    pub fn reasons(&self, condition: Condition) -> String {
+    pub fn reasons(&self, condition: usize) -> String {
         let mut reasons: Vec<String> = self.marks_of(condition).map(Mark::to_string).collect();
         reasons.sort();
         reasons.dedup();
@@ -97,16 +96,18 @@ impl Measured {
 
     /// Puts what is known of the LAN, the calibration and the warnings into `run.json`.
     pub fn describe(&self, plan: &MeasurePlan, metadata: &mut RunMetadata) {
-        metadata.lan = serde_json::to_value(&self.facts).unwrap_or_default();
-        metadata.calibration = self.facts.calibration;
-        metadata.link_header_bytes_corrected = self.facts.rx_header_bytes_added;
-        if let Some(reason) = &self.facts.app_only {
-            metadata.warn(Warning::AppOnly { reason: reason.clone() });
-        }
-        if let Some(granted) = self.facts.receive_buffer_bytes
-            && granted < RECEIVE_BUFFER as u64
-        {
-            metadata.warn(Warning::ReceiveBufferSmall { asked: RECEIVE_BUFFER as u64, granted });
+        metadata.lan = serde_json::to_value(&self.networks).unwrap_or_default();
+        for facts in &self.networks {
+            metadata.calibration = metadata.calibration.or(facts.calibration);
+            metadata.link_header_bytes_corrected = metadata.link_header_bytes_corrected.or(facts.rx_header_bytes_added);
+            if let Some(reason) = &facts.app_only {
+                metadata.warn(Warning::AppOnly { reason: reason.clone() });
+            }
+            if let Some(granted) = facts.receive_buffer_bytes
+                && granted < RECEIVE_BUFFER as u64
+            {
+                metadata.warn(Warning::ReceiveBufferSmall { asked: RECEIVE_BUFFER as u64, granted });
+            }
         }
         for (host, _) in &self.lost {
             metadata.warn(Warning::HostLost { host: host.clone() });
@@ -115,16 +116,16 @@ impl Measured {
             self.warnings_of(condition, plan).into_iter().for_each(|warning| metadata.warn(warning));
         }
         for condition in self.without_valid_trial() {
-            metadata.warn(Warning::NoValidTrial { condition: condition.name() });
+            metadata.warn(Warning::NoValidTrial { condition: plan.conditions[condition].name.clone() });
         }
     }
 
-    fn marks_of(&self, condition: Condition) -> impl Iterator<Item = &Mark> {
+    fn marks_of(&self, condition: usize) -> impl Iterator<Item = &Mark> {
         self.marks.get(&condition).into_iter().flatten().flatten()
     }
 
-    fn warnings_of(&self, condition: Condition, plan: &MeasurePlan) -> Vec<Warning> {
-        let name = || condition.name();
+    fn warnings_of(&self, condition: usize, plan: &MeasurePlan) -> Vec<Warning> {
+        let name = || plan.conditions[condition].name.clone();
         let count = |which: fn(&Mark) -> bool| self.marks_of(condition).filter(|mark| which(mark)).count() as u32;
         let total = |amount: fn(&Mark) -> u64| self.marks_of(condition).map(amount).sum::<u64>();
         let mut warnings = Vec::new();
@@ -132,7 +133,7 @@ impl Measured {
         let mut held: Vec<f64> = self.marks_of(condition).filter_map(Mark::held).collect();
         held.sort_by(f64::total_cmp);
         let trials = self.marks[&condition].len();
-        match (plan.rate, held.get(held.len() / 2)) {
+        match (plan.conditions[condition].traffic.rate, held.get(held.len() / 2)) {
             (Rate::PerSecond(asked), Some(&held_rate)) if 2 * held.len() > trials => {
                 warnings.push(Warning::RateNotHeld { condition: name(), asked, held: held_rate });
             }
@@ -170,37 +171,23 @@ impl Measured {
     }
 }
 
-/// The switch as the tables' headings name it.
-fn in_words(switch: SwitchKind, ipv6: bool) -> &'static str {
-    match (switch, ipv6) {
-        (SwitchKind::Snooping, false) => "switch with IGMP snooping",
-        (SwitchKind::Snooping, true) => "switch with MLD snooping",
-        (SwitchKind::Flooding, _) => "switch without snooping",
-        (SwitchKind::Hub, _) => "hub",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::design::{Case, Design};
     use crate::units::Mode;
-    use std::time::Duration;
 
-    const CONDITION: Condition = Condition { setting: 0, receivers: 1, mode: Mode::Broadcast };
+    const CONDITION: usize = 0;
 
     fn plan() -> MeasurePlan {
-        MeasurePlan {
+        let case = Case {
             modes: vec![Mode::Broadcast],
-            hosts: 3,
+            hosts: vec![3],
             receivers: vec![1],
-            switch: SwitchKind::Snooping,
-            rate: Rate::PerSecond(1000.0),
-            size: 64,
-            duration: Duration::from_secs(1),
-            trials: 3,
-            seed: 1,
-            ipv6: false,
-        }
+            rate: vec![Rate::PerSecond(1000.0)],
+            ..Case::default()
+        };
+        Design { cases: vec![case], trials: 3, seed: 1, try_rates: Vec::new() }.plan().unwrap()
     }
 
     fn measured(marks: Vec<Vec<Mark>>) -> Measured {

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::account::{self, TrialFigures};
 use super::bench::{Bench, Look, probes};
+use super::condition::{Condition, Traffic};
 use super::event::Event;
 use super::outcome::Measured;
-use super::plan::{MeasurePlan, Trial};
+use super::plan::MeasurePlan;
 use super::protocol::{Collected, Order, Reply};
+use super::site::Site;
 use crate::counters::cpu::MachineMeter;
 use crate::error::{ExitClass, Result};
 use crate::results::store::Store;
@@ -24,26 +26,37 @@ const WARM_UP_TIME: Duration = Duration::from_millis(150);
 /// Time between two rows of a host in `samples.csv`.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Carries out `plan`: builds the LAN, takes all trials (more of those that something outside disturbed), and stores the rows as each trial ends.
+/// Carries out `plan`: builds the networks it needs, takes all trials (more of those that something outside disturbed),
+/// and stores the rows as each trial ends. Rates to be tried are tried first, and the plan then has the one that was found.
 ///
 /// Setting `stop` ends it after whole rows; so does a failure in a trial, which is then the error.
 ///
 /// # Errors
 /// As [`Bench::set_up`]; a lost sender; rows that cannot be stored.
 pub fn measure(
-    plan: &MeasurePlan,
+    plan: &mut MeasurePlan,
     run_id: &str,
     store: &Store,
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event),
 ) -> Result<Measured> {
-    let mut bench = Bench::set_up(plan, stop, observe)?;
+    let mut site = Site::new(plan);
     let mut measured = Measured::default();
+    match site.find_rate(plan, stop, observe) {
+        Err(error) if error.class() == ExitClass::Interrupted => measured.interrupted = true,
+        found => found?,
+    }
+    store.write(&plan.rows())?;
     let mut schedule = VecDeque::from(plan.schedule());
     let mut done = 0;
-    while let Some(trial) = schedule.pop_front() {
-        observe(Event::TrialStarted { trial, done, of: done + 1 + schedule.len() });
-        let figures = match take(&mut bench, plan, trial, account::trial_run_id(plan.seed, done), stop, observe) {
+    while let Some(trial) = schedule.pop_front().filter(|_| !measured.interrupted) {
+        let condition = &plan.conditions[trial.condition];
+        observe(Event::TrialStarted { condition: condition.name.clone(), trial, done, of: done + 1 + schedule.len() });
+        let figures = site.bench(condition, stop, observe).and_then(|bench| {
+            let figures = take(bench, condition, account::trial_run_id(plan.seed, done), stop, observe)?;
+            Ok((bench, figures))
+        });
+        let (bench, figures) = match figures {
             Ok(figures) => figures,
             Err(error) if error.class() == ExitClass::Interrupted => {
                 measured.interrupted = true;
@@ -51,42 +64,39 @@ pub fn measure(
             }
             Err(error) => return Err(error),
         };
-        let marks = figures.marks(plan, &bench.napi);
-        let rows = figures.host_rows(&bench, plan, run_id, trial, &marks);
+        let marks = figures.marks(condition, &bench.napi);
+        let rows = figures.host_rows(bench, condition, run_id, trial, &marks);
         store.append_hosts(&rows)?;
-        store.append_samples(&figures.sample_rows(&bench, run_id, trial))?;
+        store.append_samples(&figures.sample_rows(bench, condition, run_id, trial))?;
         if marks.is_empty() {
             let closure = measured.closure.entry(trial.condition).or_default();
             closure.add(&figures.cpu(&bench.napi), &figures.machine);
         }
         measured.marks.entry(trial.condition).or_default().push(marks.clone());
         measured.hosts.extend(rows);
-        observe(Event::TrialEnded { trial, marks });
+        observe(Event::TrialEnded { condition: condition.name.clone(), trial, marks });
         done += 1;
         if schedule.is_empty() {
             schedule.extend(measured.second_chances(plan));
         }
     }
-    measured.facts = bench.facts.clone();
-    let hosts = bench.lan.hosts().iter().enumerate();
-    measured.lost = hosts.filter_map(|(i, h)| Some((h.name.clone(), bench.agents.lost(i)?.to_owned()))).collect();
+    (measured.networks, measured.lost) = site.leave();
     Ok(measured)
 }
 
 /// One trial, from preparing to collecting.
-fn take(
+pub(super) fn take(
     bench: &mut Bench,
-    plan: &MeasurePlan,
-    trial: Trial,
+    condition: &Condition,
     run_id: u64,
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event),
 ) -> Result<TrialFigures> {
-    let condition = trial.condition;
-    bench.prepare(condition, plan.ipv6)?;
+    let Traffic { rate, size, duration, .. } = condition.traffic;
+    bench.prepare(condition)?;
 
-    let warm_up_rate = Rate::PerSecond(plan.rate.per_second().unwrap_or(f64::MAX).clamp(20.0, 2000.0));
-    let warm_up = probes(run_id, WARM_UP, plan.size, warm_up_rate, None, Some(WARM_UP_TIME));
+    let warm_up_rate = Rate::PerSecond(rate.per_second().unwrap_or(f64::MAX).clamp(20.0, 2000.0));
+    let warm_up = probes(run_id, WARM_UP, size, warm_up_rate, None, Some(WARM_UP_TIME));
     bench.send(&warm_up, stop, WARM_UP_TIME, &mut |_| Ok(()))?;
     bench.drain()?;
 
@@ -96,7 +106,7 @@ fn take(
     let mut samples: Vec<(Duration, Look)> = Vec::new();
     let meter = MachineMeter::start()?;
     let started = Instant::now();
-    let window = probes(run_id, MEASURED, plan.size, plan.rate, None, Some(plan.duration));
+    let window = probes(run_id, MEASURED, size, rate, None, Some(duration));
     let sent = bench.send(&window, stop, SAMPLE_INTERVAL, &mut |bench| {
         samples.push((started.elapsed(), bench.look()?));
         observe(Event::Tick);

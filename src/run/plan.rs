@@ -1,173 +1,95 @@
-//! What is to be measured: conditions, trials and their order. Pure.
+//! What is to be measured, condition by condition, and in which order. Pure.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-use crate::lan::plan::MAX_HOSTS;
-use crate::lan::{LanSpec, SwitchKind};
-use crate::units::{Mode, Rate, Role};
-use crate::wire::probe;
+use super::condition::Condition;
+use crate::lan::LanSpec;
+use crate::results::row::ConditionRow;
+use crate::results::setting::Setting;
 
-/// Largest payload of a raw frame on the LAN's links (their MTU), in bytes.
-const LARGEST_RAW: usize = 1500;
-/// Largest payload of an IPv4 UDP datagram, in bytes (RFC 791, RFC 768).
-const LARGEST_DATAGRAM: usize = 65_507;
-
-/// A whole measurement. Make one with [`MeasurePlan::checked`].
+/// A whole measurement. Made by [`Design::plan`](super::design::Design::plan).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MeasurePlan {
-    /// Modes, in the order of the tables.
-    pub modes: Vec<Mode>,
-    /// Hosts on the LAN: the sender, receivers and bystanders.
-    pub hosts: usize,
-    /// Numbers of receivers, one setting each.
-    pub receivers: Vec<usize>,
-    /// The kind of switch.
-    pub switch: SwitchKind,
-    /// Messages a second.
-    pub rate: Rate,
-    /// UDP (or frame) payload in bytes.
-    pub size: usize,
-    /// Length of the send window of a trial.
-    pub duration: Duration,
-    /// Repetitions of each condition.
+    /// In the order of the tables.
+    pub conditions: Vec<Condition>,
+    /// Repetitions of each.
     pub trials: u32,
     /// Orders the trials.
     pub seed: u64,
-    /// IPv6 instead of IPv4.
-    pub ipv6: bool,
-}
-
-/// One point of the design.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Condition {
-    /// Index into [`MeasurePlan::receivers`].
-    pub setting: usize,
-    /// Receivers of each message.
-    pub receivers: usize,
-    /// How it is delivered.
-    pub mode: Mode,
-}
-
-impl Condition {
-    /// The name in CSV files: `multicast-4`.
-    pub fn name(&self) -> String {
-        format!("{}-{}", self.mode, self.receivers)
-    }
-
-    /// What host number `index` (from 0) does: the first sends, the next ones receive.
-    pub fn role(&self, index: usize) -> Role {
-        match index {
-            0 => Role::Sender,
-            i if i <= self.receivers => Role::Receiver,
-            _ => Role::Bystander,
-        }
-    }
+    /// Rates to try, the highest first, until every condition sustains one without loss; none: each has its own.
+    pub try_rates: Vec<f64>,
 }
 
 /// One timed repetition of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trial {
-    /// Of what.
-    pub condition: Condition,
+    /// Index into [`MeasurePlan::conditions`].
+    pub condition: usize,
     /// Repetition, from 1.
     pub number: u32,
 }
 
 impl MeasurePlan {
-    /// Checks the plan and puts its lists in order.
-    ///
-    /// IPv6 has no broadcast, so it is left out there; [`MeasurePlan::leaves_out_broadcast`] tells before.
-    ///
-    /// # Errors
-    /// Usage errors that name the flag and say what would be right.
-    pub fn checked(mut self) -> Result<MeasurePlan> {
-        if self.leaves_out_broadcast() {
-            self.modes.retain(|&mode| mode != Mode::Broadcast);
+    /// The networks the conditions need, each once, in the order in which they first appear.
+    pub fn networks(&self) -> Vec<&LanSpec> {
+        let mut networks: Vec<&LanSpec> = Vec::new();
+        for condition in &self.conditions {
+            if !networks.contains(&&condition.network) {
+                networks.push(&condition.network);
+            }
         }
-        self.modes.sort();
-        self.modes.dedup();
-        self.receivers.sort();
-        self.receivers.dedup();
-        if self.modes.is_empty() {
-            return Err(Error::usage("--modes: nothing is left to measure, since IPv6 has no broadcast"));
-        }
-        if !(2..=MAX_HOSTS).contains(&self.hosts) {
-            return Err(Error::usage(format!(
-                "--hosts {}: a LAN has 2 to {MAX_HOSTS} hosts (a Linux bridge has {MAX_HOSTS} ports)",
-                self.hosts
-            )));
-        }
-        if let Some(k) = self.receivers.iter().find(|&&k| k == 0 || k >= self.hosts) {
-            return Err(Error::usage(format!(
-                "--receivers {k}: with --hosts {} there can be 1 to {} receivers, since one host sends",
-                self.hosts,
-                self.hosts - 1
-            )));
-        }
-        if self.receivers.is_empty() {
-            return Err(Error::usage("--receivers: name at least one number of receivers, such as 4"));
-        }
-        if self.trials == 0 {
-            return Err(Error::usage("--trials 0 measures nothing: ask for at least 1 (3 or more for an interval)"));
-        }
-        if self.size < probe::HEADER_LEN {
-            return Err(Error::usage(format!(
-                "--size {}: a measured message needs at least {} bytes for its probe header",
-                self.size,
-                probe::HEADER_LEN
-            )));
-        }
-        if self.size > LARGEST_DATAGRAM {
-            return Err(Error::usage(format!(
-                "--size {}: a UDP datagram holds at most {LARGEST_DATAGRAM} bytes",
-                self.size
-            )));
-        }
-        if self.modes.contains(&Mode::RawBroadcast) && self.size > LARGEST_RAW {
-            return Err(Error::usage(format!(
-                "--size {}: a raw Ethernet frame holds at most {LARGEST_RAW} bytes; choose a smaller size or leave raw-broadcast out with --modes",
-                self.size
-            )));
-        }
-        Ok(self)
+        networks
     }
 
-    /// Whether broadcast was asked for where it does not exist.
-    pub fn leaves_out_broadcast(&self) -> bool {
-        self.ipv6 && self.modes.contains(&Mode::Broadcast)
+    /// The settings, one table each, in their order.
+    pub fn settings(&self) -> Vec<Setting> {
+        let of = |number: usize| self.conditions.iter().filter(move |condition| condition.setting == number);
+        let setting = |number| {
+            let modes = of(number).map(|condition| condition.mode).collect();
+            // One that shows all there is to say, such as a multicast condition its TTL.
+            of(number).max_by_key(|condition| condition.mode).map(|condition| condition.setting(self.trials, modes))
+        };
+        (0..).map_while(setting).collect()
     }
 
-    /// The LAN this needs.
-    pub fn lan(&self) -> LanSpec {
-        LanSpec { hosts: self.hosts, switch: self.switch, ipv6: self.ipv6 }
+    /// The rows of `conditions.csv`.
+    pub fn rows(&self) -> Vec<ConditionRow> {
+        let labels: Vec<String> = self.settings().iter().map(ToString::to_string).collect();
+        self.conditions.iter().map(|condition| condition.row(&labels[condition.setting], self.trials)).collect()
     }
 
-    /// All conditions, in the order of the tables.
-    pub fn conditions(&self) -> Vec<Condition> {
-        let settings = self.receivers.iter().enumerate();
-        settings
-            .flat_map(|(setting, &receivers)| {
-                self.modes.iter().map(move |&mode| Condition { setting, receivers, mode })
-            })
-            .collect()
-    }
-
-    /// All trials in the order in which they are run: round by round, each round a fresh random order of all
-    /// conditions, so that a drift of the machine hits all of them alike.
+    /// All trials in the order in which they are run: round by round; in each round the networks in a fresh random order,
+    /// and on each network its conditions in a fresh random order, so that a drift of the machine hits all of them alike.
     pub fn schedule(&self) -> Vec<Trial> {
         let mut random = SplitMix64(self.seed);
         let mut trials = Vec::new();
         for number in 1..=self.trials {
-            let mut round = self.conditions();
-            for i in (1..round.len()).rev() {
-                round.swap(i, random.below(i + 1));
+            let mut networks = self.networks();
+            random.shuffle(&mut networks);
+            for network in networks {
+                let on_it = |&index: &usize| self.conditions[index].network == *network;
+                let mut round: Vec<usize> = (0..self.conditions.len()).filter(on_it).collect();
+                random.shuffle(&mut round);
+                trials.extend(round.into_iter().map(|condition| Trial { condition, number }));
             }
-            trials.extend(round.into_iter().map(|condition| Trial { condition, number }));
         }
         trials
+    }
+
+    /// About how long it takes: nothing to rely on, something to choose by.
+    pub fn expected_time(&self) -> Duration {
+        /// Warm-up, settling and collecting of a trial.
+        const AROUND_A_TRIAL: Duration = Duration::from_millis(330);
+        /// Up and down again.
+        const NETWORK: Duration = Duration::from_millis(900);
+        const CALIBRATION: Duration = Duration::from_millis(2500);
+        let windows: Duration = self.conditions.iter().map(|c| c.traffic.duration + AROUND_A_TRIAL).sum();
+        let tries = AROUND_A_TRIAL * 3 * (self.conditions.len() * self.try_rates.len().min(3)) as u32;
+        let networks = self.networks().len() as u32;
+        let built = if networks > 1 { networks * self.trials } else { 1 };
+        CALIBRATION + tries + windows * self.trials + NETWORK * built
     }
 }
 
@@ -187,81 +109,67 @@ impl SplitMix64 {
     fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
+
+    fn shuffle<T>(&mut self, values: &mut [T]) {
+        for i in (1..values.len()).rev() {
+            values.swap(i, self.below(i + 1));
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::design::{Case, Design};
     use super::*;
+    use crate::lan::SwitchKind;
 
-    fn plan() -> MeasurePlan {
-        MeasurePlan {
-            modes: Mode::ALL.to_vec(),
-            hosts: 21,
-            receivers: vec![16, 4],
-            switch: SwitchKind::Snooping,
-            rate: Rate::PerSecond(2000.0),
-            size: 64,
-            duration: Duration::from_secs(1),
-            trials: 5,
-            seed: 7,
-            ipv6: false,
-        }
+    fn plan(switch: &[SwitchKind], seed: u64) -> MeasurePlan {
+        let case = Case { receivers: vec![16, 4], switch: switch.to_vec(), ..Case::default() };
+        Design { cases: vec![case], trials: 5, seed, try_rates: Vec::new() }.plan().unwrap()
     }
 
     #[test]
     fn every_round_holds_every_condition_once() {
-        let plan = plan().checked().unwrap();
-        let conditions = plan.conditions();
-        assert_eq!(conditions.len(), 8);
-        assert_eq!(conditions[0].name(), "unicast-4");
+        let plan = plan(&[SwitchKind::Snooping], 7);
+        assert_eq!(plan.conditions.len(), 8);
         let schedule = plan.schedule();
         assert_eq!(schedule.len(), 40);
         for (round, trials) in schedule.chunks(8).enumerate() {
             assert!(trials.iter().all(|trial| trial.number as usize == round + 1));
             let mut seen: Vec<_> = trials.iter().map(|trial| trial.condition).collect();
+            assert_ne!(seen, (0..8).collect::<Vec<_>>(), "not shuffled");
             seen.sort();
-            assert_eq!(seen, conditions);
+            assert_eq!(seen, (0..8).collect::<Vec<_>>());
         }
-        assert_ne!(schedule[..8].iter().map(|t| t.condition).collect::<Vec<_>>(), conditions, "not shuffled");
+    }
+
+    #[test]
+    fn a_network_is_built_once_a_round() {
+        let plan = plan(&[SwitchKind::Snooping, SwitchKind::Hub, SwitchKind::Flooding], 7);
+        assert_eq!(plan.networks().len(), 3);
+        for round in plan.schedule().chunks(24) {
+            let kinds = round.iter().map(|trial| plan.conditions[trial.condition].network.switch);
+            let mut kinds: Vec<_> = kinds.collect();
+            kinds.dedup();
+            assert_eq!(kinds.len(), 3, "{kinds:?}");
+        }
     }
 
     #[test]
     fn the_seed_decides_the_order() {
-        let order = |seed| MeasurePlan { seed, ..plan() }.schedule();
+        let order = |seed| plan(&[SwitchKind::Snooping], seed).schedule();
         assert_eq!(order(1), order(1));
         assert_ne!(order(1), order(2));
     }
 
     #[test]
-    fn roles() {
-        let condition = Condition { setting: 0, receivers: 2, mode: Mode::Unicast };
-        let roles: Vec<_> = (0..4).map(|i| condition.role(i)).collect();
-        assert_eq!(roles, [Role::Sender, Role::Receiver, Role::Receiver, Role::Bystander]);
-    }
-
-    #[test]
-    fn ipv6_leaves_broadcast_out() {
-        let plan = MeasurePlan { ipv6: true, ..plan() };
-        assert!(plan.leaves_out_broadcast());
-        assert!(!plan.checked().unwrap().modes.contains(&Mode::Broadcast));
-    }
-
-    #[test]
-    fn impossible_plans_are_refused_by_the_flag() {
-        let cases: [(&str, MeasurePlan); 8] = [
-            ("--hosts 1", MeasurePlan { hosts: 1, ..plan() }),
-            ("--hosts 1024", MeasurePlan { hosts: 1024, ..plan() }),
-            ("--receivers 21", MeasurePlan { receivers: vec![4, 21], ..plan() }),
-            ("--receivers 0", MeasurePlan { receivers: vec![0], ..plan() }),
-            ("--trials 0", MeasurePlan { trials: 0, ..plan() }),
-            ("--size 31", MeasurePlan { size: 31, ..plan() }),
-            ("--size 1501", MeasurePlan { size: 1501, ..plan() }),
-            ("--modes", MeasurePlan { modes: vec![Mode::Broadcast], ipv6: true, ..plan() }),
-        ];
-        for (flag, plan) in cases {
-            let error = plan.checked().unwrap_err();
-            assert!(error.to_string().starts_with(flag), "{error}");
-            assert_eq!(error.class().code(), 2);
-        }
+    fn settings_are_what_differs_in_nothing_but_the_mode() {
+        let plan = plan(&[SwitchKind::Snooping], 7);
+        let settings = plan.settings();
+        assert_eq!(settings.iter().map(|setting| setting.receivers).collect::<Vec<_>>(), [4, 16]);
+        assert!(settings.iter().all(|setting| setting.modes.len() == 4));
+        let rows = plan.rows();
+        assert_eq!((rows[0].setting, rows[7].setting), (1, 2));
+        assert!(rows[7].label.contains("16 receivers"), "{}", rows[7].label);
     }
 }

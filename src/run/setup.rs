@@ -1,4 +1,4 @@
-//! Before anything is measured: the LAN is built, its agents started, and both are checked and calibrated.
+//! Before anything is measured: a network is built, its agents started, and both are checked and calibrated.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
@@ -8,13 +8,12 @@ use super::bench::{Bench, Look, STILL, probes};
 use super::event::Event;
 use super::facts::Facts;
 use super::host::Agents;
-use super::plan::MeasurePlan;
 use super::protocol::{Endpoints, Order, Reply};
 use crate::counters::cpu::MachineMeter;
 use crate::counters::link::{LinkCounters, LinkReader};
 use crate::delivery::{BroadcastAddress, OutletSpec, Target};
 use crate::error::{Error, Result};
-use crate::lan::{Attribution, Lan};
+use crate::lan::{Attribution, Lan, LanSpec};
 use crate::results::metadata::Calibration;
 use crate::sys::cpu::TaskClocks;
 use crate::units::Rate;
@@ -22,13 +21,14 @@ use crate::wire::ethernet;
 use crate::wire::probe::DEFAULT_PORT;
 
 impl Bench {
-    /// Builds the LAN, starts the agents, verifies that the switch does what it should, and calibrates.
+    /// Builds a network, starts its agents, and verifies that the switch does what it should. What an earlier set-up of
+    /// the same network found out need not be found out again.
     ///
     /// # Errors
-    /// What [`Lan::build`] and [`Agents::start`] say; a switch that does not behave as its kind; an interruption.
-    pub fn set_up(plan: &MeasurePlan, stop: &AtomicBool, observe: &mut dyn FnMut(Event)) -> Result<Bench> {
+    /// What [`Lan::build`] and [`Agents::start`] say; a switch that does not behave as its kind.
+    pub fn set_up(network: &LanSpec, known: Option<Facts>, observe: &mut dyn FnMut(Event)) -> Result<Bench> {
         let began = Instant::now();
-        let lan = Lan::build(&plan.lan())?;
+        let lan = Lan::build(network)?;
         let lan_up = began.elapsed();
         observe(Event::LanUp { took: lan_up });
         let agents = Agents::start(&lan)?;
@@ -36,17 +36,46 @@ impl Bench {
         observe(Event::AgentsReady { took: agents_ready });
         let napi = lan.napi_threads()?;
         let napi_clocks = TaskClocks::open(napi.iter().map(|thread| thread.pid))?;
-        let mut bench = Bench { agents, lan, napi, facts: Facts::default(), links: LinkReader::open()?, napi_clocks };
-        bench.facts.lan_up_s = lan_up.as_secs_f64();
-        bench.facts.agents_ready_s = agents_ready.as_secs_f64();
-        observe(Event::Calibrating);
-        bench.find_header_bytes()?;
-        bench.facts.idle_frames_per_second = bench.listen_to_silence()?;
-        match bench.lan.attribution() {
-            Attribution::NapiThreads => bench.facts.calibration = Some(bench.calibrate(stop)?),
-            Attribution::AppOnly(why) => bench.facts.app_only = Some(why.clone()),
+        let is_known = known.is_some();
+        let facts = known.unwrap_or_else(|| Facts::of(network));
+        let mut bench = Bench { agents, lan, napi, facts, links: LinkReader::open()?, napi_clocks };
+        if !is_known {
+            bench.facts.lan_up_s = lan_up.as_secs_f64();
+            bench.facts.agents_ready_s = agents_ready.as_secs_f64();
+            bench.find_header_bytes()?;
+            bench.facts.idle_frames_per_second = bench.listen_to_silence()?;
+            if let Attribution::AppOnly(why) = bench.lan.attribution() {
+                bench.facts.app_only = Some(why.clone());
+            }
         }
         Ok(bench)
+    }
+
+    /// Measures what telling the hosts' CPU time apart costs, where it can be told.
+    ///
+    /// # Errors
+    /// When the kernel refuses to switch it off or on, or the sender is lost; an interruption.
+    pub fn calibrate(&mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event)) -> Result<()> {
+        if *self.lan.attribution() == Attribution::NapiThreads {
+            observe(Event::Calibrating);
+            self.facts.calibration = Some(self.compare_attribution(stop)?);
+        }
+        Ok(())
+    }
+
+    /// Gives each interface a receive thread of its own, or takes them away.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn attribute(&mut self, on: bool) -> Result<()> {
+        let is_on = *self.lan.attribution() == Attribution::NapiThreads;
+        if self.facts.app_only.is_some() || on == is_on {
+            return Ok(());
+        }
+        self.lan.set_attribution(on)?;
+        self.napi = self.lan.napi_threads()?;
+        self.napi_clocks = TaskClocks::open(self.napi.iter().map(|thread| thread.pid))?;
+        Ok(())
     }
 
     /// Has the sender send `count` messages to `target` and gives what each port and the sender's own link counted.
@@ -94,7 +123,7 @@ impl Bench {
     }
 
     /// The same broadcast load with and without the threads that make attribution possible.
-    fn calibrate(&mut self, stop: &AtomicBool) -> Result<Calibration> {
+    fn compare_attribution(&mut self, stop: &AtomicBool) -> Result<Calibration> {
         const RATE: f64 = 2000.0;
         const DURATION: Duration = Duration::from_millis(800);
         let busy = |bench: &mut Bench| -> Result<f64> {
@@ -109,12 +138,10 @@ impl Bench {
             let busy_ns = meter.finish(&BTreeSet::new())?.busy_ns;
             busy_ns.map(|ns| ns as f64 / 1e9).ok_or_else(|| Error::failed("calibrating: a CPU came or went"))
         };
-        self.lan.set_attribution(false)?;
+        self.attribute(false)?;
         let plain_busy_s = busy(self);
         // Back on even when that failed.
-        self.lan.set_attribution(true)?;
-        self.napi = self.lan.napi_threads()?;
-        self.napi_clocks = TaskClocks::open(self.napi.iter().map(|thread| thread.pid))?;
+        self.attribute(true)?;
         Ok(Calibration {
             rate: RATE,
             window_s: DURATION.as_secs_f64(),

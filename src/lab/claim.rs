@@ -1,0 +1,174 @@
+//! What a lab claims about its outcome: data, no code.
+
+use std::fmt;
+
+use crate::lan::{Nic, SwitchKind};
+use crate::run::Condition;
+use crate::units::{Mode, Rate, Role};
+
+/// A statement about one metric, to be judged by its confidence interval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// The statements of the lecture it belongs to: `L3`, or `L3 L8`.
+    pub statement: String,
+    /// The sentence it stands for.
+    pub says: String,
+    /// What is judged.
+    pub figure: Figure,
+    /// In which conditions; each of them has to bear the claim out.
+    pub select: Selector,
+    /// As a ratio to the same figure in the conditions these match (all else being equal).
+    pub against: Option<Selector>,
+    /// What it should be.
+    pub test: Test,
+    /// What the lab expects of it.
+    pub expect: Expect,
+}
+
+/// A question for `--predict`: guess this figure before it is measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// In words.
+    pub ask: String,
+    /// What is guessed.
+    pub figure: Figure,
+    /// In which condition; one alone.
+    pub select: Selector,
+}
+
+/// A metric of a role, as in `summary.csv`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// `link_rx_frames`, `cpu_total`, …
+    pub metric: String,
+    /// `sender`, `receiver`, `bystander`, `router`, `switch`, `all`, or the name of a group of hosts.
+    pub role: String,
+}
+
+/// What should be true of a figure.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// It is not above this.
+    AtMost(Bound),
+    /// It is not below this.
+    AtLeast(Bound),
+    /// It is this, within the tolerance.
+    About(Bound, Tolerance),
+    /// Over the factor, the line through it rises: the interval of the slope lies above this (0 unless said).
+    GrowsWith(Factor, f64),
+    /// Over the factor, the line through it changes by no more than the tolerance from end to end (relative to the mean).
+    FlatIn(Factor, Tolerance),
+}
+
+/// A bound: an expression of numbers, `+ - * /`, brackets, and the names of [`Factor`]s (`bystanders` too), which stand for
+/// the condition's own value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound(pub String);
+
+/// How far off is near enough.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tolerance {
+    /// A share of the bound: 0.01 is 1 %.
+    Relative(f64),
+    /// In the unit of the figure.
+    Absolute(f64),
+}
+
+/// A numeric factor of the design.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factor {
+    /// Receivers of each message.
+    Receivers,
+    /// Hosts without router and switch.
+    Hosts,
+    /// Messages a second asked for.
+    Rate,
+    /// Payload in bytes.
+    Size,
+    /// Hop limit.
+    Ttl,
+}
+
+/// What the lab expects of a claim.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expect {
+    /// It holds.
+    #[default]
+    Holds,
+    /// It fails, on purpose: a switch was set wrong, say.
+    Fails,
+}
+
+/// Conditions by the values of their factors; an empty list leaves the factor open.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selector {
+    /// Modes.
+    pub mode: Vec<Mode>,
+    /// Names of cases.
+    pub case: Vec<String>,
+    /// Numbers of receivers.
+    pub receivers: Vec<usize>,
+    /// Numbers of hosts.
+    pub hosts: Vec<usize>,
+    /// Kinds of switch.
+    pub switch: Vec<SwitchKind>,
+    /// Kinds of card.
+    pub nic: Vec<Nic>,
+    /// Messages a second.
+    pub rate: Vec<Rate>,
+    /// Payloads in bytes.
+    pub size: Vec<usize>,
+    /// Hop limits.
+    pub ttl: Vec<u8>,
+}
+
+impl Factor {
+    /// All of them.
+    pub const ALL: [Factor; 5] = [Factor::Receivers, Factor::Hosts, Factor::Rate, Factor::Size, Factor::Ttl];
+
+    /// The spelling in lab files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Factor::Receivers => "receivers",
+            Factor::Hosts => "hosts",
+            Factor::Rate => "rate",
+            Factor::Size => "size",
+            Factor::Ttl => "ttl",
+        }
+    }
+
+    /// Its value in a condition; `None` for the rate `max`.
+    pub fn of(self, condition: &Condition) -> Option<f64> {
+        match self {
+            Factor::Receivers => Some(condition.count(Role::Receiver) as f64),
+            Factor::Hosts => Some(condition.hosts() as f64),
+            Factor::Rate => condition.traffic.rate.per_second(),
+            Factor::Size => Some(condition.traffic.size as f64),
+            Factor::Ttl => Some(f64::from(condition.traffic.ttl)),
+        }
+    }
+}
+
+impl fmt::Display for Factor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Selector {
+    /// Whether a condition has one of the values of every factor that is not left open.
+    pub fn matches(&self, condition: &Condition) -> bool {
+        fn is<T: PartialEq>(wanted: &[T], value: &T) -> bool {
+            wanted.is_empty() || wanted.contains(value)
+        }
+        is(&self.mode, &condition.mode)
+            && is(&self.case, &condition.case)
+            && is(&self.receivers, &condition.count(Role::Receiver))
+            && is(&self.hosts, &condition.hosts())
+            && is(&self.switch, &condition.network.switch)
+            && is(&self.nic, &condition.network.nic)
+            && is(&self.rate, &condition.traffic.rate)
+            && is(&self.size, &condition.traffic.size)
+            && is(&self.ttl, &condition.traffic.ttl)
+    }
+}

@@ -1,0 +1,223 @@
+//! One point of a measurement's design: everything that is the same in all its trials. Pure data.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lan::{LanSpec, Nic};
+use crate::results::row::ConditionRow;
+use crate::results::setting::Setting;
+use crate::units::{Mode, Rate, Role};
+
+/// The usual group of multicast messages: administratively scoped (RFC 2365).
+pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(239, 1, 1, 1);
+/// The same in IPv6: transient, link-local scope (RFC 4291 section 2.7).
+pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0x4e4c, 1);
+
+/// One point of the design.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    /// The name in CSV files, different from all others of the plan: `multicast-4`.
+    pub name: String,
+    /// The lab's name for the case it belongs to; empty without one.
+    pub case: String,
+    /// Conditions with the same number differ in nothing but the mode; counted from 0.
+    pub setting: usize,
+    /// How messages are delivered.
+    pub mode: Mode,
+    /// Where.
+    pub network: LanSpec,
+    /// Who does what, in the order of the hosts; the first is the sender alone.
+    pub groups: Vec<HostGroup>,
+    /// What is sent.
+    pub traffic: Traffic,
+    /// What others send meanwhile.
+    pub flow: Option<Flow>,
+    /// Who asks for members where the switch does not.
+    pub querier: Option<Querier>,
+    /// Whether loss is what is looked for, so that it does not speak against a trial.
+    pub loss_expected: bool,
+    /// Whether each host's receive work is done by a thread of its own, so that its CPU time can be told.
+    pub attributed: bool,
+}
+
+/// Hosts that do the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostGroup {
+    /// What a lab calls them; empty without a name.
+    pub name: String,
+    /// What they are to the measured messages.
+    pub role: Role,
+    /// How many.
+    pub count: usize,
+    /// On which LAN, counted from 1.
+    pub lan: usize,
+    /// Receivers: how long their program is busy with each message.
+    pub busy: Duration,
+    /// Receivers of a group: when they join, from the start of the window; `None`: before it.
+    pub joins_at: Option<Duration>,
+    /// Receivers of a group: when they leave; `None`: after the window.
+    pub leaves_at: Option<Duration>,
+    /// Bystanders: another group they are members of.
+    pub member_of: Option<IpAddr>,
+    /// Bystanders: whether they do a fixed kind of work all the while, on one CPU that also does their receive work.
+    pub works: bool,
+    /// Bits a second their links carry towards them; `None`: as fast as they can.
+    pub link_limit: Option<u64>,
+}
+
+impl HostGroup {
+    /// `count` hosts on the first LAN that do nothing special.
+    pub fn new(role: Role, count: usize) -> HostGroup {
+        HostGroup {
+            name: String::new(),
+            role,
+            count,
+            lan: 1,
+            busy: Duration::ZERO,
+            joins_at: None,
+            leaves_at: None,
+            member_of: None,
+            works: false,
+            link_limit: None,
+        }
+    }
+}
+
+/// What is sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Messages a second.
+    pub rate: Rate,
+    /// UDP (or frame) payload in bytes.
+    pub size: usize,
+    /// Length of the send window.
+    pub duration: Duration,
+    /// Hop limit of multicast messages.
+    pub ttl: u8,
+    /// The group of multicast messages.
+    pub group: IpAddr,
+    /// Whether receivers join for this sender alone (RFC 4607).
+    pub source_specific: bool,
+}
+
+/// Datagrams beside the measured messages, sent by the first host of one group of hosts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Flow {
+    /// The group of hosts whose first one sends.
+    pub from: String,
+    /// The group of hosts whose first one receives, by unicast; `None`: they go to the measured messages' own group.
+    pub to: Option<String>,
+    /// Datagrams a second.
+    pub rate: Rate,
+    /// UDP payload in bytes.
+    pub size: usize,
+}
+
+/// A querier outside the switch: the router.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Querier {
+    /// Time between its general queries.
+    pub interval: Duration,
+    /// When it stops, from the start of the window; `None`: it doesn't.
+    pub stops_at: Option<Duration>,
+}
+
+impl Condition {
+    /// Hosts on all LANs, without the router.
+    pub fn hosts(&self) -> usize {
+        self.groups.iter().map(|group| group.count).sum()
+    }
+
+    /// Hosts with this role.
+    pub fn count(&self, role: Role) -> usize {
+        self.groups.iter().filter(|group| group.role == role).map(|group| group.count).sum()
+    }
+
+    /// The group of host number `index`, counted from 0.
+    pub fn group_of(&self, index: usize) -> Option<&HostGroup> {
+        let mut end = 0;
+        self.groups.iter().find(|group| {
+            end += group.count;
+            index < end
+        })
+    }
+
+    /// What host number `index` does; a host beyond the last has no part in it.
+    pub fn role(&self, index: usize) -> Role {
+        self.group_of(index).map_or(Role::Bystander, |group| group.role)
+    }
+
+    /// The numbers of the hosts with a role, in order.
+    pub fn with_role(&self, role: Role) -> impl Iterator<Item = usize> {
+        (0..self.hosts()).filter(move |&index| self.role(index) == role)
+    }
+
+    /// The numbers of the hosts in the group of this name; empty for one that does not exist.
+    pub fn hosts_of(&self, name: &str) -> Range<usize> {
+        let at = self.groups.iter().position(|group| group.name == name);
+        at.map_or(0..0, |at| {
+            let start = self.groups[..at].iter().map(|group| group.count).sum();
+            start..start + self.groups[at].count
+        })
+    }
+
+    /// What it has in common with those that differ in nothing but the mode.
+    pub fn setting(&self, trials: u32, modes: Vec<Mode>) -> Setting {
+        let mut network = self.network_in_words();
+        if self.mode == Mode::Multicast && self.traffic.ttl > 1 {
+            network += &format!(" · TTL {}", self.traffic.ttl);
+        }
+        Setting {
+            case: self.case.clone(),
+            hosts: self.hosts(),
+            receivers: self.count(Role::Receiver),
+            rate: self.traffic.rate,
+            size_bytes: self.traffic.size,
+            trials,
+            switch: network,
+            modes,
+        }
+    }
+
+    /// Its row of `conditions.csv`; `label` is its setting in words.
+    pub fn row(&self, label: &str, trials: u32) -> ConditionRow {
+        let multicast = self.mode == Mode::Multicast;
+        ConditionRow {
+            condition: self.name.clone(),
+            mode: self.mode,
+            setting: self.setting as u32 + 1,
+            label: label.to_owned(),
+            case: self.case.clone(),
+            hosts: self.hosts() as u64,
+            receivers: self.count(Role::Receiver) as u64,
+            bystanders: self.count(Role::Bystander) as u64,
+            switch: self.network.switch.to_string(),
+            nic: self.network.nic.to_string(),
+            lans: self.network.lans.len() as u64,
+            ipv6: self.network.ipv6,
+            offered_rate: self.traffic.rate.per_second(),
+            size_bytes: self.traffic.size as u64,
+            duration_s: self.traffic.duration.as_secs_f64(),
+            trials,
+            ttl: multicast.then_some(u32::from(self.traffic.ttl)),
+            group_address: if multicast { self.traffic.group.to_string() } else { String::new() },
+        }
+    }
+
+    /// The network as the tables' headings name it.
+    fn network_in_words(&self) -> String {
+        let LanSpec { switch, nic, ipv6, .. } = self.network;
+        let mut words = switch.in_words(ipv6).to_owned();
+        if nic == Nic::Filter {
+            words += ", cards that filter by MAC";
+        }
+        match self.network.lans.len() {
+            1 => {}
+            lans => words += &format!(", {lans} LANs and a router"),
+        }
+        words
+    }
+}
