@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
-use netlink_packet_route::link::{BridgeStpState, InfoBridge};
+use netlink_packet_route::link::{BridgeStpState, InfoBridge, InfoBridgePort};
 
 use super::request::{self, End, Request};
-use super::spec::{LanSpec, SwitchKind};
+use super::spec::{Igmp, LanSpec, LinkLimit, SwitchKind};
 use crate::error::{Error, Result};
 
 /// A bridge has no more ports than this (`BR_MAX_PORTS` less the reserved one).
@@ -60,10 +61,13 @@ impl Plan {
     /// Draws the plan.
     ///
     /// # Errors
-    /// Usage, for fewer than 2 hosts or more than a bridge has ports.
+    /// Usage, for fewer than 2 hosts or more than a bridge has ports, and for times and rates no switch has.
     pub fn new(spec: &LanSpec) -> Result<Plan> {
-        match spec.hosts {
-            0 | 1 => return Err(Error::usage(format!("{} hosts make no LAN; it takes at least 2", spec.hosts))),
+        if spec.router || spec.lans.len() > 1 {
+            return Err(Error::usage("a router, or more LANs than one, cannot be built yet"));
+        }
+        match spec.hosts() {
+            few @ 0..=1 => return Err(Error::usage(format!("{few} hosts make no LAN; it takes at least 2"))),
             2..=MAX_HOSTS => {}
             more => {
                 return Err(Error::usage(format!(
@@ -71,8 +75,10 @@ impl Plan {
                 )));
             }
         }
+        check_igmp(&spec.igmp, spec.switch)?;
+        spec.limit.as_ref().map_or(Ok(()), |limit| check_limit(limit, spec.hosts()))?;
         let bridge = End { name: "br0".to_owned(), index: BRIDGE_INDEX, mac: mac(0xff, 0) };
-        let hosts = (1..=spec.hosts as u16).map(|number| HostPlan::new(number, spec.ipv6)).collect();
+        let hosts = (1..=spec.hosts() as u16).map(|number| HostPlan::new(number, spec.ipv6)).collect();
         Ok(Plan { spec: spec.clone(), bridge, hosts })
     }
 
@@ -85,9 +91,10 @@ impl Plan {
             ("bridge/bridge-nf-call-iptables", "0"),
             ("bridge/bridge-nf-call-ip6tables", "0"),
             ("bridge/bridge-nf-call-arptables", "0"),
-            REPORT_SOON,
         ];
         settings.extend(if self.spec.ipv6 { QUIET_IPV6 } else { NO_IPV6 });
+        settings.extend(REPORT_SOON);
+        settings.extend(self.igmp_setting());
         settings
     }
 
@@ -104,11 +111,17 @@ impl Plan {
         let mut settings = vec![
             ("ipv4/conf/all/rp_filter", "0"),
             ("ipv4/conf/default/rp_filter", "0"),
-            REPORT_SOON,
             ("ipv4/igmp_max_memberships", "4096"),
         ];
         settings.extend(if self.spec.ipv6 { QUIET_IPV6 } else { NO_IPV6 });
+        settings.extend(REPORT_SOON);
+        settings.extend(self.igmp_setting());
         settings
+    }
+
+    /// Keeps a namespace to IGMP version 2; version 3 is what it speaks unless it hears otherwise.
+    fn igmp_setting(&self) -> Option<Setting> {
+        (self.spec.igmp.version == 2).then_some(("ipv4/conf/all/force_igmp_version", "2"))
     }
 
     /// Makes the bridge and sets it up.
@@ -131,8 +144,6 @@ impl Plan {
     }
 
     fn bridge_options(&self) -> Vec<InfoBridge> {
-        const CENTISECONDS: u64 = 100;
-        const DAY: u64 = 86_400 * CENTISECONDS;
         let mut options = vec![
             InfoBridge::StpState(BridgeStpState::Disabled),
             InfoBridge::ForwardDelay(0),
@@ -140,28 +151,47 @@ impl Plan {
             InfoBridge::NfCallIp6Tables(false),
             InfoBridge::NfCallArpTables(false),
         ];
-        match self.spec.switch {
-            SwitchKind::Snooping => options.extend([
-                InfoBridge::MulticastSnooping(true),
-                InfoBridge::MulticastIgmpVersion(3),
-                // The switch floods until the querier's first response interval is over: 0.1 s.
-                InfoBridge::MulticastQueryResponseInterval(10),
-                // One query when a port comes up, none again within a run; who has joined stays joined.
-                InfoBridge::MulticastStartupQueryCount(1),
-                InfoBridge::MulticastStartupQueryInterval(DAY),
-                InfoBridge::MulticastQueryInterval(DAY),
-                InfoBridge::MulticastMembershipInterval(3 * DAY),
-                // Who leaves is out after two unanswered queries 0.1 s apart.
-                InfoBridge::MulticastLastMemberInterval(10),
-                InfoBridge::MulticastHashMax(16_384),
-            ]),
-            SwitchKind::Flooding => options.push(InfoBridge::MulticastSnooping(false)),
-            SwitchKind::Hub => options.extend([InfoBridge::MulticastSnooping(false), InfoBridge::AgeingTime(0)]),
+        if self.spec.switch.snoops() {
+            options.extend(self.snooping_options());
+        } else {
+            options.push(InfoBridge::MulticastSnooping(false));
         }
-        if self.spec.ipv6 && self.spec.switch == SwitchKind::Snooping {
-            options.push(InfoBridge::MulticastMldVersion(2));
+        if self.spec.switch == SwitchKind::Hub {
+            options.push(InfoBridge::AgeingTime(0));
         }
         options
+    }
+
+    fn snooping_options(&self) -> Vec<InfoBridge> {
+        const DAY: u64 = 86_400 * 100; // in hundredths of a second, as all of these
+        let Igmp { version, last_member_interval, membership_interval } = self.spec.igmp;
+        let given = membership_interval.map(centiseconds);
+        let believed = given.unwrap_or(3 * DAY);
+        let response = centiseconds(MAX_RESPONSE);
+        let asks = self.spec.switch == SwitchKind::Snooping;
+        let mut options = vec![
+            InfoBridge::MulticastSnooping(true),
+            InfoBridge::MulticastIgmpVersion(version),
+            // The switch floods until the querier's first response interval is over: 0.1 s.
+            InfoBridge::MulticastQueryResponseInterval(response),
+            // One query when a port comes up and, where members are to stay members, none again within a run.
+            InfoBridge::MulticastStartupQueryCount(1),
+            InfoBridge::MulticastStartupQueryInterval(DAY),
+            InfoBridge::MulticastQueryInterval(given.filter(|_| asks).map_or(DAY, |given| (given - response) / 2)),
+            // A port that does not flood keeps a querier's general queries from its host as well, so that nobody
+            // answers them: what then ends is the belief in the querier, not that in the members.
+            InfoBridge::MulticastMembershipInterval(if self.is_quiet() { 3 * DAY } else { believed }),
+            InfoBridge::MulticastQuerierInterval(believed),
+            // Who leaves is out after two unanswered queries this far apart.
+            InfoBridge::MulticastLastMemberInterval(centiseconds(last_member_interval)),
+            InfoBridge::MulticastHashMax(16_384),
+        ];
+        options.extend(self.spec.ipv6.then_some(InfoBridge::MulticastMldVersion(2)));
+        options
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.spec.switch == SwitchKind::Quiet
     }
 
     /// Makes a host's cable: one end a port of the switch, the other in the host's namespace.
@@ -178,6 +208,18 @@ impl Plan {
             SwitchKind::Hub => Vec::new(),
             _ => self.hosts.iter().map(|host| request::pin_port(host.port.index, host.link.mac)).collect(),
         }
+    }
+
+    /// What else is said to the ports towards hosts once they exist: not to flood groups, or how fast to send.
+    #[must_use]
+    pub fn port_requests(&self) -> Vec<Request> {
+        let index = |host: usize| self.hosts[host].port.index;
+        let quiet = |host| request::set_port(index(host), vec![InfoBridgePort::MulticastFlood(false)]);
+        let mut requests: Vec<_> = (0..self.hosts.len()).filter(|_| self.is_quiet()).map(quiet).collect();
+        if let Some(LinkLimit { hosts, bits_per_second }) = &self.spec.limit {
+            requests.extend(hosts.iter().map(|&host| request::new_rate_limit(index(host), *bits_per_second)));
+        }
+        requests
     }
 
     /// What is done inside a host's namespace once its interface is there: links up, addresses, queue, routes to all
@@ -226,8 +268,52 @@ impl HostPlan {
     }
 }
 
-/// Milliseconds between the reports of a join.
-const REPORT_SOON: Setting = ("ipv4/conf/default/igmpv3_unsolicited_report_interval", "10");
+/// The longest delay of an answer to the switch's queries: its query response interval.
+pub(super) const MAX_RESPONSE: Duration = Duration::from_millis(100);
+
+fn check_igmp(igmp: &Igmp, switch: SwitchKind) -> Result<()> {
+    const LAST_MEMBER: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_millis(12_700);
+    // A bridge asks at most once a second: twice, and the time to answer.
+    const SHORTEST_ASKED: Duration = Duration::from_millis(2100);
+    const SHORTEST: Duration = Duration::from_millis(10);
+    if ![2, 3].contains(&igmp.version) {
+        return Err(Error::usage(format!("IGMP version {}: it is 2 or 3", igmp.version)));
+    }
+    if !LAST_MEMBER.contains(&igmp.last_member_interval) {
+        let given = igmp.last_member_interval;
+        return Err(Error::usage(format!("a last member interval of {given:?}: it is 100ms to 12.7s")));
+    }
+    let shortest = if switch == SwitchKind::Snooping { SHORTEST_ASKED } else { SHORTEST };
+    match igmp.membership_interval {
+        Some(given) if given < shortest => Err(Error::usage(format!(
+            "a membership interval of {given:?}: on a switch of the kind {switch} it is at least {shortest:?}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn check_limit(limit: &LinkLimit, hosts: usize) -> Result<()> {
+    const SLOWEST: u64 = 10_000;
+    if limit.bits_per_second < SLOWEST {
+        let given = limit.bits_per_second;
+        return Err(Error::usage(format!("a link of {given} bit/s: the slowest is one of {SLOWEST}")));
+    }
+    match limit.hosts.iter().find(|host| **host >= hosts) {
+        Some(host) => Err(Error::usage(format!("a slower link to host h{}: there are {hosts} hosts", host + 1))),
+        None => Ok(()),
+    }
+}
+
+/// A bridge's unit of time, rounded down.
+fn centiseconds(interval: Duration) -> u64 {
+    (interval.as_millis() / 10) as u64
+}
+
+/// Milliseconds between the reports of a join, in IGMP version 2 and 3.
+const REPORT_SOON: [Setting; 2] = [
+    ("ipv4/conf/default/igmpv2_unsolicited_report_interval", "10"),
+    ("ipv4/conf/default/igmpv3_unsolicited_report_interval", "10"),
+];
 
 const NO_IPV6: &[Setting] = &[("ipv6/conf/all/disable_ipv6", "1")];
 
@@ -253,12 +339,12 @@ mod tests {
     use super::*;
 
     fn plan(hosts: usize, switch: SwitchKind) -> Plan {
-        Plan::new(&LanSpec { hosts, switch, ipv6: true }).unwrap()
+        Plan::new(&LanSpec::single(hosts, switch, true)).unwrap()
     }
 
     #[test]
     fn the_number_of_hosts_is_bounded_and_says_why() {
-        let of = |hosts| Plan::new(&LanSpec { hosts, switch: SwitchKind::Hub, ipv6: false });
+        let of = |hosts| Plan::new(&LanSpec::single(hosts, SwitchKind::Hub, false));
         assert!(of(2).is_ok() && of(MAX_HOSTS).is_ok());
         for hosts in [0, 1] {
             assert_eq!(of(hosts).unwrap_err().class().code(), 2);

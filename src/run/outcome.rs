@@ -175,6 +175,8 @@ fn in_words(switch: SwitchKind, ipv6: bool) -> &'static str {
     match (switch, ipv6) {
         (SwitchKind::Snooping, false) => "switch with IGMP snooping",
         (SwitchKind::Snooping, true) => "switch with MLD snooping",
+        (SwitchKind::NoQuerier, _) => "snooping switch without a querier",
+        (SwitchKind::Quiet, _) => "snooping switch without a querier, not flooding",
         (SwitchKind::Flooding, _) => "switch without snooping",
         (SwitchKind::Hub, _) => "hub",
     }
