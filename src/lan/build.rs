@@ -238,7 +238,6 @@ impl Lan {
         self.await_links()?;
         if self.plan.spec.switch == SwitchKind::Snooping {
             self.await_snooping()?;
-            self.await_quiet(5 * POLL)?;
         }
         if self.plan.spec.ipv6 {
             self.await_quiet(2 * MAX_RESPONSE)?;
@@ -247,6 +246,9 @@ impl Lan {
             SwitchKind::NoQuerier => self.await_unregistered(true)?,
             SwitchKind::Quiet => self.await_unregistered(false)?,
             SwitchKind::Snooping | SwitchKind::Flooding | SwitchKind::Hub => {}
+        }
+        if self.plan.spec.switch.snoops() {
+            self.await_quiet(5 * POLL)?;
         }
         self.napi_ids = threads::ids(&self.switch, &self.hosts);
         self.attribution = match threaded.and_then(|()| {

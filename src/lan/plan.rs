@@ -396,6 +396,83 @@ mod tests {
     }
 
     #[test]
+    fn only_a_quiet_switch_has_ports_that_keep_groups_back() {
+        for switch in SwitchKind::ALL {
+            let plan = plan(3, switch);
+            let requests = plan.port_requests();
+            if switch == SwitchKind::Quiet {
+                let first = request::set_port(FIRST_PORT_INDEX + 1, vec![InfoBridgePort::MulticastFlood(false)]);
+                assert_eq!((requests.len(), &requests[0]), (3, &first));
+            } else {
+                assert!(requests.is_empty(), "{switch}");
+            }
+            let asks = plan
+                .switch_requests()
+                .iter()
+                .any(|request| *request == request::set_bridge(BRIDGE_INDEX, vec![InfoBridge::MulticastQuerier(true)]));
+            assert_eq!(asks, switch == SwitchKind::Snooping, "{switch}");
+            assert_eq!(plan.bridge_options().contains(&InfoBridge::MulticastSnooping(true)), switch.snoops());
+        }
+    }
+
+    #[test]
+    fn membership_timers_are_those_of_the_spec() {
+        let options = |switch, membership_interval| {
+            let mut spec = LanSpec::single(3, switch, false);
+            let last_member_interval = Duration::from_millis(250);
+            spec.igmp = Igmp { version: 2, last_member_interval, membership_interval };
+            let plan = Plan::new(&spec).unwrap();
+            assert!(plan.host_settings().contains(&("ipv4/conf/all/force_igmp_version", "2")));
+            plan.bridge_options()
+        };
+        let three_seconds = Some(Duration::from_secs(3));
+        for (switch, interval, expected) in [
+            (SwitchKind::Snooping, three_seconds, [300, 300, 145]),
+            (SwitchKind::NoQuerier, three_seconds, [300, 300, 8_640_000]),
+            (SwitchKind::Quiet, three_seconds, [25_920_000, 300, 8_640_000]),
+            (SwitchKind::Snooping, None, [25_920_000, 25_920_000, 8_640_000]),
+        ] {
+            let options = options(switch, interval);
+            let [membership, querier, query] = expected;
+            for option in [
+                InfoBridge::MulticastIgmpVersion(2),
+                InfoBridge::MulticastLastMemberInterval(25),
+                InfoBridge::MulticastMembershipInterval(membership),
+                InfoBridge::MulticastQuerierInterval(querier),
+                InfoBridge::MulticastQueryInterval(query),
+            ] {
+                assert!(options.contains(&option), "{switch}: no {option:?} in {options:?}");
+            }
+        }
+        assert!(!plan(2, SwitchKind::Hub).host_settings().iter().any(|(name, _)| name.ends_with("force_igmp_version")));
+    }
+
+    #[test]
+    fn what_no_switch_can_do_is_wrong_usage() {
+        let spec = LanSpec::single(3, SwitchKind::Snooping, false);
+        let limit = |hosts, bits_per_second| Some(LinkLimit { hosts, bits_per_second });
+        let igmp = |version, last_member_ms, membership_ms| Igmp {
+            version,
+            last_member_interval: Duration::from_millis(last_member_ms),
+            membership_interval: Some(Duration::from_millis(membership_ms)),
+        };
+        for (wrong, named) in [
+            (LanSpec { igmp: igmp(1, 100, 3000), ..spec.clone() }, "IGMP version 1"),
+            (LanSpec { igmp: igmp(3, 90, 3000), ..spec.clone() }, "90ms"),
+            (LanSpec { igmp: igmp(3, 12_800, 3000), ..spec.clone() }, "12.8s"),
+            (LanSpec { igmp: igmp(3, 100, 2000), ..spec.clone() }, "at least 2.1s"),
+            (LanSpec { limit: limit(vec![0, 3], 1_000_000), ..spec.clone() }, "host h4"),
+            (LanSpec { limit: limit(vec![0], 9_999), ..spec.clone() }, "9999 bit/s"),
+        ] {
+            let error = Plan::new(&wrong).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+            assert_eq!(error.class().code(), 2);
+        }
+        let right = LanSpec { igmp: igmp(2, 100, 2100), limit: limit(vec![0, 2], 10_000), ..spec };
+        assert_eq!(Plan::new(&right).unwrap().port_requests().len(), 2);
+    }
+
+    #[test]
     fn neighbours_are_pinned_in_proportion() {
         let pins = |plan: &Plan, host| plan.neighbours_of(host).count();
         let small = plan(PIN_ALL_UP_TO, SwitchKind::Snooping);

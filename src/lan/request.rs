@@ -237,3 +237,43 @@ fn family(address: IpAddr) -> AddressFamily {
         IpAddr::V6(_) => AddressFamily::Inet6,
     }
 }
+
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests {
+    use netlink_packet_core::Emitable;
+
+    use super::*;
+
+    /// The attributes of a queue, after `struct tcmsg`.
+    fn queue((message, _): &Request) -> Vec<u8> {
+        let RouteNetlinkMessage::NewQueueDiscipline(message) = message else { panic!("no queue: {message:?}") };
+        let mut bytes = vec![0; message.buffer_len()];
+        message.emit(&mut bytes);
+        bytes.split_off(20)
+    }
+
+    #[test]
+    fn a_rate_limit_is_a_token_bucket_filter() {
+        let bytes = queue(&new_rate_limit(7, 10_000_000));
+        assert_eq!(
+            bytes,
+            *b"\x08\0\x01\0tbf\0\
+               \x40\0\x02\0\
+               \x28\0\x01\0\
+               \0\x01\0\0\0\0\0\0\xd0\x12\x13\0\0\0\0\0\0\0\0\0\0\0\0\0\x24\xf4\0\0\0\0\0\0\0\0\0\0\
+               \x0c\0\x04\0\xd0\x12\x13\0\0\0\0\0\
+               \x08\0\x06\0\xd4\x30\0\0",
+            "1,250,000 bytes a second, 62,500 to queue, 12,500 at once"
+        );
+        let slow = queue(&new_rate_limit(7, 10_000));
+        assert_eq!(slow[slow.len() - 4..], 3028_u32.to_ne_bytes(), "never less than two frames");
+    }
+
+    #[test]
+    fn a_rate_beyond_32_bits_is_not_cut() {
+        let bytes = queue(&new_rate_limit(7, 80_000_000_000));
+        let rate64 = &bytes[bytes.len() - 16..bytes.len() - 8];
+        assert_eq!(rate64, 10_000_000_000_u64.to_ne_bytes());
+    }
+}
