@@ -8,11 +8,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage, State,
 };
-use netlink_packet_route::tc::{TcAttribute, TcMessage, TcStats2};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -27,14 +25,13 @@ use crate::error::{Error, Result};
 use crate::sys::ethtool::Features;
 use crate::sys::netlink::Netlink;
 use crate::sys::netns;
-use crate::sys::nftables::Refusal;
 
 /// A LAN that exists until this value is dropped or the process ends, however it ends.
 pub struct Lan {
     plan: Plan,
     hosts: Vec<Host>,
     switch: OwnedFd,
-    netlink: Netlink,
+    pub(super) netlink: Netlink,
     features: Option<Features>,
     attribution: Attribution,
     /// Whether attribution can be switched on at all.
@@ -175,24 +172,6 @@ impl Lan {
     pub fn nic_unavailable(&self) -> Option<&str> {
         self.cards.as_ref()?.as_ref().err().map(String::as_str)
     }
-
-    /// Frames each host was sent too fast for its limited link ([`LanSpec::limit`]), so that they were dropped before its
-    /// port counted them; `None` for a host without a limit.
-    ///
-    /// # Errors
-    /// When the kernel's counters cannot be read.
-    pub fn limit_dropped(&mut self) -> Result<Vec<Option<u64>>> {
-        let dropped: HashMap<u32, u64> = self
-            .netlink
-            .dump(RouteNetlinkMessage::GetQueueDiscipline(TcMessage::default()))?
-            .into_iter()
-            .filter_map(|reply| match reply {
-                RouteNetlinkMessage::NewQueueDiscipline(queue) => limit_dropped(&queue),
-                _ => None,
-            })
-            .collect();
-        Ok(self.hosts.iter().map(|host| dropped.get(&host.port_ifindex).copied()).collect())
-    }
 }
 
 /// A host's namespace before its cable is there, with what reaches into it from outside.
@@ -229,11 +208,7 @@ impl Lan {
         })?;
         self.features = Some(features);
         if self.plan.spec.nic == Nic::Filter {
-            self.cards = Some(match Cards::install(&self.plan) {
-                Ok(cards) => Ok(cards),
-                Err(Refusal::Unavailable(why)) => Err(why),
-                Err(Refusal::Failed(error)) => return Err(error),
-            });
+            self.cards = Some(Cards::install(&self.plan)?);
         }
         self.await_links()?;
         if self.plan.spec.switch == SwitchKind::Snooping {
@@ -457,19 +432,6 @@ fn forwards(link: &LinkMessage) -> bool {
         _ => None,
     });
     ports.flatten().any(|option| *option == InfoBridgePort::State(BridgePortState::Forwarding))
-}
-
-/// The interface of a token bucket filter, and what that has dropped.
-fn limit_dropped(queue: &TcMessage) -> Option<(u32, u64)> {
-    let is_limit = queue.attributes.iter().any(|attribute| *attribute == TcAttribute::Kind("tbf".to_owned()));
-    let statistics = queue.attributes.iter().filter(|_| is_limit).find_map(|attribute| match attribute {
-        TcAttribute::Stats2(statistics) => Some(statistics),
-        _ => None,
-    });
-    statistics?.iter().find_map(|part| match part {
-        TcStats2::Queue(counters) => Some((queue.header.index.cast_unsigned(), u64::from(counters.drops))),
-        _ => None,
-    })
 }
 
 /// Bytes an interface has sent.

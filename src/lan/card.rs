@@ -23,20 +23,28 @@ const CARDS: &str = "cards";
 const FILTERED: &str = "filtered";
 
 impl Cards {
-    /// Puts a card at every host's port. To be called in the switch's namespace.
+    /// Puts a card at every host's port, or says why that cannot be done on this kernel: without nf_tables for bridges,
+    /// or with one that does not count by element (before Linux 5.7). To be called in the switch's namespace.
     ///
     /// # Errors
-    /// Unavailable where the kernel has no nf_tables for bridges, or none that counts by element (before Linux 5.7).
-    pub(super) fn install(plan: &Plan) -> Result<Cards, Refusal> {
+    /// When nf_tables is there and fails.
+    pub(super) fn install(plan: &Plan) -> Result<Result<Cards, String>> {
+        match Cards::put(plan) {
+            Ok(cards) => Ok(Ok(cards)),
+            Err(Refusal::Unavailable(why)) => Ok(Err(why)),
+            Err(Refusal::Failed(error)) => Err(error),
+        }
+    }
+
+    fn put(plan: &Plan) -> Result<Cards, Refusal> {
         const GROUP_BIT: [u8; 6] = [1, 0, 0, 0, 0, 0];
         let of_each = |key: fn(u32, [u8; 6]) -> Vec<u8>| -> Vec<Vec<u8>> {
             plan.hosts.iter().map(|host| key(host.port.index, host.link.mac)).collect()
         };
         let rule = |expressions: &[Expression<'_>]| nftables::new_rule(TABLE, CHAIN, expressions);
         let count = plan.hosts.len();
-        let mut cards =
-            Cards { tables: NfTables::open()?, ports: plan.hosts.iter().map(|host| host.port.index).collect() };
-        cards.tables.commit(&[
+        let mut tables = NfTables::open()?;
+        tables.commit(&[
             nftables::new_table(TABLE),
             nftables::new_set(TABLE, CARDS, Key::InterfaceAndMac, count, false),
             nftables::new_elements(TABLE, CARDS, &of_each(|port, mac| nftables::key(port, Some(mac)))),
@@ -58,6 +66,7 @@ impl Cards {
             ]),
             rule(&[Expression::OutputInterface(0), Expression::IsIn(0, FILTERED), Expression::Drop]),
         ])?;
+        let mut cards = Cards { tables, ports: plan.hosts.iter().map(|host| host.port.index).collect() };
         match cards.tables.counters(TABLE, FILTERED)?.len() {
             counters if counters == count => Ok(cards),
             _ => Err(Refusal::Unavailable("this kernel's nf_tables does not count by element of a set".to_owned())),

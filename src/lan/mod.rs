@@ -7,6 +7,7 @@
 pub mod build;
 mod card;
 pub mod host;
+mod limit;
 pub mod plan;
 pub mod request;
 pub mod spec;

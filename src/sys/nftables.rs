@@ -339,7 +339,7 @@ fn message_type(kind: u8) -> u16 {
 /// Which of a kernel's refusals mean that it has not got what was asked for. `name`: the request; `None` for the batch.
 fn refusal(name: Option<&str>, failure: &Failure) -> Refusal {
     let errno = failure.errno;
-    // The family is looked up for the first chain, before Linux 4.16 for the table.
+    // Depending on the kernel, the family is looked up for the table or for the first chain.
     let lacks_family = matches!(name, Some("a chain" | "a table"));
     match (name, errno) {
         (None, Errno::EOPNOTSUPP) => Refusal::Unavailable("this kernel has no nf_tables".to_owned()),
