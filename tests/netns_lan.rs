@@ -40,7 +40,7 @@ fn growth(said: &str) -> BTreeMap<String, (u64, u64)> {
     counts
 }
 
-const KINDS: [&str; 3] = ["snooping", "flooding", "hub"];
+const KINDS: [&str; 4] = ["snooping", "no-querier", "flooding", "hub"];
 
 #[test]
 fn a_group_nobody_joined_reaches_nobody_with_snooping_and_everybody_without() {
@@ -107,14 +107,30 @@ fn unicast_reaches_its_host_on_a_switch_and_everybody_on_a_hub() {
 }
 
 #[test]
+fn a_card_that_filters_spares_its_host_the_unicast_of_a_hub() {
+    if !require_namespaces() || !require_program("bash") {
+        return;
+    }
+    for who in everybody() {
+        let script = format!("{TOOLS} count before; say 10.77.0.2; heard h2 1; heard h3 1; heard h4 1; count after");
+        let counts = growth(&lan_says(who, &["--switch", "hub", "--nic", "filter"], &script));
+        assert_eq!((counts["h2"].0, counts["h3"].0, counts["h4"].0), (6, 1, 1), "{who:?}: {counts:?}");
+    }
+}
+
+#[test]
 fn the_bridge_is_what_was_asked_for() {
     if !require_namespaces() || !require_program("bridge") {
         return;
     }
     for who in everybody() {
-        for (kind, snooping, querier, ageing) in
-            [("snooping", 1, 1, 30000), ("flooding", 0, 0, 30000), ("hub", 0, 0, 0)]
-        {
+        for (kind, snooping, querier, ageing) in [
+            ("snooping", 1, 1, 30000),
+            ("no-querier", 1, 0, 30000),
+            ("no-querier-quiet", 1, 0, 30000),
+            ("flooding", 0, 0, 30000),
+            ("hub", 0, 0, 0),
+        ] {
             let said = lan_says(who, &["--switch", kind], "ip -d -j link show br0; bridge -d -j link; bridge -j fdb");
             let mut parts = said.lines().collect::<String>();
             parts = parts.replace("][", "]\n[");
@@ -127,6 +143,8 @@ fn the_bridge_is_what_was_asked_for() {
             let ports = parts[1].as_array().unwrap();
             assert_eq!(ports.len(), 4, "{who:?} {kind}");
             assert!(ports.iter().all(|port| port["state"] == "forwarding"), "{who:?} {kind}: {ports:?}");
+            let floods = kind != "no-querier-quiet";
+            assert!(ports.iter().all(|port| port["mcast_flood"] == floods), "{who:?} {kind}: {ports:?}");
             let pinned = parts[2].as_array().unwrap().iter().filter(|entry| entry["state"] == "static").count();
             assert_eq!(pinned, if kind == "hub" { 0 } else { 4 }, "{who:?} {kind}");
         }
@@ -282,8 +300,7 @@ fn attribution_goes_and_comes_back_and_members_are_known() {
     }
     netns::aside(|| {
         netns::create().unwrap();
-        let spec = LanSpec::single(3, SwitchKind::Snooping, false);
-        let mut lan = Lan::build(&spec).unwrap();
+        let mut lan = Lan::build(&LanSpec::single(3, SwitchKind::Snooping, false)).unwrap();
         assert_eq!(lan.attribution(), &Attribution::NapiThreads);
         let names = |lan: &Lan| {
             let threads = lan.napi_threads().unwrap();

@@ -20,7 +20,7 @@ use nix::unistd::symlinkat;
 use super::spelled;
 use crate::error::{Error, Result};
 use crate::lan::plan::Plan;
-use crate::lan::{Attribution, Lan, LanSpec, SwitchKind};
+use crate::lan::{Attribution, Lan, LanSpec, Nic, SwitchKind};
 use crate::sys::netns;
 use crate::sys::proc::own_pid;
 
@@ -44,9 +44,14 @@ struct ShellArgs {
     /// Number of hosts, 2 to 1023.
     #[arg(long, value_name = "N", default_value_t = 4)]
     hosts: usize,
-    /// snooping (a group goes to its members), flooding (to every port), or hub (everything goes to every port).
+    /// snooping (a group goes to its members), flooding (to every port), hub (everything goes to every port); snooping
+    /// with nobody to ask who is a member: no-querier (a Linux bridge then floods), no-querier-quiet (groups reach nobody).
     #[arg(long, value_name = "KIND", default_value_t = SwitchKind::Snooping, value_parser = spelled::<SwitchKind, _>(SwitchKind::ALL.map(SwitchKind::as_str)))]
     switch: SwitchKind,
+    /// What a host's network card does with unicast for others: promiscuous (the host's kernel has to drop it) or filter
+    /// (the card drops it).
+    #[arg(long, value_name = "CARD", default_value_t = Nic::Promiscuous, value_parser = spelled::<Nic, _>(Nic::ALL.map(Nic::as_str)))]
+    nic: Nic,
     /// Gives the hosts IPv6 addresses as well.
     #[arg(long)]
     ipv6: bool,
@@ -71,10 +76,13 @@ pub(super) fn run(args: &LanArgs) -> Result<ExitCode> {
 }
 
 fn shell(args: &ShellArgs) -> Result<ExitCode> {
-    let spec = LanSpec::single(args.hosts, args.switch, args.ipv6);
+    let spec = LanSpec { nic: args.nic, ..LanSpec::single(args.hosts, args.switch, args.ipv6) };
     Plan::new(&spec)?; // an impossible LAN is refused before anything is touched
     netns::enter_private()?;
     let lan = Lan::build(&spec)?;
+    if let Some(why) = lan.nic_unavailable() {
+        eprintln!("netlab: --nic filter: {why}; the cards are promiscuous");
+    }
     let folder = Folder::new(&lan)?;
     let mut command = match (&args.line, &args.command[..]) {
         (Some(line), _) => command_of(OsStr::new("/bin/sh"), &[OsString::from("-c"), line.clone()]),

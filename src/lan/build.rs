@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -15,10 +15,11 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::card::Cards;
 use super::host::Host;
-use super::plan::{PORT_GROUP, Plan, Setting};
+use super::plan::{MAX_RESPONSE, PORT_GROUP, Plan, Setting};
 use super::request;
-use super::spec::{LanSpec, SwitchKind};
+use super::spec::{LanSpec, Nic, SwitchKind};
 use super::threads::{self, NapiThread};
 use crate::error::{Error, Result};
 use crate::sys::ethtool::Features;
@@ -30,13 +31,15 @@ pub struct Lan {
     plan: Plan,
     hosts: Vec<Host>,
     switch: OwnedFd,
-    netlink: Netlink,
+    pub(super) netlink: Netlink,
     features: Option<Features>,
     attribution: Attribution,
     /// Whether attribution can be switched on at all.
     threadable: bool,
     /// All the NAPI IDs its interfaces have had.
     napi_ids: HashSet<u32>,
+    /// Cards that filter, where they were asked for; or why there are none.
+    cards: Option<Result<Cards, String>>,
 }
 
 /// Whether the kernel's receive work can be told apart host by host.
@@ -52,8 +55,10 @@ pub enum Attribution {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is asked whether it has.
 const POLL: Duration = Duration::from_millis(4);
-/// The longest delay of an answer to the switch's queries: its query response interval.
-const MAX_RESPONSE: Duration = Duration::from_millis(100);
+/// Groups nobody joins, for probes.
+pub(super) const UNJOINED_V4: Ipv4Addr = Ipv4Addr::new(239, 255, 78, 76);
+pub(super) const UNJOINED_V6: Ipv6Addr = Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0x4e, 0x4c);
+
 impl Lan {
     /// Builds the LAN; the calling thread's network namespace becomes (and stays) the switch.
     ///
@@ -74,6 +79,7 @@ impl Lan {
             attribution,
             threadable: false,
             napi_ids: HashSet::new(),
+            cards: None,
         };
         lan.raise()?;
         Ok(lan)
@@ -149,6 +155,23 @@ impl Lan {
         let members = self.hosts.iter().enumerate().filter(|(_, host)| ports.contains(&host.port_ifindex));
         Ok(members.map(|(index, _)| index).collect())
     }
+
+    /// Frames the card of each host has dropped since the LAN came up: unicast for others. They are in no counter of the
+    /// host or its port. `None` where the cards do not filter.
+    ///
+    /// # Errors
+    /// When the kernel's counters cannot be read.
+    pub fn nic_filtered(&mut self) -> Result<Option<Vec<u64>>> {
+        match &mut self.cards {
+            Some(Ok(cards)) => cards.filtered().map(Some),
+            Some(Err(_)) | None => Ok(None),
+        }
+    }
+
+    /// Why the cards do not filter although they were to; the LAN is up without that.
+    pub fn nic_unavailable(&self) -> Option<&str> {
+        self.cards.as_ref()?.as_ref().err().map(String::as_str)
+    }
 }
 
 /// A host's namespace before its cable is there, with what reaches into it from outside.
@@ -180,16 +203,27 @@ impl Lan {
             }
             drop(lays);
             self.netlink.batch(&self.plan.pin_port_requests())?;
+            self.netlink.batch(&self.plan.port_requests())?;
             Ok(threaded.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })?;
         self.features = Some(features);
+        if self.plan.spec.nic == Nic::Filter {
+            self.cards = Some(Cards::install(&self.plan)?);
+        }
         self.await_links()?;
         if self.plan.spec.switch == SwitchKind::Snooping {
             self.await_snooping()?;
-            self.await_quiet(5 * POLL)?;
         }
         if self.plan.spec.ipv6 {
             self.await_quiet(2 * MAX_RESPONSE)?;
+        }
+        match self.plan.spec.switch {
+            SwitchKind::NoQuerier => self.await_unregistered(true)?,
+            SwitchKind::Quiet => self.await_unregistered(false)?,
+            SwitchKind::Snooping | SwitchKind::Flooding | SwitchKind::Hub => {}
+        }
+        if self.plan.spec.switch.snoops() {
+            self.await_quiet(5 * POLL)?;
         }
         self.napi_ids = threads::ids(&self.switch, &self.hosts);
         self.attribution = match threaded.and_then(|()| {
@@ -258,10 +292,9 @@ impl Lan {
         const LONG: u64 = 1000;
         const SHORT: u64 = 300; // queries, the only other frames, are below 100
         const DISCARD: u16 = 9;
-        let mut pairs = vec![(IpAddr::from([239, 255, 78, 76]), IpAddr::from([224, 0, 0, 1]))];
+        let mut pairs = vec![(IpAddr::V4(UNJOINED_V4), IpAddr::from([224, 0, 0, 1]))];
         if self.plan.spec.ipv6 {
-            pairs
-                .push((IpAddr::from([0xff12, 0, 0, 0, 0, 0, 0x4e, 0x4c]), IpAddr::from([0xff02, 0, 0, 0, 0, 0, 0, 1])));
+            pairs.push((IpAddr::V6(UNJOINED_V6), IpAddr::from([0xff02, 0, 0, 0, 0, 0, 0, 1])));
         }
         for (group, all) in pairs {
             let socket = probe_socket(group, &self.plan.bridge.name, self.plan.bridge.index)?;
@@ -286,7 +319,7 @@ impl Lan {
     }
 
     /// Bytes each port has sent, in the order of the hosts.
-    fn bytes_sent(&mut self) -> Result<Vec<u64>> {
+    pub(super) fn bytes_sent(&mut self) -> Result<Vec<u64>> {
         let links = self.netlink.links()?;
         let sent: HashMap<u32, u64> =
             links.iter().filter_map(|link| Some((link.header.index, bytes_sent(link)?))).collect();
@@ -378,7 +411,7 @@ fn apply(settings: &[Setting]) -> Result<()> {
     Ok(())
 }
 
-fn wait_until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(super) fn wait_until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !condition()? {
         if Instant::now() > deadline {
@@ -409,11 +442,12 @@ fn bytes_sent(link: &LinkMessage) -> Option<u64> {
     })
 }
 
-/// A socket that sends to a group by the bridge itself, as a host on an extra port would.
-fn probe_socket(group: IpAddr, bridge: &str, index: u32) -> Result<Socket> {
+/// A socket of the calling thread's namespace that sends to a group by this interface (by the bridge: as a host on an extra
+/// port would).
+pub(super) fn probe_socket(group: IpAddr, interface: &str, index: u32) -> Result<Socket> {
     let open = || {
         let socket = Socket::new(Domain::for_address(SocketAddr::new(group, 0)), Type::DGRAM, Some(Protocol::UDP))?;
-        socket.bind_device(Some(bridge.as_bytes()))?;
+        socket.bind_device(Some(interface.as_bytes()))?;
         match group {
             IpAddr::V4(_) => socket.set_multicast_loop_v4(false)?,
             IpAddr::V6(_) => {
@@ -423,5 +457,5 @@ fn probe_socket(group: IpAddr, bridge: &str, index: u32) -> Result<Socket> {
         }
         Ok(socket)
     };
-    open().map_err(|cause: io::Error| Error::failed(format!("opening a socket on {bridge}")).because(cause))
+    open().map_err(|cause: io::Error| Error::failed(format!("opening a socket on {interface}")).because(cause))
 }

@@ -1,14 +1,18 @@
 //! The virtual LAN: hosts (a network namespace and a veth each) and one switch (a bridge), built over netlink.
 //!
 //! [`plan`] turns a [`spec::LanSpec`] into names, addresses and netlink requests ([`request`]) without touching
-//! anything; [`build`] carries them out, [`threads`] finds the kernel threads that do each host's receive work.
+//! anything; [`build`] carries them out, [`threads`] finds the kernel threads that do each host's receive work. The hosts'
+//! network cards are in `card`.
 
 pub mod build;
+mod card;
 pub mod host;
+mod limit;
 pub mod plan;
 pub mod request;
 pub mod spec;
 pub mod threads;
+mod unregistered;
 
 pub use build::{Attribution, Lan};
 pub use host::Host;

@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
-use netlink_packet_route::link::{BridgeStpState, InfoBridge};
+use netlink_packet_route::link::{BridgeStpState, InfoBridge, InfoBridgePort};
 
 use super::request::{self, End, Request};
-use super::spec::{LanSpec, SwitchKind};
+use super::spec::{Igmp, LanSpec, LinkLimit, SwitchKind};
 use crate::error::{Error, Result};
 
 /// A bridge has no more ports than this (`BR_MAX_PORTS` less the reserved one).
@@ -60,10 +61,13 @@ impl Plan {
     /// Draws the plan.
     ///
     /// # Errors
-    /// Usage, for fewer than 2 hosts or more than a bridge has ports.
+    /// Usage, for fewer than 2 hosts or more than a bridge has ports, and for times and rates no switch has.
     pub fn new(spec: &LanSpec) -> Result<Plan> {
+        if spec.router || spec.lans.len() > 1 {
+            return Err(Error::usage("a router, or more LANs than one, cannot be built yet"));
+        }
         match spec.hosts() {
-            0 | 1 => return Err(Error::usage(format!("{} hosts make no LAN; it takes at least 2", spec.hosts()))),
+            few @ 0..=1 => return Err(Error::usage(format!("{few} hosts make no LAN; it takes at least 2"))),
             2..=MAX_HOSTS => {}
             more => {
                 return Err(Error::usage(format!(
@@ -71,6 +75,8 @@ impl Plan {
                 )));
             }
         }
+        check_igmp(&spec.igmp, spec.switch)?;
+        spec.limit.as_ref().map_or(Ok(()), |limit| check_limit(limit, spec.hosts()))?;
         let bridge = End { name: "br0".to_owned(), index: BRIDGE_INDEX, mac: mac(0xff, 0) };
         let hosts = (1..=spec.hosts() as u16).map(|number| HostPlan::new(number, spec.ipv6)).collect();
         Ok(Plan { spec: spec.clone(), bridge, hosts })
@@ -85,9 +91,10 @@ impl Plan {
             ("bridge/bridge-nf-call-iptables", "0"),
             ("bridge/bridge-nf-call-ip6tables", "0"),
             ("bridge/bridge-nf-call-arptables", "0"),
-            REPORT_SOON,
         ];
         settings.extend(if self.spec.ipv6 { QUIET_IPV6 } else { NO_IPV6 });
+        settings.extend(REPORT_SOON);
+        settings.extend(self.igmp_setting());
         settings
     }
 
@@ -104,11 +111,17 @@ impl Plan {
         let mut settings = vec![
             ("ipv4/conf/all/rp_filter", "0"),
             ("ipv4/conf/default/rp_filter", "0"),
-            REPORT_SOON,
             ("ipv4/igmp_max_memberships", "4096"),
         ];
         settings.extend(if self.spec.ipv6 { QUIET_IPV6 } else { NO_IPV6 });
+        settings.extend(REPORT_SOON);
+        settings.extend(self.igmp_setting());
         settings
+    }
+
+    /// Keeps a namespace to IGMP version 2; version 3 is what it speaks unless it hears otherwise.
+    fn igmp_setting(&self) -> Option<Setting> {
+        (self.spec.igmp.version == 2).then_some(("ipv4/conf/all/force_igmp_version", "2"))
     }
 
     /// Makes the bridge and sets it up.
@@ -131,8 +144,6 @@ impl Plan {
     }
 
     fn bridge_options(&self) -> Vec<InfoBridge> {
-        const CENTISECONDS: u64 = 100;
-        const DAY: u64 = 86_400 * CENTISECONDS;
         let mut options = vec![
             InfoBridge::StpState(BridgeStpState::Disabled),
             InfoBridge::ForwardDelay(0),
@@ -140,29 +151,47 @@ impl Plan {
             InfoBridge::NfCallIp6Tables(false),
             InfoBridge::NfCallArpTables(false),
         ];
-        match self.spec.switch {
-            SwitchKind::Snooping => options.extend([
-                InfoBridge::MulticastSnooping(true),
-                InfoBridge::MulticastIgmpVersion(3),
-                // The switch floods until the querier's first response interval is over: 0.1 s.
-                InfoBridge::MulticastQueryResponseInterval(10),
-                // One query when a port comes up, none again within a run; who has joined stays joined.
-                InfoBridge::MulticastStartupQueryCount(1),
-                InfoBridge::MulticastStartupQueryInterval(DAY),
-                InfoBridge::MulticastQueryInterval(DAY),
-                InfoBridge::MulticastMembershipInterval(3 * DAY),
-                // Who leaves is out after two unanswered queries 0.1 s apart.
-                InfoBridge::MulticastLastMemberInterval(10),
-                InfoBridge::MulticastHashMax(16_384),
-            ]),
-            SwitchKind::NoQuerier | SwitchKind::Quiet => options.push(InfoBridge::MulticastSnooping(true)),
-            SwitchKind::Flooding => options.push(InfoBridge::MulticastSnooping(false)),
-            SwitchKind::Hub => options.extend([InfoBridge::MulticastSnooping(false), InfoBridge::AgeingTime(0)]),
+        if self.spec.switch.snoops() {
+            options.extend(self.snooping_options());
+        } else {
+            options.push(InfoBridge::MulticastSnooping(false));
         }
-        if self.spec.ipv6 && self.spec.switch == SwitchKind::Snooping {
-            options.push(InfoBridge::MulticastMldVersion(2));
+        if self.spec.switch == SwitchKind::Hub {
+            options.push(InfoBridge::AgeingTime(0));
         }
         options
+    }
+
+    fn snooping_options(&self) -> Vec<InfoBridge> {
+        const DAY: u64 = 86_400 * 100; // in hundredths of a second, as all of these
+        let Igmp { version, last_member_interval, membership_interval } = self.spec.igmp;
+        let given = membership_interval.map(centiseconds);
+        let believed = given.unwrap_or(3 * DAY);
+        let response = centiseconds(MAX_RESPONSE);
+        let asks = self.spec.switch == SwitchKind::Snooping;
+        let mut options = vec![
+            InfoBridge::MulticastSnooping(true),
+            InfoBridge::MulticastIgmpVersion(version),
+            // The switch floods until the querier's first response interval is over: 0.1 s.
+            InfoBridge::MulticastQueryResponseInterval(response),
+            // One query when a port comes up and, where members are to stay members, none again within a run.
+            InfoBridge::MulticastStartupQueryCount(1),
+            InfoBridge::MulticastStartupQueryInterval(DAY),
+            InfoBridge::MulticastQueryInterval(given.filter(|_| asks).map_or(DAY, |given| (given - response) / 2)),
+            // A port that does not flood keeps a querier's general queries from its host as well, so that nobody
+            // answers them: what then ends is the belief in the querier, not that in the members.
+            InfoBridge::MulticastMembershipInterval(if self.is_quiet() { 3 * DAY } else { believed }),
+            InfoBridge::MulticastQuerierInterval(believed),
+            // Who leaves is out after two unanswered queries this far apart.
+            InfoBridge::MulticastLastMemberInterval(centiseconds(last_member_interval)),
+            InfoBridge::MulticastHashMax(16_384),
+        ];
+        options.extend(self.spec.ipv6.then_some(InfoBridge::MulticastMldVersion(2)));
+        options
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.spec.switch == SwitchKind::Quiet
     }
 
     /// Makes a host's cable: one end a port of the switch, the other in the host's namespace.
@@ -179,6 +208,18 @@ impl Plan {
             SwitchKind::Hub => Vec::new(),
             _ => self.hosts.iter().map(|host| request::pin_port(host.port.index, host.link.mac)).collect(),
         }
+    }
+
+    /// What else is said to the ports towards hosts once they exist: not to flood groups, or how fast to send.
+    #[must_use]
+    pub fn port_requests(&self) -> Vec<Request> {
+        let index = |host: usize| self.hosts[host].port.index;
+        let quiet = |host| request::set_port(index(host), vec![InfoBridgePort::MulticastFlood(false)]);
+        let mut requests: Vec<_> = (0..self.hosts.len()).filter(|_| self.is_quiet()).map(quiet).collect();
+        if let Some(LinkLimit { hosts, bits_per_second }) = &self.spec.limit {
+            requests.extend(hosts.iter().map(|&host| request::new_rate_limit(index(host), *bits_per_second)));
+        }
+        requests
     }
 
     /// What is done inside a host's namespace once its interface is there: links up, addresses, queue, routes to all
@@ -227,8 +268,52 @@ impl HostPlan {
     }
 }
 
-/// Milliseconds between the reports of a join.
-const REPORT_SOON: Setting = ("ipv4/conf/default/igmpv3_unsolicited_report_interval", "10");
+/// The longest delay of an answer to the switch's queries: its query response interval.
+pub(super) const MAX_RESPONSE: Duration = Duration::from_millis(100);
+
+fn check_igmp(igmp: &Igmp, switch: SwitchKind) -> Result<()> {
+    const LAST_MEMBER: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_millis(12_700);
+    // A bridge asks at most once a second: twice, and the time to answer.
+    const SHORTEST_ASKED: Duration = Duration::from_millis(2100);
+    const SHORTEST: Duration = Duration::from_millis(10);
+    if ![2, 3].contains(&igmp.version) {
+        return Err(Error::usage(format!("IGMP version {}: it is 2 or 3", igmp.version)));
+    }
+    if !LAST_MEMBER.contains(&igmp.last_member_interval) {
+        let given = igmp.last_member_interval;
+        return Err(Error::usage(format!("a last member interval of {given:?}: it is 100ms to 12.7s")));
+    }
+    let shortest = if switch == SwitchKind::Snooping { SHORTEST_ASKED } else { SHORTEST };
+    match igmp.membership_interval {
+        Some(given) if given < shortest => Err(Error::usage(format!(
+            "a membership interval of {given:?}: on a switch of the kind {switch} it is at least {shortest:?}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn check_limit(limit: &LinkLimit, hosts: usize) -> Result<()> {
+    const SLOWEST: u64 = 10_000;
+    if limit.bits_per_second < SLOWEST {
+        let given = limit.bits_per_second;
+        return Err(Error::usage(format!("a link of {given} bit/s: the slowest is one of {SLOWEST}")));
+    }
+    match limit.hosts.iter().find(|host| **host >= hosts) {
+        Some(host) => Err(Error::usage(format!("a slower link to host h{}: there are {hosts} hosts", host + 1))),
+        None => Ok(()),
+    }
+}
+
+/// A bridge's unit of time, rounded down.
+fn centiseconds(interval: Duration) -> u64 {
+    (interval.as_millis() / 10) as u64
+}
+
+/// Milliseconds between the reports of a join, in IGMP version 2 and 3.
+const REPORT_SOON: [Setting; 2] = [
+    ("ipv4/conf/default/igmpv2_unsolicited_report_interval", "10"),
+    ("ipv4/conf/default/igmpv3_unsolicited_report_interval", "10"),
+];
 
 const NO_IPV6: &[Setting] = &[("ipv6/conf/all/disable_ipv6", "1")];
 
@@ -308,6 +393,83 @@ mod tests {
         assert!(hub.bridge_options().contains(&InfoBridge::AgeingTime(0)));
         assert!(hub.pin_port_requests().is_empty());
         assert_eq!(plan(3, SwitchKind::Flooding).pin_port_requests().len(), 3);
+    }
+
+    #[test]
+    fn only_a_quiet_switch_has_ports_that_keep_groups_back() {
+        for switch in SwitchKind::ALL {
+            let plan = plan(3, switch);
+            let requests = plan.port_requests();
+            if switch == SwitchKind::Quiet {
+                let first = request::set_port(FIRST_PORT_INDEX + 1, vec![InfoBridgePort::MulticastFlood(false)]);
+                assert_eq!((requests.len(), &requests[0]), (3, &first));
+            } else {
+                assert!(requests.is_empty(), "{switch}");
+            }
+            let asks = plan
+                .switch_requests()
+                .iter()
+                .any(|request| *request == request::set_bridge(BRIDGE_INDEX, vec![InfoBridge::MulticastQuerier(true)]));
+            assert_eq!(asks, switch == SwitchKind::Snooping, "{switch}");
+            assert_eq!(plan.bridge_options().contains(&InfoBridge::MulticastSnooping(true)), switch.snoops());
+        }
+    }
+
+    #[test]
+    fn membership_timers_are_those_of_the_spec() {
+        let options = |switch, membership_interval| {
+            let mut spec = LanSpec::single(3, switch, false);
+            let last_member_interval = Duration::from_millis(250);
+            spec.igmp = Igmp { version: 2, last_member_interval, membership_interval };
+            let plan = Plan::new(&spec).unwrap();
+            assert!(plan.host_settings().contains(&("ipv4/conf/all/force_igmp_version", "2")));
+            plan.bridge_options()
+        };
+        let three_seconds = Some(Duration::from_secs(3));
+        for (switch, interval, expected) in [
+            (SwitchKind::Snooping, three_seconds, [300, 300, 145]),
+            (SwitchKind::NoQuerier, three_seconds, [300, 300, 8_640_000]),
+            (SwitchKind::Quiet, three_seconds, [25_920_000, 300, 8_640_000]),
+            (SwitchKind::Snooping, None, [25_920_000, 25_920_000, 8_640_000]),
+        ] {
+            let options = options(switch, interval);
+            let [membership, querier, query] = expected;
+            for option in [
+                InfoBridge::MulticastIgmpVersion(2),
+                InfoBridge::MulticastLastMemberInterval(25),
+                InfoBridge::MulticastMembershipInterval(membership),
+                InfoBridge::MulticastQuerierInterval(querier),
+                InfoBridge::MulticastQueryInterval(query),
+            ] {
+                assert!(options.contains(&option), "{switch}: no {option:?} in {options:?}");
+            }
+        }
+        assert!(!plan(2, SwitchKind::Hub).host_settings().iter().any(|(name, _)| name.ends_with("force_igmp_version")));
+    }
+
+    #[test]
+    fn what_no_switch_can_do_is_wrong_usage() {
+        let spec = LanSpec::single(3, SwitchKind::Snooping, false);
+        let limit = |hosts, bits_per_second| Some(LinkLimit { hosts, bits_per_second });
+        let igmp = |version, last_member_ms, membership_ms| Igmp {
+            version,
+            last_member_interval: Duration::from_millis(last_member_ms),
+            membership_interval: Some(Duration::from_millis(membership_ms)),
+        };
+        for (wrong, named) in [
+            (LanSpec { igmp: igmp(1, 100, 3000), ..spec.clone() }, "IGMP version 1"),
+            (LanSpec { igmp: igmp(3, 90, 3000), ..spec.clone() }, "90ms"),
+            (LanSpec { igmp: igmp(3, 12_800, 3000), ..spec.clone() }, "12.8s"),
+            (LanSpec { igmp: igmp(3, 100, 2000), ..spec.clone() }, "at least 2.1s"),
+            (LanSpec { limit: limit(vec![0, 3], 1_000_000), ..spec.clone() }, "host h4"),
+            (LanSpec { limit: limit(vec![0], 9_999), ..spec.clone() }, "9999 bit/s"),
+        ] {
+            let error = Plan::new(&wrong).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+            assert_eq!(error.class().code(), 2);
+        }
+        let right = LanSpec { igmp: igmp(2, 100, 2100), limit: limit(vec![0, 2], 10_000), ..spec };
+        assert_eq!(Plan::new(&right).unwrap().port_requests().len(), 2);
     }
 
     #[test]

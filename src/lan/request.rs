@@ -6,7 +6,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::link::{
-    InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkFlags,
+    LinkInfo, LinkMessage,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
@@ -14,7 +15,7 @@ use netlink_packet_route::neighbour::{
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
-use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};
+use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage, TcOption};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 /// A request and the netlink flags that go with it.
@@ -52,6 +53,17 @@ pub fn set_bridge(index: u32, options: Vec<InfoBridge>) -> Request {
     link.attributes = vec![LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Bridge),
         LinkInfo::Data(InfoData::Bridge(options)),
+    ])];
+    (RouteNetlinkMessage::NewLink(link), 0)
+}
+
+/// Changes options of a bridge's port.
+#[must_use]
+pub fn set_port(index: u32, options: Vec<InfoBridgePort>) -> Request {
+    let mut link = numbered(index);
+    link.attributes = vec![LinkAttribute::LinkInfo(vec![
+        LinkInfo::PortKind(InfoPortKind::Bridge),
+        LinkInfo::PortData(InfoPortData::BridgePort(options)),
     ])];
     (RouteNetlinkMessage::NewLink(link), 0)
 }
@@ -164,6 +176,40 @@ pub fn new_fifo(index: u32, packets: u32) -> Request {
     (RouteNetlinkMessage::NewQueueDiscipline(message), NLM_F_CREATE | NLM_F_REPLACE)
 }
 
+/// Lets an interface send no faster than this (a token bucket filter, `tc-tbf(8)`). Its queue holds 50 ms, its bucket
+/// 10 ms, and both at least two full frames: the bucket is what the filter can make up for when it is woken late, on a
+/// busy machine by milliseconds, and what flows over is lost to the rate (with a bucket of two frames, 4 % of 10 Mbit/s).
+#[must_use]
+pub fn new_rate_limit(index: u32, bits_per_second: u64) -> Request {
+    const TCA_TBF_PARMS: u16 = 1;
+    const TCA_TBF_RATE64: u16 = 4;
+    const TCA_TBF_BURST: u16 = 6;
+    const TWO_FRAMES: u64 = 2 * 1514;
+    let bytes_per_second = bits_per_second / 8;
+    let share = |of_a_second: u64| saturated((bytes_per_second / of_a_second).max(TWO_FRAMES));
+    // The rest of the structure is a peak rate, which there is none of, and figures TCA_TBF_BURST stands for.
+    let mut parameters = [0; 36]; // struct tc_tbf_qopt
+    parameters[1] = 1; // rate.linklayer: TC_LINKLAYER_ETHERNET
+    parameters[8..12].copy_from_slice(&saturated(bytes_per_second).to_ne_bytes()); // rate.rate
+    parameters[24..28].copy_from_slice(&share(20).to_ne_bytes()); // limit
+    let option = |kind, value: &[u8]| TcOption::Other(DefaultNla::new(kind, value.to_vec()));
+    let mut message = TcMessage::with_index(index.cast_signed());
+    message.header.parent = TcHandle::ROOT;
+    message.attributes = vec![
+        TcAttribute::Kind("tbf".to_owned()),
+        TcAttribute::Options(vec![
+            option(TCA_TBF_PARMS, &parameters),
+            option(TCA_TBF_RATE64, &bytes_per_second.to_ne_bytes()),
+            option(TCA_TBF_BURST, &share(100).to_ne_bytes()),
+        ]),
+    ];
+    (RouteNetlinkMessage::NewQueueDiscipline(message), NLM_F_CREATE | NLM_F_REPLACE)
+}
+
+fn saturated(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
 fn numbered(index: u32) -> LinkMessage {
     let mut link = LinkMessage::default();
     link.header.index = index;
@@ -189,5 +235,45 @@ fn family(address: IpAddr) -> AddressFamily {
     match address {
         IpAddr::V4(_) => AddressFamily::Inet,
         IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests {
+    use netlink_packet_core::Emitable;
+
+    use super::*;
+
+    /// The attributes of a queue, after `struct tcmsg`.
+    fn queue((message, _): &Request) -> Vec<u8> {
+        let RouteNetlinkMessage::NewQueueDiscipline(message) = message else { panic!("no queue: {message:?}") };
+        let mut bytes = vec![0; message.buffer_len()];
+        message.emit(&mut bytes);
+        bytes.split_off(20)
+    }
+
+    #[test]
+    fn a_rate_limit_is_a_token_bucket_filter() {
+        let bytes = queue(&new_rate_limit(7, 10_000_000));
+        assert_eq!(
+            bytes,
+            *b"\x08\0\x01\0tbf\0\
+               \x40\0\x02\0\
+               \x28\0\x01\0\
+               \0\x01\0\0\0\0\0\0\xd0\x12\x13\0\0\0\0\0\0\0\0\0\0\0\0\0\x24\xf4\0\0\0\0\0\0\0\0\0\0\
+               \x0c\0\x04\0\xd0\x12\x13\0\0\0\0\0\
+               \x08\0\x06\0\xd4\x30\0\0",
+            "1,250,000 bytes a second, 62,500 to queue, 12,500 at once"
+        );
+        let slow = queue(&new_rate_limit(7, 10_000));
+        assert_eq!(slow[slow.len() - 4..], 3028_u32.to_ne_bytes(), "never less than two frames");
+    }
+
+    #[test]
+    fn a_rate_beyond_32_bits_is_not_cut() {
+        let bytes = queue(&new_rate_limit(7, 80_000_000_000));
+        let rate64 = &bytes[bytes.len() - 16..bytes.len() - 8];
+        assert_eq!(rate64, 10_000_000_000_u64.to_ne_bytes());
     }
 }

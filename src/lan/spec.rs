@@ -13,45 +13,50 @@ pub enum SwitchKind {
     /// IGMP and MLD snooping with a querier (RFC 4541): a group goes to its members only.
     #[default]
     Snooping,
+    /// Snooping, and nobody asks for members (unless a host does): a Linux bridge then floods groups.
+    NoQuerier,
+    /// Snooping, nobody asks for members (unless a host does), and no host's port gets a group it has not registered
+    /// (`mcast_flood off`), as on many hardware switches: members then get nothing either. A Linux bridge keeps groups of
+    /// 224.0.0.x and IPv6 neighbour discovery from such ports as well; what the bridge itself sends passes.
+    #[serde(rename = "no-querier-quiet")]
+    Quiet,
     /// No snooping: a group goes to every port, unicast to its own.
     Flooding,
     /// No MAC learning: every frame goes to every port.
     Hub,
-    /// Snooping, but nobody asks for members: a Linux bridge then floods groups.
-    NoQuerier,
-    /// The same, and ports do not flood groups, as with many hardware switches: silence, once memberships have expired.
-    #[serde(rename = "no-querier-quiet")]
-    Quiet,
 }
 
 impl SwitchKind {
     /// All kinds, the usual one first.
     pub const ALL: [SwitchKind; 5] =
-        [SwitchKind::Snooping, SwitchKind::Flooding, SwitchKind::Hub, SwitchKind::NoQuerier, SwitchKind::Quiet];
+        [SwitchKind::Snooping, SwitchKind::NoQuerier, SwitchKind::Quiet, SwitchKind::Flooding, SwitchKind::Hub];
 
     /// The spelling used on the command line and in files.
     pub fn as_str(self) -> &'static str {
         match self {
             SwitchKind::Snooping => "snooping",
-            SwitchKind::Flooding => "flooding",
-            SwitchKind::Hub => "hub",
             SwitchKind::NoQuerier => "no-querier",
             SwitchKind::Quiet => "no-querier-quiet",
+            SwitchKind::Flooding => "flooding",
+            SwitchKind::Hub => "hub",
         }
     }
-}
 
-impl SwitchKind {
     /// As a person would call it.
     pub fn in_words(self, ipv6: bool) -> &'static str {
         match (self, ipv6) {
             (SwitchKind::Snooping, false) => "switch with IGMP snooping",
             (SwitchKind::Snooping, true) => "switch with MLD snooping",
-            (SwitchKind::Flooding, _) => "switch without snooping",
-            (SwitchKind::Hub, _) => "hub",
             (SwitchKind::NoQuerier, _) => "snooping switch without a querier",
             (SwitchKind::Quiet, _) => "snooping switch without a querier that floods no groups",
+            (SwitchKind::Flooding, _) => "switch without snooping",
+            (SwitchKind::Hub, _) => "hub",
         }
+    }
+
+    /// Whether it listens to IGMP and MLD, so that its group table knows members.
+    pub fn snoops(self) -> bool {
+        matches!(self, SwitchKind::Snooping | SwitchKind::NoQuerier | SwitchKind::Quiet)
     }
 }
 
@@ -66,25 +71,24 @@ impl FromStr for SwitchKind {
 
     fn from_str(text: &str) -> Result<Self, String> {
         SwitchKind::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
-            let names = SwitchKind::ALL.map(SwitchKind::as_str).join(", ");
-            format!("unknown switch '{text}'; the switches are {names}")
+            format!("unknown switch '{text}'; the switches are {}", SwitchKind::ALL.map(SwitchKind::as_str).join(", "))
         })
     }
 }
 
-/// What a host's network card lets through to its kernel.
+/// What a host's network card does with a unicast frame for another host's Ethernet address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Nic {
-    /// Everything: a veth has no MAC filter, so the kernel drops what is for another host.
+    /// It hands the frame to the host, as a card in promiscuous mode: the host's kernel compares and drops it.
     #[default]
     Promiscuous,
-    /// What real cards let through: the host's own address and all broadcasts and groups.
+    /// It drops the frame before the host knows of it, as any card in ordinary use.
     Filter,
 }
 
 impl Nic {
-    /// Both, the usual one first.
+    /// Both kinds.
     pub const ALL: [Nic; 2] = [Nic::Promiscuous, Nic::Filter];
 
     /// The spelling used on the command line and in files.
@@ -106,21 +110,24 @@ impl FromStr for Nic {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Nic::ALL
-            .into_iter()
-            .find(|nic| nic.as_str() == text)
-            .ok_or_else(|| format!("unknown network card '{text}'; the cards are promiscuous, filter"))
+        Nic::ALL.into_iter().find(|nic| nic.as_str() == text).ok_or_else(|| {
+            format!("unknown network card '{text}'; the cards are {}", Nic::ALL.map(Nic::as_str).join(", "))
+        })
     }
 }
 
-/// How group membership is kept (RFC 2236, RFC 3376).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// How hosts and switch speak about groups. MLD (IPv6) is version 2 whatever this says, with the same intervals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Igmp {
-    /// 2 or 3, at the hosts and at the switch.
+    /// IGMP version, 2 (RFC 2236) or 3 (RFC 3376).
     pub version: u8,
-    /// Time between the queries that ask whether a leaver was the last member.
+    /// Last Member Query Interval: after a leave the switch asks twice, this far apart, before it takes the port out.
+    /// 100 ms to 12.7 s; in messages in tenths of a second.
     pub last_member_interval: Duration,
-    /// How long a membership lasts that nobody confirms; `None`: longer than any run.
+    /// How long the switch believes in a member without a report. A querier of its own asks twice in this time (at least
+    /// 2.1 s, as a Linux bridge asks at most once a second). Without one it is also how long the switch believes in a
+    /// querier elsewhere on the LAN after its last query. `None`: longer than any run.
     pub membership_interval: Option<Duration>,
 }
 
@@ -130,49 +137,61 @@ impl Default for Igmp {
     }
 }
 
-/// A slower link towards some of the hosts.
+/// Slower cables from the switch to some hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LinkLimit {
-    /// Which, counted from 0.
+    /// The hosts, as indices from 0.
     pub hosts: Vec<usize>,
-    /// Of Ethernet frames without preamble, FCS and gap.
+    /// Bits a second of Ethernet frames (header included, preamble and checksum not) towards each of them; at least
+    /// 10,000.
     pub bits_per_second: u64,
 }
 
-/// LANs of hosts `h1` … `hN`, each LAN one switch; several are joined by a router.
+/// LANs of hosts `h1` … `hN`, each on a switch of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LanSpec {
-    /// Hosts on each LAN, 2 to 1,023 on the first (the ports of a bridge); numbered through.
+    /// Number of hosts on each LAN, numbered through; 2 to 1,023 (the ports of a bridge).
     pub lans: Vec<usize>,
-    /// The kind of all switches.
+    /// The kind of switch.
     pub switch: SwitchKind,
-    /// The kind of all hosts' network cards.
+    /// The hosts' network cards.
+    #[serde(default)]
     pub nic: Nic,
     /// Whether hosts speak IPv6 (beside IPv4).
     pub ipv6: bool,
-    /// Whether there is a router even where it has but one LAN; several LANs always have one.
+    /// Whether a multicast router joins the LANs.
+    #[serde(default)]
     pub router: bool,
-    /// How membership is kept.
+    /// How groups are joined and left.
+    #[serde(default)]
     pub igmp: Igmp,
-    /// Slower links, where there are any.
+    /// Cables slower than the machine can make them.
+    #[serde(default)]
     pub limit: Option<LinkLimit>,
 }
 
 impl LanSpec {
-    /// One LAN without any of the specials.
+    /// One LAN, with everything else as usual.
     pub fn single(hosts: usize, switch: SwitchKind, ipv6: bool) -> LanSpec {
-        let (nic, igmp) = (Nic::default(), Igmp::default());
-        LanSpec { lans: vec![hosts], switch, nic, ipv6, router: false, igmp, limit: None }
+        LanSpec {
+            lans: vec![hosts],
+            switch,
+            nic: Nic::default(),
+            ipv6,
+            router: false,
+            igmp: Igmp::default(),
+            limit: None,
+        }
     }
 
-    /// Hosts on all LANs.
-    pub fn hosts(&self) -> usize {
-        self.lans.iter().sum()
-    }
-
-    /// Whether there is a router.
+    /// Whether there is a router: several LANs always have one.
     pub fn has_router(&self) -> bool {
         self.router || self.lans.len() > 1
+    }
+
+    /// Number of hosts on all LANs.
+    pub fn hosts(&self) -> usize {
+        self.lans.iter().sum()
     }
 }
 
@@ -181,11 +200,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn switches_are_spelled_as_they_are_read() {
+    fn switches_and_cards_are_spelled_as_they_are_read() {
         for kind in SwitchKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(kind));
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
-        assert!("router".parse::<SwitchKind>().unwrap_err().contains("snooping, flooding, hub"));
+        for nic in Nic::ALL {
+            assert_eq!(nic.as_str().parse(), Ok(nic));
+            assert_eq!(serde_json::to_value(nic).unwrap(), nic.as_str());
+        }
+        let error = "router".parse::<SwitchKind>().unwrap_err();
+        assert!(error.contains("snooping, no-querier, no-querier-quiet, flooding, hub"), "{error}");
+        assert!("deaf".parse::<Nic>().unwrap_err().contains("promiscuous, filter"));
+    }
+
+    #[test]
+    fn hosts_are_counted_over_all_lans() {
+        let spec = LanSpec { lans: vec![3, 4], ..LanSpec::single(2, SwitchKind::Hub, false) };
+        assert_eq!(spec.hosts(), 7);
+    }
+
+    #[test]
+    fn a_spec_is_read_as_it_is_written_and_what_is_usual_may_be_left_out() {
+        let mut spec = LanSpec::single(5, SwitchKind::Quiet, true);
+        let short = r#"{"lans":[5],"switch":"no-querier-quiet","ipv6":true,"igmp":{}}"#;
+        assert_eq!(serde_json::from_str::<LanSpec>(short).unwrap(), spec);
+        spec.igmp.membership_interval = Some(Duration::from_millis(1500));
+        spec.limit = Some(LinkLimit { hosts: vec![2, 3], bits_per_second: 10_000_000 });
+        spec.nic = Nic::Filter;
+        let text = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<LanSpec>(&text).unwrap(), spec);
     }
 }

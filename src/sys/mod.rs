@@ -8,6 +8,7 @@ pub mod interface;
 pub mod mmsg;
 pub mod netlink;
 pub mod netns;
+pub mod nftables;
 pub mod packet;
 pub mod proc;
 pub mod socket;

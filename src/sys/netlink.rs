@@ -75,19 +75,20 @@ impl Netlink {
         Netlink::open(NETLINK_GENERIC)
     }
 
-    fn open(protocol: isize) -> Result<Netlink> {
-        let open = || {
-            let mut socket = Socket::new(protocol)?;
-            socket.bind_auto()?;
-            socket.connect(&SocketAddr::new(0, 0))?;
-            // Error replies then hold the kernel's sentence and not the whole request.
-            let _ = socket.set_cap_ack(true);
-            let _ = socket.set_ext_ack(true);
-            let _ = socket.set_rx_buf_sz(4 << 20);
-            Ok(socket)
-        };
-        let socket = open().map_err(|cause: io::Error| Error::failed("opening a netlink socket").because(cause))?;
+    /// Opens a socket of any netlink protocol; the kernel's refusal as it gives it.
+    pub(super) fn open_raw(protocol: isize) -> io::Result<Netlink> {
+        let mut socket = Socket::new(protocol)?;
+        socket.bind_auto()?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        // Error replies then hold the kernel's sentence and not the whole request.
+        let _ = socket.set_cap_ack(true);
+        let _ = socket.set_ext_ack(true);
+        let _ = socket.set_rx_buf_sz(4 << 20);
         Ok(Netlink { socket, sequence: 0, buffer: vec![0; RECEIVE_BYTES] })
+    }
+
+    fn open(protocol: isize) -> Result<Netlink> {
+        Netlink::open_raw(protocol).map_err(|cause| Error::failed("opening a netlink socket").because(cause))
     }
 
     /// Asks for all objects `request` describes (`GetLink`, `GetNeighbour`, …).
@@ -163,7 +164,7 @@ impl Netlink {
             let flags = u16::from_ne_bytes([bytes[last + 6], bytes[last + 7]]) | NLM_F_ACK;
             bytes[last + 6..last + 8].copy_from_slice(&flags.to_ne_bytes());
             self.send(&bytes)?;
-            if let Some((sequence, failure)) = self.acknowledged(first_sequence)? {
+            if let Some((sequence, failure)) = self.acknowledged(first_sequence, self.sequence)? {
                 let index = start + sequence.wrapping_sub(first_sequence) as usize;
                 let name = requests.get(index).map_or("unknown", |(request, _)| name_of(request));
                 let of = requests.len();
@@ -189,11 +190,10 @@ impl Netlink {
         message.serialize(&mut bytes[start..]);
     }
 
-    /// Waits for the acknowledgement of the request sent last; gives the first failure since `first`.
-    fn acknowledged(&mut self, first: u32) -> Result<Option<(u32, Failure)>> {
-        let wanted = self.sequence;
-        let span = wanted.wrapping_sub(first);
-        let mut failed = None;
+    /// Waits for the acknowledgement of request `last`; gives the first failure since `first`. (What else is reported
+    /// after that failure waits in the socket, and is passed over by its sequence numbers.)
+    pub(super) fn acknowledged(&mut self, first: u32, last: u32) -> Result<Option<(u32, Failure)>> {
+        let span = last.wrapping_sub(first);
         loop {
             for message in messages(self.receive()?) {
                 let message = message?;
@@ -202,17 +202,17 @@ impl Netlink {
                     continue;
                 }
                 if let Some(failure) = failure(&message) {
-                    failed.get_or_insert((message.sequence, failure));
+                    return Ok(Some((message.sequence, failure)));
                 }
-                if message.sequence == wanted {
-                    return Ok(failed);
+                if message.sequence == last {
+                    return Ok(None);
                 }
             }
         }
     }
 
     /// Sends a dump request of this type and payload and collects (type, payload) of every reply.
-    fn dump_raw(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<Reply>> {
+    pub(super) fn dump_raw(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<Reply>> {
         for _ in 0..DUMP_ATTEMPTS {
             if let Some(found) = self.dump_once(kind, payload)? {
                 return Ok(found);
@@ -285,19 +285,26 @@ impl Netlink {
     }
 
     fn request(&mut self, kind: u16, flags: u16, payload: &[u8]) -> Result<u32> {
-        self.sequence = self.sequence.wrapping_add(1);
         let mut bytes = Vec::with_capacity(HEADER + payload.len());
+        let sequence = self.append_raw(&mut bytes, kind, flags, payload);
+        self.send(&bytes)?;
+        Ok(sequence)
+    }
+
+    /// Appends a request with the next sequence number to `bytes`; gives the number.
+    pub(super) fn append_raw(&mut self, bytes: &mut Vec<u8>, kind: u16, flags: u16, payload: &[u8]) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
         bytes.extend(((HEADER + payload.len()) as u32).to_ne_bytes());
         bytes.extend(kind.to_ne_bytes());
         bytes.extend((NLM_F_REQUEST | flags).to_ne_bytes());
         bytes.extend(self.sequence.to_ne_bytes());
         bytes.extend(0u32.to_ne_bytes());
         bytes.extend(payload);
-        self.send(&bytes)?;
-        Ok(self.sequence)
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        self.sequence
     }
 
-    fn send(&self, bytes: &[u8]) -> Result<()> {
+    pub(super) fn send(&self, bytes: &[u8]) -> Result<()> {
         self.socket.send(bytes, 0).map_err(|cause| Error::failed("sending a netlink request").because(cause))?;
         Ok(())
     }
@@ -417,12 +424,14 @@ struct Message<'a> {
 }
 
 /// Type and payload of a reply.
-type Reply = (u16, Vec<u8>);
+pub(super) type Reply = (u16, Vec<u8>);
 
-struct Failure {
+/// What the kernel said of a request it refused.
+#[derive(Debug)]
+pub(super) struct Failure {
     /// `": …"` or nothing.
-    sentence: String,
-    errno: Errno,
+    pub(super) sentence: String,
+    pub(super) errno: Errno,
 }
 
 /// Cuts a datagram into messages.
@@ -478,7 +487,7 @@ fn name_of(request: &RouteNetlinkMessage) -> &'static str {
     }
 }
 
-fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     NlasIterator::new(bytes).map_while(|attribute: std::result::Result<NlaBuffer<&[u8]>, _>| attribute.ok()).map(
         |attribute| {
             let length = attribute.value_length();
@@ -487,7 +496,7 @@ fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     )
 }
 
-fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(super) fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
 }
 
@@ -495,7 +504,7 @@ fn u32_attribute(bytes: &[u8], wanted: u16) -> Option<u32> {
     attribute(bytes, wanted)?.first_chunk().map(|value| u32::from_ne_bytes(*value))
 }
 
-fn push_attribute(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
+pub(super) fn push_attribute(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
     bytes.extend(((4 + value.len()) as u16).to_ne_bytes());
     bytes.extend(kind.to_ne_bytes());
     bytes.extend(value);

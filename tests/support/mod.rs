@@ -141,3 +141,33 @@ pub(crate) fn listening(mut command: Command) -> std::process::Child {
     std::thread::spawn(move || lines.for_each(drop));
     child
 }
+
+/// Runs `body`, the test called `name`, for everybody: this program again, for the one test, in network and mount
+/// namespaces of its own.
+pub(crate) fn everybody_inside(name: &str, body: fn()) {
+    const INSIDE: &str = "NETLAB_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_some() {
+        return body();
+    }
+    if !require_namespaces() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let this = folder.path().join("test");
+    fs::copy(std::env::current_exe().unwrap(), &this).expect("a copy of this program");
+    for who in everybody() {
+        let mut inside = Command::new("unshare");
+        if who == Who::Nobody {
+            inside.uid(NOBODY).gid(NOBODY);
+        }
+        if who == Who::Nobody || !nix::unistd::geteuid().is_root() {
+            inside.args(["--user", "--map-root-user"]);
+        }
+        inside.args(["--net", "--mount"]).arg(&this).args(["--exact", name, "--nocapture"]);
+        let output = inside.env(INSIDE, "1").current_dir("/").output().expect("unshare (util-linux) is installed");
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        assert!(output.status.success(), "{who:?}, inside the namespaces:\n{said}");
+        assert!(said.contains("1 passed"), "{who:?}: no test of the name {name}:\n{said}");
+    }
+}
