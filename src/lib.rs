@@ -29,6 +29,7 @@ pub mod delivery;
 pub mod error;
 pub mod lan;
 pub mod results;
+pub mod router;
 pub mod run;
 pub mod sys;
 pub mod units;
