@@ -282,8 +282,7 @@ fn attribution_goes_and_comes_back_and_members_are_known() {
     }
     netns::aside(|| {
         netns::create().unwrap();
-        let spec = LanSpec { hosts: 3, switch: SwitchKind::Snooping, ipv6: false };
-        let mut lan = Lan::build(&spec).unwrap();
+        let mut lan = Lan::build(&LanSpec::single(3, SwitchKind::Snooping, false)).unwrap();
         assert_eq!(lan.attribution(), &Attribution::NapiThreads);
         let names = |lan: &Lan| {
             let threads = lan.napi_threads().unwrap();

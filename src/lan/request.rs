@@ -6,7 +6,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::link::{
-    InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkFlags,
+    LinkInfo, LinkMessage,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
@@ -52,6 +53,17 @@ pub fn set_bridge(index: u32, options: Vec<InfoBridge>) -> Request {
     link.attributes = vec![LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Bridge),
         LinkInfo::Data(InfoData::Bridge(options)),
+    ])];
+    (RouteNetlinkMessage::NewLink(link), 0)
+}
+
+/// Changes options of a bridge's port.
+#[must_use]
+pub fn set_port(index: u32, options: Vec<InfoBridgePort>) -> Request {
+    let mut link = numbered(index);
+    link.attributes = vec![LinkAttribute::LinkInfo(vec![
+        LinkInfo::PortKind(InfoPortKind::Bridge),
+        LinkInfo::PortData(InfoPortData::BridgePort(options)),
     ])];
     (RouteNetlinkMessage::NewLink(link), 0)
 }
@@ -126,6 +138,23 @@ pub fn new_link_route(index: u32, destination: Ipv4Addr, prefix: u8) -> Request 
     message.header.scope = RouteScope::Link;
     message.header.kind = RouteType::Unicast;
     message.attributes = vec![RouteAttribute::Destination(RouteAddress::Inet(destination)), RouteAttribute::Oif(index)];
+    (RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE)
+}
+
+/// A route to everywhere else, by a router on the link.
+#[must_use]
+pub fn new_default_route(index: u32, router: IpAddr) -> Request {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(router);
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::Static;
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Unicast;
+    let gateway = match router {
+        IpAddr::V4(address) => RouteAddress::Inet(address),
+        IpAddr::V6(address) => RouteAddress::Inet6(address),
+    };
+    message.attributes = vec![RouteAttribute::Gateway(gateway), RouteAttribute::Oif(index)];
     (RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE)
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// How the switch treats frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SwitchKind {
     /// IGMP and MLD snooping with a querier (RFC 4541): a group goes to its members only.
@@ -49,15 +49,41 @@ impl FromStr for SwitchKind {
     }
 }
 
-/// A LAN of hosts `h1` … `hN` on one switch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// LANs of hosts `h1` … `hN`, each on a switch of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LanSpec {
-    /// Number of hosts, 2 to 1,023 (the ports of a bridge).
-    pub hosts: usize,
+    /// Number of hosts on each LAN, numbered through. At least 2 in all, and no more on a LAN than a bridge has ports:
+    /// 1,023, of which the router takes one.
+    pub lans: Vec<usize>,
     /// The kind of switch.
     pub switch: SwitchKind,
     /// Whether hosts speak IPv6 (beside IPv4).
     pub ipv6: bool,
+    /// Whether a router `r1` joins the LAN; several LANs always have it between them.
+    #[serde(default)]
+    pub router: bool,
+}
+
+impl LanSpec {
+    /// One LAN, with everything else as usual.
+    pub fn single(hosts: usize, switch: SwitchKind, ipv6: bool) -> LanSpec {
+        LanSpec { lans: vec![hosts], switch, ipv6, router: false }
+    }
+
+    /// Number of hosts on all LANs.
+    pub fn hosts(&self) -> usize {
+        self.lans.iter().copied().fold(0, usize::saturating_add)
+    }
+
+    /// Whether there is a router.
+    pub fn has_router(&self) -> bool {
+        self.router || self.forwards()
+    }
+
+    /// Whether there is a router between LANs.
+    pub fn forwards(&self) -> bool {
+        self.lans.len() > 1
+    }
 }
 
 #[cfg(test)]
@@ -71,5 +97,14 @@ mod tests {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
         assert!("router".parse::<SwitchKind>().unwrap_err().contains("snooping, flooding, hub"));
+    }
+
+    #[test]
+    fn hosts_are_counted_over_all_lans() {
+        let spec = LanSpec { lans: vec![3, 4], ..LanSpec::single(2, SwitchKind::Hub, false) };
+        assert_eq!(spec.hosts(), 7);
+        assert!(spec.has_router() && spec.forwards());
+        let alone = LanSpec { router: true, ..LanSpec::single(2, SwitchKind::Hub, false) };
+        assert!(alone.has_router() && !alone.forwards());
     }
 }

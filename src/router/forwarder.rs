@@ -102,6 +102,14 @@ impl Forwarder {
         self.kernel.as_mut().map_or(Ok(Vec::new()), |files| Ok(cache::routes(files.routes.read()?)))
     }
 
+    /// Waits until it fails: by itself it does not end.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub fn wait(mut self) -> Result<()> {
+        self.join()
+    }
+
     /// Ends it: nothing is forwarded any more.
     ///
     /// # Errors
@@ -114,6 +122,10 @@ impl Forwarder {
         self.shared.stop.store(true, Ordering::Relaxed);
         // The only failure is an event counter that is full: it wakes the thread as well.
         let _ = self.shared.wake.write(1);
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<()> {
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             Some(Err(_)) => Err(Error::failed("the forwarder's thread panicked")),

@@ -142,7 +142,7 @@ impl MeasurePlan {
 
     /// The LAN this needs.
     pub fn lan(&self) -> LanSpec {
-        LanSpec { hosts: self.hosts, switch: self.switch, ipv6: self.ipv6 }
+        LanSpec::single(self.hosts, self.switch, self.ipv6)
     }
 
     /// All conditions, in the order of the tables.
