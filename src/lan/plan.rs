@@ -366,4 +366,78 @@ mod tests {
         let large = plan(200, SwitchKind::Snooping);
         assert_eq!((pins(&large, 0), pins(&large, 5)), (199, 1));
     }
+
+    fn lans(lans: &[usize], switch: SwitchKind) -> Result<Plan> {
+        Plan::new(&LanSpec { lans: lans.to_vec(), ..LanSpec::single(0, switch, true) })
+    }
+
+    #[test]
+    fn hosts_are_numbered_through_and_know_their_own_lan_alone() {
+        let plan = lans(&[2, 3, 1], SwitchKind::Snooping).unwrap();
+        let hosts: Vec<_> = plan.hosts.iter().map(|host| (host.lan, host.ipv4.to_string())).collect();
+        let on = |lan, address: &str| (lan, address.to_owned());
+        let expected = [on(0, "10.77.0.1"), on(0, "10.77.0.2"), on(1, "10.78.0.3"), on(1, "10.78.0.4")];
+        assert_eq!((&hosts[..4], hosts.len(), &hosts[5]), (&expected[..], 6, &on(2, "10.79.0.6")));
+        assert_eq!(plan.hosts[3].ipv6, Some("fd77:1::4".parse().unwrap()));
+        let known = |host| plan.neighbours_of(host).map(|other| other.link.name.as_str()).collect::<Vec<_>>();
+        assert_eq!((known(0), known(3), known(5)), (vec!["h2"], vec!["h3", "h5"], vec![]));
+        let routers: Vec<_> = plan.router.iter().map(|link| link.ipv4.to_string()).collect();
+        assert_eq!(routers, ["10.77.255.254", "10.78.255.254", "10.79.255.254"]);
+        assert_eq!(plan.router[1].ipv6, Some("fd77:1::fffe".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_host_leaves_its_lan_by_the_router_where_there_is_one() {
+        let plan = lans(&[2, 2], SwitchKind::Snooping).unwrap();
+        for (host, router) in [(0, "10.77.255.254"), (3, "10.78.255.254")] {
+            let requests = plan.host_requests(host);
+            let (index, lan) = (plan.hosts[host].link.index, plan.hosts[host].lan);
+            let router: IpAddr = router.parse().unwrap();
+            assert!(requests.contains(&request::new_default_route(index, router)));
+            assert!(requests.contains(&request::pin_neighbour(index, router, plan.router[lan].link.mac)));
+        }
+        let alone = lans(&[2], SwitchKind::Snooping).unwrap();
+        assert!(alone.router.is_empty());
+        assert!(!alone.host_requests(0).contains(&request::new_default_route(4001, plan.router[0].ipv4.into())));
+    }
+
+    #[test]
+    fn names_numbers_and_addresses_are_unique_on_many_lans() {
+        let plan = lans(&[20; MAX_LANS], SwitchKind::Snooping).unwrap();
+        let hosts = plan.hosts.iter().flat_map(|host| [&host.link, &host.port]);
+        let router = plan.router.iter().flat_map(|link| [&link.link, &link.port]);
+        let ends: Vec<_> = hosts.chain(router).chain(&plan.bridges).collect();
+        let count = 2 * 20 * MAX_LANS + 3 * MAX_LANS;
+        assert_eq!(ends.iter().map(|end| &end.name).collect::<HashSet<_>>().len(), count);
+        assert_eq!(ends.iter().map(|end| end.index).collect::<HashSet<_>>().len(), count);
+        assert_eq!(ends.iter().map(|end| end.mac).collect::<HashSet<_>>().len(), count);
+        assert_eq!((plan.router[0].link.name.as_str(), plan.router[25].link.name.as_str()), ("r1a", "r1z"));
+    }
+
+    #[test]
+    fn impossible_lans_are_wrong_usage() {
+        let single = LanSpec { router: true, ..LanSpec::single(MAX_HOSTS, SwitchKind::Hub, false) };
+        for (refused, why) in [
+            (lans(&[1; MAX_LANS + 1], SwitchKind::Hub), "27 LANs are too many"),
+            (lans(&[], SwitchKind::Hub), "0 hosts make no LAN"),
+            (lans(&[2, 0, 1], SwitchKind::Hub), "LAN 2 has no hosts"),
+            (lans(&[1000, 24], SwitchKind::Hub), "at most 1023 hosts on all LANs together"),
+            (lans(&[usize::MAX, 1], SwitchKind::Hub), "too many"),
+            (Plan::new(&single), "leave the router no port"),
+        ] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.class().code(), 2);
+            assert!(error.to_string().contains(why), "{error}");
+        }
+        assert!(lans(&[1, 1], SwitchKind::Hub).is_ok());
+    }
+
+    #[test]
+    fn ports_of_a_router_between_lans_get_every_group() {
+        assert_eq!(lans(&[1, 1], SwitchKind::Snooping).unwrap().router_port_requests(1).len(), 1);
+        let one = LanSpec { router: true, ..LanSpec::single(2, SwitchKind::Snooping, false) };
+        let one = Plan::new(&one).unwrap();
+        assert_eq!((one.router.len(), one.router_port_requests(0)), (1, vec![]));
+        assert!(one.router_settings().contains(&("ipv4/ip_forward", "1")));
+    }
 }
