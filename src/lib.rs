@@ -6,7 +6,8 @@
 //! main ─ cli ─┬─ lab (run, results, lan)
 //!             ├─ run ──────┬─ delivery ─┬─ wire ─┬─ units, error
 //!             │            ├─ counters ─┤        │
-//!             │            ├─ lan ──────┴─ sys ──┘
+//!             │            ├─ lan ──────┤        │
+//!             │            ├─ router ───┴─ sys ──┘
 //!             │            └─ results (counters, units)
 //!             └─ (each of them)
 //! ```
@@ -19,7 +20,8 @@
 //! | how a mode opens its sockets | [`delivery`], one file a mode |
 //! | the one paced send loop, the one receive loop, what is counted | [`delivery`]: `sender.rs`, `receiver.rs`, `tally.rs` |
 //! | which kernel counter a column comes from | [`counters`] |
-//! | namespaces, veth pairs, the bridge, threaded NAPI | [`lan`] |
+//! | namespaces, veth pairs, bridges, threaded NAPI | [`lan`] |
+//! | who asks for members (IGMP), what forwards multicast from LAN to LAN | [`router`] |
 //! | the columns of the CSV files, the statistics, the tables | [`results`] |
 //! | the bytes of a probe, a frame, an order to an agent | [`wire`] |
 //! | a system call, an ioctl, `unsafe` | [`sys`] |
@@ -32,6 +34,7 @@ pub mod error;
 pub mod lab;
 pub mod lan;
 pub mod results;
+pub mod router;
 pub mod run;
 pub mod sys;
 pub mod units;

@@ -13,10 +13,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("counters", &["wire", "sys", "units", "error"]),
     ("delivery", &["wire", "sys", "units", "error"]),
     ("lan", &["wire", "sys", "units", "error"]),
+    ("router", &["wire", "sys", "units", "error"]),
     ("results", &["counters", "units", "error"]),
-    ("run", &["counters", "delivery", "lan", "results", "wire", "sys", "units", "error"]),
+    ("run", &["counters", "delivery", "lan", "router", "results", "wire", "sys", "units", "error"]),
     ("lab", &["run", "results", "lan", "units", "error"]),
-    ("cli", &["lab", "run", "results", "lan", "delivery", "counters", "wire", "sys", "units", "error"]),
+    ("cli", &["lab", "run", "results", "lan", "router", "delivery", "counters", "wire", "sys", "units", "error"]),
     ("lib", &[]),
     ("main", &[]),
 ];

@@ -121,7 +121,7 @@ fn a_full_socket_buffer_counts_what_it_dropped() {
         let receiver = pair.receiver.inside(|| UdpSocket::bind((RECEIVER, OPEN_PORT)).unwrap());
         SockRef::from(&receiver).set_recv_buffer_size(0).unwrap(); // the kernel's minimum, a few datagrams
         let sender = pair.sender.inside(|| udp_sender(SENDER));
-        let mut reader = pair.receiver.inside(|| Reader::open("v1").unwrap());
+        let mut reader = pair.receiver.inside(|| Reader::open(&["v1"]).unwrap());
         let before = reader.read().unwrap();
         send(&sender, 50, (RECEIVER, OPEN_PORT));
         wait_until("50 datagrams to be delivered to UDP", || {
@@ -147,7 +147,7 @@ fn ipv6_is_counted_too() {
             return skip("this kernel has no IPv6");
         };
         let sender = UdpSocket::bind("[::1]:0").unwrap();
-        let mut reader = Reader::open("lo").unwrap();
+        let mut reader = Reader::open(&["lo"]).unwrap();
         let before = reader.read().unwrap();
         for _ in 0..5 {
             sender.send_to(&PAYLOAD, "[::1]:4747").unwrap();
@@ -208,7 +208,7 @@ struct Count {
 
 impl Count {
     fn new(pair: &Pair) -> Count {
-        let mut reader = pair.receiver.inside(|| Reader::open("v1").unwrap());
+        let mut reader = pair.receiver.inside(|| Reader::open(&["v1"]).unwrap());
         let first = reader.read().unwrap();
         Count { reader, first, current: first }
     }

@@ -7,11 +7,11 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use clap::{Args, Subcommand};
 use nix::sys::stat::{Mode, mkdirat};
@@ -44,6 +44,9 @@ struct ShellArgs {
     /// Number of hosts, 2 to 1023.
     #[arg(long, value_name = "N", default_value_t = 4)]
     hosts: usize,
+    /// Number of LANs, 1 to 26: the hosts are spread over them, and router r1 joins them (`on r1 COMMAND…`).
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    lans: usize,
     /// snooping (a group goes to its members), flooding (to every port), hub (everything goes to every port); snooping
     /// with nobody to ask who is a member: no-querier (a Linux bridge then floods), no-querier-quiet (groups reach nobody).
     #[arg(long, value_name = "KIND", default_value_t = SwitchKind::Snooping, value_parser = spelled::<SwitchKind, _>(SwitchKind::ALL.map(SwitchKind::as_str)))]
@@ -76,10 +79,12 @@ pub(super) fn run(args: &LanArgs) -> Result<ExitCode> {
 }
 
 fn shell(args: &ShellArgs) -> Result<ExitCode> {
-    let spec = LanSpec { nic: args.nic, ..LanSpec::single(args.hosts, args.switch, args.ipv6) };
+    let spec =
+        LanSpec { lans: spread(args.hosts, args.lans)?, nic: args.nic, ..LanSpec::single(0, args.switch, args.ipv6) };
     Plan::new(&spec)?; // an impossible LAN is refused before anything is touched
     netns::enter_private()?;
-    let lan = Lan::build(&spec)?;
+    let mut lan = Lan::build(&spec)?;
+    start_forwarder(&mut lan)?;
     if let Some(why) = lan.nic_unavailable() {
         eprintln!("netlab: --nic filter: {why}; the cards are promiscuous");
     }
@@ -100,12 +105,42 @@ fn shell(args: &ShellArgs) -> Result<ExitCode> {
     })
 }
 
+/// Hosts on each LAN, as even as can be.
+fn spread(hosts: usize, lans: usize) -> Result<Vec<usize>> {
+    match lans {
+        0 => Err(Error::usage("--lans 0: it takes at least 1")),
+        _ if lans > hosts => Err(Error::usage(format!("--lans {lans}: {hosts} hosts are too few; each LAN has one"))),
+        _ => Ok((0..lans).map(|lan| hosts / lans + usize::from(lan < hosts % lans)).collect()),
+    }
+}
+
+/// Has the router forward multicast, by a process in its namespace. It ends with this one, process 1.
+fn start_forwarder(lan: &mut Lan) -> Result<()> {
+    let Some(router) = lan.router() else { return Ok(()) };
+    let failed = |cause: io::Error| Error::failed("starting the router's program").because(cause);
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["router", "--interface", &router.interfaces().join(",")]);
+    // Ctrl-C on the terminal is for the shell.
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    let mut child = netns::spawn_in(&mut command, &router.netns).map_err(failed)?;
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line).map_err(failed)?;
+    }
+    if line.is_empty() {
+        return Err(Error::failed("the router's program did not start"));
+    }
+    lan.settle()
+}
+
 /// Runs `on HOST [COMMAND [ARGUMENT…]]`, `args` being all but the program's name. `on all` runs the command on one host
 /// after the other; the exit code is then the first that is not 0.
 pub(super) fn on(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let (host, command) = (args.next(), args.collect::<Vec<_>>());
     match (host, &command[..]) {
-        (None, _) => fail(&Error::usage("usage: on HOST [COMMAND [ARGUMENT…]], HOST being h1, h2, … or all")),
+        (None, _) => {
+            fail(&Error::usage("usage: on HOST [COMMAND [ARGUMENT…]], HOST being h1, h2, …, r1 (the router) or all"))
+        }
         (Some(host), []) if host == "all" => fail(&Error::usage("usage: on all COMMAND [ARGUMENT…]")),
         (Some(host), [program, arguments @ ..]) if host == "all" => on_all(program, arguments),
         (Some(host), command) => {
@@ -124,7 +159,7 @@ pub(super) fn on(mut args: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn on_all(program: &OsStr, arguments: &[OsString]) -> ExitCode {
     let folder = env::var_os(LAN_VARIABLE).unwrap_or_default();
-    let count = fs::read_dir(Path::new(&folder).join("hosts")).map_or(0, Iterator::count);
+    let count = count_hosts(&Path::new(&folder).join("hosts")).unwrap_or(0);
     let mut worst = ExitCode::SUCCESS;
     for host in (1..=count).map(|number| format!("h{number}")) {
         eprintln!("── {host}");
@@ -155,14 +190,20 @@ fn open_host(host: &OsStr) -> Result<OwnedFd> {
         return Err(Error::usage("`on` works only inside a LAN: start one with `netlab lan shell`"));
     };
     let hosts = Path::new(&folder).join("hosts");
-    let well_formed = host.to_str().is_some_and(|name| !name.contains('/') && name.starts_with('h'));
+    let well_formed = host.to_str().is_some_and(|name| !name.contains('/') && name.starts_with(['h', 'r']));
     match fs::File::open(hosts.join(host)) {
         Ok(file) if well_formed => Ok(file.into()),
-        _ => match fs::read_dir(&hosts).map(Iterator::count) {
+        _ => match count_hosts(&hosts) {
             Ok(count) => Err(Error::usage(format!("no host '{}'; the hosts are h1 to h{count}", host.display()))),
             Err(cause) => Err(Error::failed("this LAN is gone").because(cause)),
         },
     }
+}
+
+/// The hosts in the folder `hosts`, but for the router.
+fn count_hosts(hosts: &Path) -> io::Result<usize> {
+    let is_host = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b"h");
+    Ok(fs::read_dir(hosts)?.flatten().filter(is_host).count())
 }
 
 /// The folder in memory.
@@ -184,9 +225,10 @@ impl Folder {
             symlinkat(program.as_str(), &mount, "on")?;
             symlinkat(program.as_str(), &mount, "netlab")?;
             mkdirat(&mount, "hosts", Mode::from_bits_truncate(0o755))?;
-            for host in lan.hosts() {
-                let link = format!("hosts/{}", host.name);
-                symlinkat(of(host.netns.as_raw_fd()).as_str(), &mount, link.as_str())?;
+            let hosts = lan.hosts().iter().map(|host| (&host.name, &host.netns));
+            for (name, netns) in hosts.chain(lan.router().map(|router| (&router.name, &router.netns))) {
+                let link = format!("hosts/{name}");
+                symlinkat(of(netns.as_raw_fd()).as_str(), &mount, link.as_str())?;
             }
             Ok(())
         };
@@ -206,7 +248,15 @@ fn write_banner(lan: &Lan) -> io::Result<()> {
     let mut err = anstream::stderr().lock();
     let spec = lan.spec();
     let kind = spec.switch.in_words(spec.ipv6);
-    writeln!(err, "A LAN of {} hosts on a {kind}. You are at the switch; `exit` takes the LAN down.", spec.hosts())?;
+    let hosts = spec.hosts();
+    match spec.lans.len() {
+        1 => writeln!(err, "A LAN of {hosts} hosts on a {kind}. You are at the switch; `exit` takes the LAN down.")?,
+        lans => writeln!(
+            err,
+            "{lans} LANs of {hosts} hosts, each on a {kind}, and a router between them.\n\
+             You are at the switches; `exit` takes the LANs down."
+        )?,
+    }
     const SHOWN: usize = 8;
     for host in lan.hosts().iter().take(SHOWN) {
         let [a, b, c, d, e, f] = host.mac;
@@ -220,6 +270,9 @@ fn write_banner(lan: &Lan) -> io::Result<()> {
     }
     if let Some(last) = lan.hosts().get(SHOWN..).and_then(<[_]>::last) {
         writeln!(err, "  …     up to {} {}", last.name, last.ipv4)?;
+    }
+    for link in lan.router().into_iter().flat_map(|router| &router.links) {
+        writeln!(err, "  {:<6}{:<13}router r1's link to {}", link.name, link.ipv4.to_string(), link.port)?;
     }
     if let Attribution::AppOnly(why) = lan.attribution() {
         writeln!(err, "  (no NAPI threads: {why})")?;

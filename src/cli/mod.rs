@@ -7,7 +7,7 @@
 //! | what is shown while it runs, and at the end | `screen.rs`, `summary.rs` |
 //! | why nothing arrives | `silence.rs` |
 //! | Ctrl-C | `interrupt.rs` |
-//! | `netlab lan shell`, and the program under the name `on` | `lan.rs` |
+//! | `netlab lan shell`, and the program under the name `on` | `lan.rs`; what its router runs: `router.rs` |
 //! | the main comparison, and one host's part of it | `measure.rs`, `agent.rs` |
 
 use std::io::{self, Write};
@@ -29,6 +29,7 @@ mod lan;
 mod measure;
 mod multicast;
 mod recv;
+mod router;
 mod screen;
 mod send;
 mod silence;
@@ -82,6 +83,9 @@ enum Command {
     /// Serve one host of a measurement
     #[command(hide = true)]
     Agent(agent::Args),
+    /// Forward multicast between interfaces, or ask on one of them who wants which groups
+    #[command(hide = true)]
+    Router(router::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }
@@ -108,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Measure(args) => measure::run(&args),
         Command::Lan(args) => lan::run(&args).map_err(Into::into),
         Command::Agent(args) => agent::run(&args),
+        Command::Router(args) => router::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     outcome.unwrap_or_else(|error| explain(&error))

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use serde::{Deserialize, Serialize};
 
-use super::grown;
+use super::{grown, sum};
 use crate::error::{Error, Result};
 
 /// Counters of one interface. `None`: this kernel has no such counter.
@@ -42,6 +42,20 @@ impl LinkCounters {
             rx_bytes: grown(self.rx_bytes, earlier.rx_bytes),
             rx_dropped: grown(self.rx_dropped, earlier.rx_dropped),
             rx_other_host: grown(self.rx_other_host, earlier.rx_other_host),
+        }
+    }
+
+    /// Both interfaces' together; `None` where either has none.
+    #[must_use]
+    pub fn and(self, other: LinkCounters) -> LinkCounters {
+        LinkCounters {
+            tx_frames: sum([self.tx_frames, other.tx_frames]),
+            tx_bytes: sum([self.tx_bytes, other.tx_bytes]),
+            tx_dropped: sum([self.tx_dropped, other.tx_dropped]),
+            rx_frames: sum([self.rx_frames, other.rx_frames]),
+            rx_bytes: sum([self.rx_bytes, other.rx_bytes]),
+            rx_dropped: sum([self.rx_dropped, other.rx_dropped]),
+            rx_other_host: sum([self.rx_other_host, other.rx_other_host]),
         }
     }
 
@@ -237,6 +251,15 @@ mod tests {
 
     fn stats(fields: usize) -> Vec<u8> {
         (0..fields as u64).flat_map(|index| (100 + index).to_ne_bytes()).collect()
+    }
+
+    #[test]
+    fn two_links_make_one_sum_or_none() {
+        let one = LinkCounters { rx_frames: Some(1), tx_frames: Some(2), ..LinkCounters::default() };
+        let two = LinkCounters { rx_frames: Some(10), rx_bytes: Some(30), ..LinkCounters::default() };
+        assert_eq!(one.and(two), LinkCounters { rx_frames: Some(11), ..LinkCounters::default() });
+        let all = LinkCounters::decode(&stats(25));
+        assert_eq!(all.and(all).since(&all), all);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub mod udp;
 /// A host's counters at one moment, or their growth between two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostCounters {
-    /// The interface.
+    /// The interface, or several together.
     pub link: link::LinkCounters,
     /// IPv4 and IPv6 together.
     pub ip: ip::IpCounters,
@@ -49,35 +49,35 @@ impl HostCounters {
 /// # Errors
 /// When there is no such interface or `/proc` cannot be read.
 pub fn read(interface: &str) -> Result<HostCounters> {
-    Reader::open(interface)?.read()
+    Reader::open(&[interface])?.read()
 }
 
 /// Reads the counters of one host many times, at a small cost each: socket and files stay open.
 #[derive(Debug)]
 pub struct Reader {
     link: link::LinkReader,
-    interface: String,
-    interface_index: u32,
+    /// Name and number of each.
+    interfaces: Vec<(String, u32)>,
     snmp: ProcFile,
     netstat: ProcFile,
     snmp6: Option<ProcFile>,
 }
 
 impl Reader {
-    /// Opens what is needed for `interface` and the protocols of the network namespace the calling thread is in now;
-    /// the reader stays with that namespace.
+    /// Opens what is needed for these interfaces (a router has several; their counters are summed) and the protocols of
+    /// the network namespace the calling thread is in now; the reader stays with that namespace.
     ///
     /// # Errors
-    /// When there is no such interface or `/proc` cannot be read.
-    pub fn open(interface: &str) -> Result<Reader> {
+    /// When one of the interfaces is missing or `/proc` cannot be read.
+    pub fn open(interfaces: &[impl AsRef<str>]) -> Result<Reader> {
+        let numbered = |name: &str| Ok((name.to_owned(), link::index_of(name)?));
         let present = |name: &str| {
             let file = ProcFile::open_net(name)?;
             file.ok_or_else(|| Error::failed(format!("reading /proc/thread-self/net/{name}: there is no such file")))
         };
         Ok(Reader {
             link: link::LinkReader::open()?,
-            interface: interface.to_owned(),
-            interface_index: link::index_of(interface)?,
+            interfaces: interfaces.iter().map(|name| numbered(name.as_ref())).collect::<Result<_>>()?,
             snmp: present("snmp")?,
             netstat: present("netstat")?,
             snmp6: ProcFile::open_net("snmp6")?,
@@ -87,11 +87,17 @@ impl Reader {
     /// The counters as they are now, link first: under traffic a frame may be counted there and not yet above.
     ///
     /// # Errors
-    /// When the interface has gone or the kernel refuses.
+    /// When an interface has gone or the kernel refuses.
     pub fn read(&mut self) -> Result<HostCounters> {
-        let link = self.link.read(self.interface_index).map_err(|error| {
-            Error::failed(format!("reading the counters of interface {}", self.interface)).because(error)
-        })?;
+        let mut links = Vec::with_capacity(self.interfaces.len());
+        for (name, index) in &self.interfaces {
+            links.push(
+                self.link.read(*index).map_err(|error| {
+                    Error::failed(format!("reading the counters of interface {name}")).because(error)
+                })?,
+            );
+        }
+        let link = links.into_iter().reduce(link::LinkCounters::and).unwrap_or_default();
         let snmp = snmp::Snmp {
             snmp: self.snmp.read()?,
             netstat: self.netstat.read()?,
@@ -138,7 +144,7 @@ mod tests {
     #[test]
     fn loopback_counts_a_datagram_at_every_layer() {
         // Others use this namespace's loopback too, so the deltas are at least ours.
-        let mut reader = Reader::open("lo").unwrap();
+        let mut reader = Reader::open(&["lo"]).unwrap();
         let before = reader.read().unwrap();
         let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

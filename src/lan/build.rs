@@ -9,16 +9,17 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use netlink_packet_route::link::{
-    BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage, State,
+    BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage, State, Stats64,
 };
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::card::Cards;
-use super::host::Host;
+use super::host::{Cable, Host, cables};
 use super::plan::{MAX_RESPONSE, PORT_GROUP, Plan, Setting};
-use super::request;
+use super::request::{self, End, Request};
+use super::router::{NAME, Router, RouterLink};
 use super::spec::{LanSpec, Nic, SwitchKind};
 use super::threads::{self, NapiThread};
 use crate::error::{Error, Result};
@@ -30,6 +31,7 @@ use crate::sys::netns;
 pub struct Lan {
     plan: Plan,
     hosts: Vec<Host>,
+    router: Option<Router>,
     switch: OwnedFd,
     pub(super) netlink: Netlink,
     features: Option<Features>,
@@ -73,6 +75,7 @@ impl Lan {
         let mut lan = Lan {
             plan,
             hosts: Vec::new(),
+            router: None,
             switch,
             netlink,
             features: None,
@@ -90,7 +93,13 @@ impl Lan {
         &self.hosts
     }
 
-    /// The switch's network namespace.
+    /// The router, where there is one. Between LANs it forwards unicast; multicast once a
+    /// [`Forwarder`](crate::router::Forwarder) runs in its namespace.
+    pub fn router(&self) -> Option<&Router> {
+        self.router.as_ref()
+    }
+
+    /// The network namespace of the switch, or of all LANs' switches.
     pub fn switch(&self) -> &OwnedFd {
         &self.switch
     }
@@ -111,7 +120,7 @@ impl Lan {
     /// When netlink and `/proc` both fail to name them.
     pub fn napi_threads(&self) -> Result<Vec<NapiThread>> {
         match self.attribution {
-            Attribution::NapiThreads => threads::find(&self.hosts, &self.napi_ids),
+            Attribution::NapiThreads => threads::find(self.cables(), &self.napi_ids),
             Attribution::AppOnly(_) => Ok(Vec::new()),
         }
     }
@@ -130,16 +139,16 @@ impl Lan {
         }
         let Some(features) = &self.features else { return Ok(()) };
         let gro = |name: &str| (name == "rx-gro").then_some(on);
-        for host in &self.hosts {
-            features.set(&self.netlink, &host.port, gro)?;
+        for cable in self.cables() {
+            features.set(&self.netlink, cable.port, gro)?;
         }
         netns::aside(|| {
-            self.hosts.iter().try_for_each(|host| {
-                netns::enter(&host.netns)?;
-                features.set(&Netlink::route()?, &host.name, gro)
+            cables(&self.hosts, self.router.as_ref()).try_for_each(|cable| {
+                netns::enter(cable.netns)?;
+                features.set(&Netlink::route()?, cable.link, gro)
             })
         })?;
-        self.napi_ids.extend(threads::ids(&self.switch, &self.hosts));
+        self.napi_ids.extend(threads::ids(self.places()));
         self.attribution = if on { Attribution::NapiThreads } else { Attribution::AppOnly("switched off".to_owned()) };
         self.await_links()
     }
@@ -172,6 +181,32 @@ impl Lan {
     pub fn nic_unavailable(&self) -> Option<&str> {
         self.cards.as_ref()?.as_ref().err().map(String::as_str)
     }
+
+    /// Waits until what hosts have sent has been switched, no port sends anything any more and, on a switch with a querier,
+    /// snooping is in force. To be called when a querier has been started on a host or the router: its first query lets
+    /// the switch flood once more for as long as hosts may take to answer.
+    ///
+    /// # Errors
+    /// When the LAN does not come to rest.
+    pub fn settle(&mut self) -> Result<()> {
+        self.await_arrival()?;
+        self.await_quiet(5 * POLL)?;
+        if self.plan.spec.switch == SwitchKind::Snooping {
+            self.await_snooping()?;
+            self.await_quiet(5 * POLL)?;
+        }
+        Ok(())
+    }
+
+    fn cables(&self) -> impl Iterator<Item = Cable<'_>> {
+        cables(&self.hosts, self.router.as_ref())
+    }
+
+    /// All namespaces.
+    fn places(&self) -> impl Iterator<Item = &OwnedFd> {
+        let hosts = self.hosts.iter().map(|host| &host.netns);
+        std::iter::once(&self.switch).chain(hosts).chain(self.router.iter().map(|router| &router.netns))
+    }
 }
 
 /// A host's namespace before its cable is there, with what reaches into it from outside.
@@ -181,13 +216,16 @@ struct Place {
     sysfs: Result<OwnedFd, String>,
 }
 
+/// What is to get its NAPI threads: names of port and link of each cable of a host, and the host's sysfs.
+type Laid = (Vec<[String; 2]>, Result<OwnedFd, String>);
+
 /// The order of work.
 impl Lan {
     fn raise(&mut self) -> Result<()> {
         apply(&self.plan.switch_settings())?;
         self.netlink.batch(&self.plan.switch_requests())?;
         apply(self.plan.port_settings())?;
-        let features = Features::read(&self.netlink, &self.plan.bridge.name)?;
+        let features = Features::read(&self.netlink, &self.plan.bridges[0].name)?;
         let sysfs = netns::detached_sysfs().map_err(no_sysfs);
         let plan = self.plan.clone();
         // A pipeline: the hosts' namespaces are made on one thread, cables laid on this one, and NAPI threads started,
@@ -196,10 +234,11 @@ impl Lan {
             let (makes, places) = mpsc::channel();
             let (lays, cables) = mpsc::channel();
             scope.spawn(|| make_places(&plan, makes));
-            let threaded = scope.spawn(|| start_threads(&plan, &sysfs, cables));
+            let threaded = scope.spawn(|| start_threads(&sysfs, cables));
             for (index, place) in places.into_iter().enumerate() {
-                let place = place?;
-                let _ = lays.send((index, self.connect(place, &features, sysfs.is_ok())?));
+                let is_router = index == plan.hosts.len();
+                let connect = if is_router { Lan::connect_router } else { Lan::connect };
+                let _ = lays.send(connect(self, place?, &features, sysfs.is_ok())?);
             }
             drop(lays);
             self.netlink.batch(&self.plan.pin_port_requests())?;
@@ -225,9 +264,9 @@ impl Lan {
         if self.plan.spec.switch.snoops() {
             self.await_quiet(5 * POLL)?;
         }
-        self.napi_ids = threads::ids(&self.switch, &self.hosts);
+        self.napi_ids = threads::ids(self.places());
         self.attribution = match threaded.and_then(|()| {
-            threads::find(&self.hosts, &self.napi_ids)
+            threads::find(self.cables(), &self.napi_ids)
                 .map_err(|why| format!("{why} (a container with a PID namespace of its own hides them)"))
         }) {
             Ok(_) => Attribution::NapiThreads,
@@ -237,18 +276,18 @@ impl Lan {
         Ok(())
     }
 
-    /// Lays the next host's cable and furnishes the host; gives the host's sysfs back.
-    fn connect(&mut self, mut place: Place, features: &Features, napi: bool) -> Result<Result<OwnedFd, String>> {
+    /// Lays the next host's cable and furnishes the host.
+    fn connect(&mut self, mut place: Place, features: &Features, napi: bool) -> Result<Laid> {
         let index = self.hosts.len();
-        let plan = &self.plan.hosts[index];
-        self.netlink.batch(&[self.plan.cable_request(index, place.netns.as_fd())])?;
-        features.set(&self.netlink, &plan.port.name, |name| offload(name, napi))?;
-        features.set(&place.netlink, &plan.link.name, |name| offload(name, napi))?;
-        self.netlink.batch(&[request::up(plan.port.index)])?;
+        let plan = self.plan.hosts[index].clone();
+        let cable = self.plan.cable_request(index, place.netns.as_fd());
+        self.lay(cable, [&plan.port, &plan.link], &place, features, napi)?;
         place.netlink.batch(&self.plan.host_requests(index))?;
+        let names = [plan.port.name.clone(), plan.link.name.clone()];
         self.hosts.push(Host {
-            name: plan.link.name.clone(),
-            port: plan.port.name.clone(),
+            name: plan.link.name,
+            lan: plan.lan,
+            port: plan.port.name,
             ifindex: plan.link.index,
             port_ifindex: plan.port.index,
             mac: plan.link.mac,
@@ -256,18 +295,76 @@ impl Lan {
             ipv6: plan.ipv6,
             netns: place.netns,
         });
-        Ok(place.sysfs)
+        Ok((vec![names], place.sysfs))
     }
 
-    /// Waits until the bridge and every port are up, and the ports forward.
+    /// Lays the router's cables and furnishes it.
+    fn connect_router(&mut self, mut place: Place, features: &Features, napi: bool) -> Result<Laid> {
+        let mut names = Vec::new();
+        let mut links = Vec::new();
+        for (lan, plan) in self.plan.router.clone().into_iter().enumerate() {
+            let cable = self.plan.router_cable_request(lan, place.netns.as_fd());
+            self.lay(cable, [&plan.port, &plan.link], &place, features, napi)?;
+            self.netlink.batch(&self.plan.router_port_requests(lan))?;
+            place.netlink.batch(&self.plan.router_requests(lan))?;
+            names.push([plan.port.name.clone(), plan.link.name.clone()]);
+            links.push(RouterLink {
+                lan,
+                name: plan.link.name,
+                port: plan.port.name,
+                ifindex: plan.link.index,
+                port_ifindex: plan.port.index,
+                mac: plan.link.mac,
+                ipv4: plan.ipv4,
+                ipv6: plan.ipv6,
+            });
+        }
+        self.router = Some(Router { name: NAME.to_owned(), links, netns: place.netns });
+        Ok((names, place.sysfs))
+    }
+
+    /// Lays a cable from a port of the switch to a link in a host's namespace.
+    fn lay(
+        &mut self,
+        cable: Request,
+        [port, link]: [&End; 2],
+        place: &Place,
+        features: &Features,
+        napi: bool,
+    ) -> Result<()> {
+        self.netlink.batch(&[cable])?;
+        features.set(&self.netlink, &port.name, |name| offload(name, napi))?;
+        features.set(&place.netlink, &link.name, |name| offload(name, napi))?;
+        self.netlink.batch(&[request::up(port.index)])
+    }
+
+    /// Waits until every bridge and port is up, and the ports forward.
     fn await_links(&mut self) -> Result<()> {
         wait_until("all ports of the switch to forward", || {
             let links = self.netlink.links()?;
             // Up as well as forwarding: a port may forward before it has a queue to send by, into nothing.
             let up = |link: &&LinkMessage| link.attributes.contains(&LinkAttribute::OperState(State::Up));
             let forwarding = links.iter().filter(up).filter(|link| forwards(link)).count();
-            let bridge = links.iter().filter(up).any(|link| link.header.index == self.plan.bridge.index);
-            Ok(bridge && forwarding == self.hosts.len())
+            let is_bridge = |link: &&LinkMessage| self.plan.bridges.iter().any(|one| one.index == link.header.index);
+            let bridges = links.iter().filter(up).filter(is_bridge).count();
+            Ok(bridges == self.plan.bridges.len() && forwarding == self.cables().count())
+        })
+    }
+
+    /// Waits until the ports have received what links have sent.
+    fn await_arrival(&mut self) -> Result<()> {
+        wait_until("the switch to have received what hosts have sent", || {
+            let received = counted(&mut self.netlink, |stats| stats.rx_packets)?;
+            netns::aside(|| {
+                for cable in self.cables() {
+                    netns::enter(cable.netns)?;
+                    let sent = counted(&mut Netlink::route()?, |stats| stats.tx_packets)?;
+                    if sent.get(&cable.ifindex) != received.get(&cable.port_ifindex) {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            })
         })
     }
 
@@ -289,41 +386,52 @@ impl Lan {
     /// one reaches the hosts: the bridge floods for a while after its querier is switched on, and says nothing about it.
     /// A port counts what its host's NAPI thread has taken, in order, so bytes tell which of the two has arrived.
     fn await_snooping(&mut self) -> Result<()> {
-        const LONG: u64 = 1000;
-        const SHORT: u64 = 300; // queries, the only other frames, are below 100
-        const DISCARD: u16 = 9;
         let mut pairs = vec![(IpAddr::V4(UNJOINED_V4), IpAddr::from([224, 0, 0, 1]))];
         if self.plan.spec.ipv6 {
             pairs.push((IpAddr::V6(UNJOINED_V6), IpAddr::from([0xff02, 0, 0, 0, 0, 0, 0, 1])));
         }
-        for (group, all) in pairs {
-            let socket = probe_socket(group, &self.plan.bridge.name, self.plan.bridge.index)?;
-            wait_until("snooping to be in force", || {
-                let before = self.bytes_sent()?;
-                for (address, size) in [(group, LONG), (all, SHORT)] {
-                    socket
-                        .send_to(&vec![0; size as usize], &SocketAddr::from((address, DISCARD)).into())
-                        .map_err(|cause| Error::failed(format!("sending a probe to {address}")).because(cause))?;
-                }
-                let mut flooded = false;
-                wait_until("a probe to reach all hosts", || {
-                    let now = self.bytes_sent()?;
-                    let growth = || now.iter().zip(&before).map(|(now, before)| now.saturating_sub(*before));
-                    flooded |= growth().any(|bytes| bytes >= LONG);
-                    Ok(growth().all(|bytes| bytes >= if flooded { LONG + SHORT } else { SHORT }))
-                })?;
-                Ok(!flooded)
-            })?;
+        for lan in 0..self.plan.bridges.len() {
+            for (group, all) in &pairs {
+                self.await_snooping_of(lan, *group, *all)?;
+            }
         }
         Ok(())
     }
 
-    /// Bytes each port has sent, in the order of the hosts.
+    fn await_snooping_of(&mut self, lan: usize, group: IpAddr, all: IpAddr) -> Result<()> {
+        const LONG: u64 = 1000;
+        const SHORT: u64 = 300; // queries, the only other frames, are below 100
+        const DISCARD: u16 = 9;
+        let bridge = &self.plan.bridges[lan];
+        let socket = probe_socket(group, &bridge.name, bridge.index)?;
+        // A router's port may get every group.
+        let hosts = self.hosts.len();
+        let watched: Vec<bool> = self.cables().map(|cable| cable.host < hosts && cable.lan == lan).collect();
+        wait_until("snooping to be in force", || {
+            let before = self.bytes_sent()?;
+            for (address, size) in [(group, LONG), (all, SHORT)] {
+                socket
+                    .send_to(&vec![0; size as usize], &SocketAddr::from((address, DISCARD)).into())
+                    .map_err(|cause| Error::failed(format!("sending a probe to {address}")).because(cause))?;
+            }
+            let mut flooded = false;
+            wait_until("a probe to reach all hosts", || {
+                let now = self.bytes_sent()?;
+                let growth = || {
+                    let ports = now.iter().zip(&before).zip(&watched).filter(|(_, watched)| **watched);
+                    ports.map(|((now, before), _)| now.saturating_sub(*before))
+                };
+                flooded |= growth().any(|bytes| bytes >= LONG);
+                Ok(growth().all(|bytes| bytes >= if flooded { LONG + SHORT } else { SHORT }))
+            })?;
+            Ok(!flooded)
+        })
+    }
+
+    /// Bytes each port has sent, in the order of the cables.
     pub(super) fn bytes_sent(&mut self) -> Result<Vec<u64>> {
-        let links = self.netlink.links()?;
-        let sent: HashMap<u32, u64> =
-            links.iter().filter_map(|link| Some((link.header.index, bytes_sent(link)?))).collect();
-        Ok(self.hosts.iter().map(|host| sent.get(&host.port_ifindex).copied().unwrap_or(0)).collect())
+        let sent = counted(&mut self.netlink, |stats| stats.tx_bytes)?;
+        Ok(self.cables().map(|cable| sent.get(&cable.port_ifindex).copied().unwrap_or(0)).collect())
     }
 }
 
@@ -332,24 +440,26 @@ impl Drop for Lan {
         // The kernel would do the same once the namespaces have no user left, but later. Nothing to be done about a
         // failure: a LAN that never came up has no group to delete.
         let _ = self.netlink.batch(&[request::delete_group(PORT_GROUP)]);
-        let _ = self.netlink.batch(&[request::delete(self.plan.bridge.index)]);
+        let bridges: Vec<_> = self.plan.bridges.iter().map(|bridge| request::delete(bridge.index)).collect();
+        let _ = self.netlink.batch(&bridges);
     }
 }
 
-/// Makes the hosts' namespaces, one after the other, until the last or the first failure. Leaves the calling thread in
-/// the last.
+/// Makes the hosts' namespaces, and the router's, one after the other, until the last or the first failure. Leaves the
+/// calling thread in the last.
 fn make_places(plan: &Plan, places: mpsc::Sender<Result<Place>>) {
-    let settings = plan.host_settings();
+    let of_hosts = plan.host_settings();
+    let of_router = (!plan.router.is_empty()).then(|| plan.router_settings());
     let mounts = netns::private_mounts();
-    let make = || {
+    let make = |settings| {
         let netns = netns::create()?;
-        apply(&settings)?;
+        apply(settings)?;
         let sysfs =
             mounts.as_ref().map_or_else(|cause| Err(no_sysfs(cause)), |()| netns::stacked_sysfs().map_err(no_sysfs));
         Ok(Place { netns, netlink: Netlink::route()?, sysfs })
     };
-    for _ in &plan.hosts {
-        let place = make();
+    for settings in std::iter::repeat_n(&of_hosts, plan.hosts.len()).chain(&of_router) {
+        let place = make(settings);
         let failed = place.is_err();
         if places.send(place).is_err() || failed {
             return;
@@ -374,14 +484,12 @@ fn no_sysfs(cause: impl std::fmt::Display) -> String {
 }
 
 /// Gives both ends of each cable a NAPI thread, as long as that works, until there are no more cables; says why not.
-fn start_threads(
-    plan: &Plan,
-    switch: &Result<OwnedFd, String>,
-    cables: mpsc::Receiver<(usize, Result<OwnedFd, String>)>,
-) -> Result<(), String> {
-    for (index, host) in cables {
-        make_threaded(switch, &plan.hosts[index].port.name)?;
-        make_threaded(&host, &plan.hosts[index].link.name)?;
+fn start_threads(switch: &Result<OwnedFd, String>, laid: mpsc::Receiver<Laid>) -> Result<(), String> {
+    for (cables, host) in laid {
+        for [port, link] in &cables {
+            make_threaded(switch, port)?;
+            make_threaded(&host, link)?;
+        }
     }
     Ok(())
 }
@@ -434,12 +542,16 @@ fn forwards(link: &LinkMessage) -> bool {
     ports.flatten().any(|option| *option == InfoBridgePort::State(BridgePortState::Forwarding))
 }
 
-/// Bytes an interface has sent.
-fn bytes_sent(link: &LinkMessage) -> Option<u64> {
-    link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::Stats64(stats) => Some(stats.tx_bytes),
-        _ => None,
-    })
+/// A counter of every interface of a namespace, by interface number.
+fn counted(netlink: &mut Netlink, counter: impl Fn(&Stats64) -> u64) -> Result<HashMap<u32, u64>> {
+    let of = |link: &LinkMessage| {
+        let value = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::Stats64(stats) => Some(counter(stats)),
+            _ => None,
+        });
+        Some((link.header.index, value?))
+    };
+    Ok(netlink.links()?.iter().filter_map(of).collect())
 }
 
 /// A socket of the calling thread's namespace that sends to a group by this interface (by the bridge: as a host on an extra

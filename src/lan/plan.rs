@@ -7,6 +7,7 @@ use std::time::Duration;
 use netlink_packet_route::link::{BridgeStpState, InfoBridge, InfoBridgePort};
 
 use super::request::{self, End, Request};
+use super::router::{MAX_LANS, RouterLinkPlan};
 use super::spec::{Igmp, LanSpec, LinkLimit, SwitchKind};
 use crate::error::{Error, Result};
 
@@ -16,16 +17,18 @@ pub const MAX_HOSTS: usize = 1023;
 pub const PREFIX_V4: u8 = 16;
 /// The hosts' prefix length in IPv6.
 pub const PREFIX_V6: u8 = 64;
-/// The hosts' directed broadcast address.
-pub const BROADCAST: Ipv4Addr = Ipv4Addr::new(10, 77, 255, 255);
 /// The interface group all ports are in.
 pub const PORT_GROUP: u32 = 77;
 /// Packets the queue of a host's interface holds.
 pub const FIFO_PACKETS: u32 = 1000;
 
-/// Up to this many hosts everybody knows everybody's Ethernet address; above, only `h1`'s and `h1` everybody's.
+/// The first LAN is 10.77.0.0/16, the next 10.78.0.0/16, and so on.
+pub(super) const FIRST_NET: u8 = 77;
+
+/// Up to this many hosts on a LAN everybody knows everybody's Ethernet address; above, only the first one's, and that one
+/// everybody's.
 const PIN_ALL_UP_TO: usize = 64;
-const BRIDGE_INDEX: u32 = 1000;
+const FIRST_BRIDGE_INDEX: u32 = 1000;
 /// The ends of a cable need different numbers: the kernel else takes its time (a second) over their carrier.
 const FIRST_PORT_INDEX: u32 = 2000;
 const FIRST_HOST_INDEX: u32 = 4000;
@@ -33,20 +36,24 @@ const FIRST_HOST_INDEX: u32 = 4000;
 /// A setting under `/proc/sys/net` of one namespace: path and value.
 pub type Setting = (&'static str, &'static str);
 
-/// A whole LAN on paper.
+/// All of it on paper.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// What it was made from.
     pub spec: LanSpec,
-    /// `br0`.
-    pub bridge: End,
+    /// `br0`, `br1`, …: a switch for each LAN.
+    pub bridges: Vec<End>,
     /// `h1` first.
     pub hosts: Vec<HostPlan>,
+    /// The router's link to each LAN; empty without a router.
+    pub router: Vec<RouterLinkPlan>,
 }
 
 /// One host on paper.
 #[derive(Clone, Debug)]
 pub struct HostPlan {
+    /// Index of its LAN.
+    pub lan: usize,
     /// Its interface.
     pub link: End,
     /// The switch's port towards it.
@@ -61,25 +68,21 @@ impl Plan {
     /// Draws the plan.
     ///
     /// # Errors
-    /// Usage, for fewer than 2 hosts or more than a bridge has ports, and for times and rates no switch has.
+    /// Usage, for fewer than 2 hosts or more than a bridge has ports, a LAN without hosts, too many LANs, and for
+    /// times and rates no switch has.
     pub fn new(spec: &LanSpec) -> Result<Plan> {
-        if spec.router || spec.lans.len() > 1 {
-            return Err(Error::usage("a router, or more LANs than one, cannot be built yet"));
-        }
-        match spec.hosts() {
-            few @ 0..=1 => return Err(Error::usage(format!("{few} hosts make no LAN; it takes at least 2"))),
-            2..=MAX_HOSTS => {}
-            more => {
-                return Err(Error::usage(format!(
-                    "{more} hosts are too many: a Linux bridge has {MAX_HOSTS} ports, so at most {MAX_HOSTS} hosts"
-                )));
-            }
-        }
+        check_size(spec)?;
         check_igmp(&spec.igmp, spec.switch)?;
         spec.limit.as_ref().map_or(Ok(()), |limit| check_limit(limit, spec.hosts()))?;
-        let bridge = End { name: "br0".to_owned(), index: BRIDGE_INDEX, mac: mac(0xff, 0) };
-        let hosts = (1..=spec.hosts() as u16).map(|number| HostPlan::new(number, spec.ipv6)).collect();
-        Ok(Plan { spec: spec.clone(), bridge, hosts })
+        let bridge = |lan: u16| {
+            let index = FIRST_BRIDGE_INDEX + u32::from(lan);
+            End { name: format!("br{lan}"), index, mac: mac(0xff, lan) }
+        };
+        let lan_of_each = spec.lans.iter().enumerate().flat_map(|(lan, hosts)| std::iter::repeat_n(lan, *hosts));
+        let hosts = (1..).zip(lan_of_each).map(|(number, lan)| HostPlan::new(number, lan, spec.ipv6)).collect();
+        let lans = || 0..spec.lans.len() as u16;
+        let router = lans().filter(|_| spec.has_router()).map(|lan| RouterLinkPlan::new(lan, spec.ipv6)).collect();
+        Ok(Plan { spec: spec.clone(), bridges: lans().map(bridge).collect(), hosts, router })
     }
 
     /// Settings of the switch's namespace before the bridge exists. Bridged frames are kept from the packet filter: it
@@ -124,11 +127,15 @@ impl Plan {
         (self.spec.igmp.version == 2).then_some(("ipv4/conf/all/force_igmp_version", "2"))
     }
 
-    /// Makes the bridge and sets it up.
+    /// Makes the bridges and sets them up.
     #[must_use]
     pub fn switch_requests(&self) -> Vec<Request> {
-        let index = self.bridge.index;
-        let mut requests = vec![request::new_bridge(&self.bridge, self.bridge_options())];
+        self.bridges.iter().flat_map(|bridge| self.bridge_requests(bridge)).collect()
+    }
+
+    fn bridge_requests(&self, bridge: &End) -> Vec<Request> {
+        let index = bridge.index;
+        let mut requests = vec![request::new_bridge(bridge, self.bridge_options())];
         if self.spec.ipv6 {
             // A bridge asks for MLD members only when it has a link-local address to ask from.
             let link_local = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0x4e, 0x4cff, 0xfe00, 0xff));
@@ -198,15 +205,17 @@ impl Plan {
     #[must_use]
     pub fn cable_request(&self, host: usize, netns: BorrowedFd<'_>) -> Request {
         let plan = &self.hosts[host];
-        request::new_cable(&plan.port, &plan.link, netns, self.bridge.index, PORT_GROUP)
+        request::new_cable(&plan.port, &plan.link, netns, self.bridges[plan.lan].index, PORT_GROUP)
     }
 
-    /// Pins every host's Ethernet address to its port; a hub knows no addresses.
+    /// Pins the Ethernet address of every host, and of the router, to its port; a hub knows no addresses.
     #[must_use]
     pub fn pin_port_requests(&self) -> Vec<Request> {
+        let hosts = self.hosts.iter().map(|host| (&host.port, &host.link));
+        let cables = hosts.chain(self.router.iter().map(|router| (&router.port, &router.link)));
         match self.spec.switch {
             SwitchKind::Hub => Vec::new(),
-            _ => self.hosts.iter().map(|host| request::pin_port(host.port.index, host.link.mac)).collect(),
+            _ => cables.map(|(port, link)| request::pin_port(port.index, link.mac)).collect(),
         }
     }
 
@@ -223,7 +232,7 @@ impl Plan {
     }
 
     /// What is done inside a host's namespace once its interface is there: links up, addresses, queue, routes to all
-    /// groups and to the limited broadcast address, neighbours.
+    /// groups, to the limited broadcast address and, where there is a router, to everywhere else; neighbours.
     #[must_use]
     pub fn host_requests(&self, host: usize) -> Vec<Request> {
         const LOOPBACK: u32 = 1;
@@ -232,32 +241,40 @@ impl Plan {
         let mut requests = vec![
             request::up(LOOPBACK),
             request::up(index),
-            request::new_address(index, plan.ipv4.into(), PREFIX_V4, Some(BROADCAST)),
+            request::new_address(index, plan.ipv4.into(), PREFIX_V4, Some(broadcast_of(plan.lan))),
             request::new_fifo(index, FIFO_PACKETS),
             request::new_link_route(index, Ipv4Addr::new(224, 0, 0, 0), 4),
             request::new_link_route(index, Ipv4Addr::BROADCAST, 32),
         ];
         requests.extend(plan.ipv6.map(|address| request::new_address(index, address.into(), PREFIX_V6, None)));
         requests.extend(self.neighbours_of(host).flat_map(|neighbour| neighbour.pin_requests(index)));
+        if let Some(router) = self.router.get(plan.lan) {
+            requests.extend(router.addresses().map(|address| request::pin_neighbour(index, address, router.link.mac)));
+            requests.extend(router.addresses().map(|address| request::new_default_route(index, address)));
+        }
         requests
     }
 
     fn neighbours_of(&self, host: usize) -> impl Iterator<Item = &HostPlan> {
-        let all = host == 0 || self.hosts.len() <= PIN_ALL_UP_TO;
-        let known = if all { &self.hosts[..] } else { &self.hosts[..1] };
-        known.iter().enumerate().filter(move |(other, _)| *other != host).map(|(_, plan)| plan)
+        let lan = self.hosts[host].lan;
+        let first: usize = self.spec.lans[..lan].iter().sum();
+        let on_lan = &self.hosts[first..first + self.spec.lans[lan]];
+        let all = host == first || on_lan.len() <= PIN_ALL_UP_TO;
+        let known = if all { on_lan } else { &on_lan[..1] };
+        (first..).zip(known).filter(move |(other, _)| *other != host).map(|(_, plan)| plan)
     }
 }
 
 impl HostPlan {
-    fn new(number: u16, ipv6: bool) -> HostPlan {
+    fn new(number: u16, lan: usize, ipv6: bool) -> HostPlan {
         let index = u32::from(number);
         let [high, low] = number.to_be_bytes();
         HostPlan {
+            lan,
             link: End { name: format!("h{number}"), index: FIRST_HOST_INDEX + index, mac: mac(0, number) },
             port: End { name: format!("p{number}"), index: FIRST_PORT_INDEX + index, mac: mac(1, number) },
-            ipv4: Ipv4Addr::new(10, 77, high, low),
-            ipv6: ipv6.then(|| Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, number)),
+            ipv4: Ipv4Addr::new(10, FIRST_NET + lan as u8, high, low),
+            ipv6: ipv6.then(|| Ipv6Addr::new(0xfd77, lan as u16, 0, 0, 0, 0, 0, number)),
         }
     }
 
@@ -266,6 +283,36 @@ impl HostPlan {
         let addresses = [Some(IpAddr::V4(self.ipv4)), self.ipv6.map(IpAddr::V6)];
         addresses.into_iter().flatten().map(move |address| request::pin_neighbour(index, address, self.link.mac))
     }
+}
+
+/// The directed broadcast address of a LAN.
+pub(super) fn broadcast_of(lan: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, FIRST_NET + lan as u8, 255, 255)
+}
+
+fn check_size(spec: &LanSpec) -> Result<()> {
+    let (hosts, lans) = (spec.hosts(), spec.lans.len());
+    if hosts < 2 {
+        return Err(Error::usage(format!("{hosts} hosts make no LAN; it takes at least 2")));
+    }
+    if lans > MAX_LANS {
+        return Err(Error::usage(format!("{lans} LANs are too many: the router's interfaces are r1a to r1z")));
+    }
+    if let Some(empty) = spec.lans.iter().position(|hosts| *hosts == 0) {
+        return Err(Error::usage(format!("LAN {} has no hosts", empty + 1)));
+    }
+    if hosts > MAX_HOSTS {
+        let on_all = if lans > 1 { " on all LANs together" } else { "" };
+        return Err(Error::usage(format!(
+            "{hosts} hosts are too many: a Linux bridge has {MAX_HOSTS} ports, so at most {MAX_HOSTS} hosts{on_all}"
+        )));
+    }
+    if spec.has_router() && spec.lans.contains(&MAX_HOSTS) {
+        return Err(Error::usage(format!(
+            "{MAX_HOSTS} hosts leave the router no port: a Linux bridge has {MAX_HOSTS}"
+        )));
+    }
+    Ok(())
 }
 
 /// The longest delay of an answer to the switch's queries: its query response interval.
@@ -326,9 +373,9 @@ const QUIET_IPV6: &[Setting] = &[
 ];
 
 /// A locally administered address: 02, "NL", what it is for, and a number.
-fn mac(kind: u8, number: u16) -> request::Mac {
+pub(super) fn mac(kind: u8, number: u16) -> request::Mac {
     let [high, low] = number.to_be_bytes();
-    // Hosts have 02:4e:4c:00:hh:ll; ports and the bridge differ in the fourth byte.
+    // Hosts have 02:4e:4c:00:hh:ll; ports, the router's links and ports, and bridges differ in the fourth byte.
     [0x02, 0x4e, 0x4c, kind, high, low]
 }
 
@@ -357,7 +404,7 @@ mod tests {
     #[test]
     fn every_name_number_and_address_is_unique() {
         let plan = plan(MAX_HOSTS, SwitchKind::Snooping);
-        let ends = || plan.hosts.iter().flat_map(|host| [&host.link, &host.port]).chain([&plan.bridge]);
+        let ends = || plan.hosts.iter().flat_map(|host| [&host.link, &host.port]).chain(&plan.bridges);
         let count = 2 * MAX_HOSTS + 1;
         assert_eq!(ends().map(|end| &end.name).collect::<HashSet<_>>().len(), count);
         assert_eq!(ends().map(|end| end.index).collect::<HashSet<_>>().len(), count);
@@ -379,7 +426,7 @@ mod tests {
     #[test]
     fn the_querier_starts_after_its_response_interval_is_set() {
         let requests = plan(2, SwitchKind::Snooping).switch_requests();
-        let querier = request::set_bridge(BRIDGE_INDEX, vec![InfoBridge::MulticastQuerier(true)]);
+        let querier = request::set_bridge(FIRST_BRIDGE_INDEX, vec![InfoBridge::MulticastQuerier(true)]);
         assert_eq!(requests.last(), Some(&querier));
         assert!(
             plan(2, SwitchKind::Snooping).bridge_options().contains(&InfoBridge::MulticastQueryResponseInterval(10))
@@ -406,10 +453,9 @@ mod tests {
             } else {
                 assert!(requests.is_empty(), "{switch}");
             }
-            let asks = plan
-                .switch_requests()
-                .iter()
-                .any(|request| *request == request::set_bridge(BRIDGE_INDEX, vec![InfoBridge::MulticastQuerier(true)]));
+            let asks = plan.switch_requests().iter().any(|request| {
+                *request == request::set_bridge(FIRST_BRIDGE_INDEX, vec![InfoBridge::MulticastQuerier(true)])
+            });
             assert_eq!(asks, switch == SwitchKind::Snooping, "{switch}");
             assert_eq!(plan.bridge_options().contains(&InfoBridge::MulticastSnooping(true)), switch.snoops());
         }
@@ -479,5 +525,79 @@ mod tests {
         assert_eq!((pins(&small, 0), pins(&small, 5)), (63, 63));
         let large = plan(200, SwitchKind::Snooping);
         assert_eq!((pins(&large, 0), pins(&large, 5)), (199, 1));
+    }
+
+    fn lans(lans: &[usize], switch: SwitchKind) -> Result<Plan> {
+        Plan::new(&LanSpec { lans: lans.to_vec(), ..LanSpec::single(0, switch, true) })
+    }
+
+    #[test]
+    fn hosts_are_numbered_through_and_know_their_own_lan_alone() {
+        let plan = lans(&[2, 3, 1], SwitchKind::Snooping).unwrap();
+        let hosts: Vec<_> = plan.hosts.iter().map(|host| (host.lan, host.ipv4.to_string())).collect();
+        let on = |lan, address: &str| (lan, address.to_owned());
+        let expected = [on(0, "10.77.0.1"), on(0, "10.77.0.2"), on(1, "10.78.0.3"), on(1, "10.78.0.4")];
+        assert_eq!((&hosts[..4], hosts.len(), &hosts[5]), (&expected[..], 6, &on(2, "10.79.0.6")));
+        assert_eq!(plan.hosts[3].ipv6, Some("fd77:1::4".parse().unwrap()));
+        let known = |host| plan.neighbours_of(host).map(|other| other.link.name.as_str()).collect::<Vec<_>>();
+        assert_eq!((known(0), known(3), known(5)), (vec!["h2"], vec!["h3", "h5"], vec![]));
+        let routers: Vec<_> = plan.router.iter().map(|link| link.ipv4.to_string()).collect();
+        assert_eq!(routers, ["10.77.255.254", "10.78.255.254", "10.79.255.254"]);
+        assert_eq!(plan.router[1].ipv6, Some("fd77:1::fffe".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_host_leaves_its_lan_by_the_router_where_there_is_one() {
+        let plan = lans(&[2, 2], SwitchKind::Snooping).unwrap();
+        for (host, router) in [(0, "10.77.255.254"), (3, "10.78.255.254")] {
+            let requests = plan.host_requests(host);
+            let (index, lan) = (plan.hosts[host].link.index, plan.hosts[host].lan);
+            let router: IpAddr = router.parse().unwrap();
+            assert!(requests.contains(&request::new_default_route(index, router)));
+            assert!(requests.contains(&request::pin_neighbour(index, router, plan.router[lan].link.mac)));
+        }
+        let alone = lans(&[2], SwitchKind::Snooping).unwrap();
+        assert!(alone.router.is_empty());
+        assert!(!alone.host_requests(0).contains(&request::new_default_route(4001, plan.router[0].ipv4.into())));
+    }
+
+    #[test]
+    fn names_numbers_and_addresses_are_unique_on_many_lans() {
+        let plan = lans(&[20; MAX_LANS], SwitchKind::Snooping).unwrap();
+        let hosts = plan.hosts.iter().flat_map(|host| [&host.link, &host.port]);
+        let router = plan.router.iter().flat_map(|link| [&link.link, &link.port]);
+        let ends: Vec<_> = hosts.chain(router).chain(&plan.bridges).collect();
+        let count = 2 * 20 * MAX_LANS + 3 * MAX_LANS;
+        assert_eq!(ends.iter().map(|end| &end.name).collect::<HashSet<_>>().len(), count);
+        assert_eq!(ends.iter().map(|end| end.index).collect::<HashSet<_>>().len(), count);
+        assert_eq!(ends.iter().map(|end| end.mac).collect::<HashSet<_>>().len(), count);
+        assert_eq!((plan.router[0].link.name.as_str(), plan.router[25].link.name.as_str()), ("r1a", "r1z"));
+    }
+
+    #[test]
+    fn impossible_lans_are_wrong_usage() {
+        let single = LanSpec { router: true, ..LanSpec::single(MAX_HOSTS, SwitchKind::Hub, false) };
+        for (refused, why) in [
+            (lans(&[1; MAX_LANS + 1], SwitchKind::Hub), "27 LANs are too many"),
+            (lans(&[], SwitchKind::Hub), "0 hosts make no LAN"),
+            (lans(&[2, 0, 1], SwitchKind::Hub), "LAN 2 has no hosts"),
+            (lans(&[1000, 24], SwitchKind::Hub), "at most 1023 hosts on all LANs together"),
+            (lans(&[usize::MAX, 1], SwitchKind::Hub), "too many"),
+            (Plan::new(&single), "leave the router no port"),
+        ] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.class().code(), 2);
+            assert!(error.to_string().contains(why), "{error}");
+        }
+        assert!(lans(&[1, 1], SwitchKind::Hub).is_ok());
+    }
+
+    #[test]
+    fn ports_of_a_router_between_lans_get_every_group() {
+        assert_eq!(lans(&[1, 1], SwitchKind::Snooping).unwrap().router_port_requests(1).len(), 1);
+        let one = LanSpec { router: true, ..LanSpec::single(2, SwitchKind::Snooping, false) };
+        let one = Plan::new(&one).unwrap();
+        assert_eq!((one.router.len(), one.router_port_requests(0)), (1, vec![]));
+        assert!(one.router_settings().contains(&("ipv4/ip_forward", "1")));
     }
 }

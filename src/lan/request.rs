@@ -141,6 +141,23 @@ pub fn new_link_route(index: u32, destination: Ipv4Addr, prefix: u8) -> Request 
     (RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE)
 }
 
+/// A route to everywhere else, by a router on the link.
+#[must_use]
+pub fn new_default_route(index: u32, router: IpAddr) -> Request {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(router);
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::Static;
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Unicast;
+    let gateway = match router {
+        IpAddr::V4(address) => RouteAddress::Inet(address),
+        IpAddr::V6(address) => RouteAddress::Inet6(address),
+    };
+    message.attributes = vec![RouteAttribute::Gateway(gateway), RouteAttribute::Oif(index)];
+    (RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE)
+}
+
 /// Pins the Ethernet address behind an IP address, so that ARP or neighbour discovery need not ask.
 #[must_use]
 pub fn pin_neighbour(index: u32, address: IpAddr, mac: Mac) -> Request {

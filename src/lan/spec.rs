@@ -150,7 +150,8 @@ pub struct LinkLimit {
 /// LANs of hosts `h1` … `hN`, each on a switch of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LanSpec {
-    /// Number of hosts on each LAN, numbered through; 2 to 1,023 (the ports of a bridge).
+    /// Number of hosts on each LAN, numbered through. At least 2 in all, and no more on a LAN than a bridge has ports:
+    /// 1,023, of which the router takes one.
     pub lans: Vec<usize>,
     /// The kind of switch.
     pub switch: SwitchKind,
@@ -159,7 +160,7 @@ pub struct LanSpec {
     pub nic: Nic,
     /// Whether hosts speak IPv6 (beside IPv4).
     pub ipv6: bool,
-    /// Whether a multicast router joins the LANs.
+    /// Whether a router `r1` joins the LAN; several LANs always have it between them.
     #[serde(default)]
     pub router: bool,
     /// How groups are joined and left.
@@ -184,14 +185,19 @@ impl LanSpec {
         }
     }
 
-    /// Whether there is a router: several LANs always have one.
-    pub fn has_router(&self) -> bool {
-        self.router || self.lans.len() > 1
-    }
-
     /// Number of hosts on all LANs.
     pub fn hosts(&self) -> usize {
-        self.lans.iter().sum()
+        self.lans.iter().copied().fold(0, usize::saturating_add)
+    }
+
+    /// Whether there is a router.
+    pub fn has_router(&self) -> bool {
+        self.router || self.forwards()
+    }
+
+    /// Whether there is a router between LANs.
+    pub fn forwards(&self) -> bool {
+        self.lans.len() > 1
     }
 }
 
@@ -215,12 +221,6 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_counted_over_all_lans() {
-        let spec = LanSpec { lans: vec![3, 4], ..LanSpec::single(2, SwitchKind::Hub, false) };
-        assert_eq!(spec.hosts(), 7);
-    }
-
-    #[test]
     fn a_spec_is_read_as_it_is_written_and_what_is_usual_may_be_left_out() {
         let mut spec = LanSpec::single(5, SwitchKind::Quiet, true);
         let short = r#"{"lans":[5],"switch":"no-querier-quiet","ipv6":true,"igmp":{}}"#;
@@ -230,5 +230,14 @@ mod tests {
         spec.nic = Nic::Filter;
         let text = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<LanSpec>(&text).unwrap(), spec);
+    }
+
+    #[test]
+    fn hosts_are_counted_over_all_lans() {
+        let spec = LanSpec { lans: vec![3, 4], ..LanSpec::single(2, SwitchKind::Hub, false) };
+        assert_eq!(spec.hosts(), 7);
+        assert!(spec.has_router() && spec.forwards());
+        let alone = LanSpec { router: true, ..LanSpec::single(2, SwitchKind::Hub, false) };
+        assert!(alone.has_router() && !alone.forwards());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::fd::OwnedFd;
 
-use super::host::Host;
+use super::host::Cable;
 use crate::error::{Error, Result};
 use crate::sys::netlink::Netlink;
 use crate::sys::netns;
@@ -12,7 +12,8 @@ use crate::sys::netns;
 /// The kernel thread that does the receive work of one interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NapiThread {
-    /// Index into [`super::Lan::hosts`] of the host the interface belongs to, or whose port it is.
+    /// Index into [`super::Lan::hosts`] of the host the interface belongs to, or whose port it is; for the router, the one
+    /// after the last host's (it has a thread for each of its links).
     pub host: usize,
     /// Whether it is the switch's end.
     pub is_port: bool,
@@ -23,7 +24,7 @@ pub struct NapiThread {
 /// The threads of all interfaces, by their names in `/proc`: `napi/IF-ID`. `ids` are all the IDs the interfaces have had
 /// ([`ids`]), which tell them from another LAN's of the same names: no two on a machine are the same. (A thread that was
 /// started again is called by the ID before.) With none known, the interface's name has to be enough.
-pub(super) fn find(hosts: &[Host], ids: &HashSet<u32>) -> Result<Vec<NapiThread>> {
+pub(super) fn find<'a>(cables: impl Iterator<Item = Cable<'a>>, ids: &HashSet<u32>) -> Result<Vec<NapiThread>> {
     let listed = listed_in_proc();
     let pid_of = |name: &str| {
         let ours = |thread: &&Listed| ids.is_empty() || ids.contains(&thread.id);
@@ -33,23 +34,22 @@ pub(super) fn find(hosts: &[Host], ids: &HashSet<u32>) -> Result<Vec<NapiThread>
             _ => Err(Error::failed(format!("several threads in /proc are called napi/{name}-…; another LAN is up"))),
         }
     };
-    let mut found = Vec::with_capacity(2 * hosts.len());
-    for (host, of) in hosts.iter().enumerate() {
-        found.push(NapiThread { host, is_port: false, pid: pid_of(&of.name)? });
-        found.push(NapiThread { host, is_port: true, pid: pid_of(&of.port)? });
+    let mut found = Vec::new();
+    for Cable { host, link, port, .. } in cables {
+        found.push(NapiThread { host, is_port: false, pid: pid_of(link)? });
+        found.push(NapiThread { host, is_port: true, pid: pid_of(port)? });
     }
     Ok(found)
 }
 
 /// The NAPI IDs of all interfaces, by `napi-get` in every namespace; none before Linux 6.8. (The PIDs it tells as well
 /// are of no use: kernel threads are in no private PID namespace, and it says 0.)
-pub(super) fn ids(switch: &OwnedFd, hosts: &[Host]) -> HashSet<u32> {
-    let places = || std::iter::once(switch).chain(hosts.iter().map(|host| &host.netns));
+pub(super) fn ids<'a>(places: impl Iterator<Item = &'a OwnedFd> + Send) -> HashSet<u32> {
     let ask = |place| -> Result<Vec<u32>> {
         netns::enter(place)?;
         Ok(Netlink::generic()?.napis()?.iter().map(|napi| napi.id).collect())
     };
-    netns::aside(|| places().map(ask).collect::<Result<Vec<_>>>()).unwrap_or_default().into_iter().flatten().collect()
+    netns::aside(|| places.map(ask).collect::<Result<Vec<_>>>()).unwrap_or_default().into_iter().flatten().collect()
 }
 
 /// A NAPI thread as `/proc` shows it.

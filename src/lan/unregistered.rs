@@ -10,11 +10,14 @@ use crate::sys::netns;
 
 impl Lan {
     /// Waits until of two datagrams of `h1`, a long one to a group nobody joined and then a short broadcast, the long one
-    /// reaches all other hosts (`floods`) or none. (What the bridge itself sends would tell nothing: it floods that.)
+    /// reaches all other hosts of
+    /// its LAN (`floods`) or none. (What the bridge itself sends would tell nothing: it floods that.)
     pub(super) fn await_unregistered(&mut self, floods: bool) -> Result<()> {
         const LONG: u64 = 1000;
         const SHORT: u64 = 300; // the bridge's own reports are below 100
         const DISCARD: u16 = 9;
+        let same_lan: Vec<bool> = self.hosts().iter().map(|host| host.lan == 0).collect();
+        let others = same_lan.iter().skip(1).filter(|same| **same).count();
         let mut groups = vec![IpAddr::V4(UNJOINED_V4)];
         groups.extend(self.spec().ipv6.then_some(IpAddr::V6(UNJOINED_V6)));
         for group in groups {
@@ -32,12 +35,13 @@ impl Lan {
                 let mut reached = 0;
                 wait_until("a broadcast of h1 to reach all other hosts", || {
                     let now = self.bytes_sent()?;
-                    let growth: Vec<u64> = now.iter().zip(&before).skip(1).map(|(now, before)| now - before).collect();
+                    let ports = now.iter().zip(&before).zip(&same_lan).skip(1).filter(|(_, same)| **same);
+                    let growth: Vec<u64> = ports.map(|((now, before), _)| now.saturating_sub(*before)).collect();
                     reached = growth.iter().filter(|bytes| **bytes >= LONG).count();
                     // Nothing overtakes: who has the short one has had the long one if it was sent that way.
                     Ok(growth.iter().all(|bytes| *bytes >= if *bytes >= LONG { LONG + SHORT } else { SHORT }))
                 })?;
-                Ok(reached == if floods { before.len() - 1 } else { 0 })
+                Ok(reached == if floods { others } else { 0 })
             })?;
         }
         Ok(())

@@ -50,7 +50,7 @@ struct Receiving {
 
 impl HostAgent {
     fn new(interface: &str) -> Result<Self> {
-        Ok(HostAgent { reader: counters::Reader::open(interface)?, outlet: None, receiving: None, start: None })
+        Ok(HostAgent { reader: counters::Reader::open(&[interface])?, outlet: None, receiving: None, start: None })
     }
 
     fn carry_out(&mut self, order: Order) -> Result<Reply> {

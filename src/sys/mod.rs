@@ -6,6 +6,7 @@ pub mod cpu;
 pub mod ethtool;
 pub mod interface;
 pub mod mmsg;
+pub mod mroute;
 pub mod netlink;
 pub mod netns;
 pub mod nftables;

@@ -1,4 +1,5 @@
 //! Bytes to values and back: no sockets, no clocks.
 
 pub mod ethernet;
+pub mod igmp;
 pub mod probe;
