@@ -19,8 +19,10 @@ use super::host::Host;
 use super::plan::{PORT_GROUP, Plan, Setting};
 use super::request;
 use super::spec::{LanSpec, SwitchKind};
+use super::steering::Steering;
 use super::threads::{self, NapiThread};
 use crate::error::{Error, Result};
+use crate::sys::affinity;
 use crate::sys::ethtool::Features;
 use crate::sys::netlink::Netlink;
 use crate::sys::netns;
@@ -37,6 +39,8 @@ pub struct Lan {
     threadable: bool,
     /// All the NAPI IDs its interfaces have had.
     napi_ids: HashSet<u32>,
+    /// Which CPU does whose receive work; or why that cannot be chosen.
+    steering: Result<Steering, String>,
 }
 
 /// Whether the kernel's receive work can be told apart host by host.
@@ -64,6 +68,7 @@ impl Lan {
         let switch = netns::current()?;
         let netlink = Netlink::route()?;
         let attribution = Attribution::AppOnly("the LAN is not up yet".to_owned());
+        let steering = Steering::plan(&spec.own_cpu, &affinity::allowed()?);
         // From here on dropping the value takes down what there is.
         let mut lan = Lan {
             plan,
@@ -74,6 +79,7 @@ impl Lan {
             attribution,
             threadable: false,
             napi_ids: HashSet::new(),
+            steering,
         };
         lan.raise()?;
         Ok(lan)
@@ -138,6 +144,14 @@ impl Lan {
         self.await_links()
     }
 
+    /// Which CPU does whose receive work, with attribution off: of the hosts in [`LanSpec::own_cpu`].
+    ///
+    /// # Errors
+    /// Why that cannot be chosen, in words.
+    pub fn steering(&self) -> Result<&Steering, &str> {
+        self.steering.as_ref().map_err(String::as_str)
+    }
+
     /// The hosts (as indices into [`Lan::hosts`]) the switch knows to be members of `group`, by its group table. Always
     /// empty for a switch that does not snoop.
     ///
@@ -156,6 +170,8 @@ struct Place {
     netns: OwnedFd,
     netlink: Netlink,
     sysfs: Result<OwnedFd, String>,
+    /// Whether its interface will steer its receive work as planned; or why not.
+    steered: Result<(), String>,
 }
 
 /// The order of work.
@@ -167,12 +183,13 @@ impl Lan {
         let features = Features::read(&self.netlink, &self.plan.bridge.name)?;
         let sysfs = netns::detached_sysfs().map_err(no_sysfs);
         let plan = self.plan.clone();
+        let steering = self.steering.clone().unwrap_or_default();
         // A pipeline: the hosts' namespaces are made on one thread, cables laid on this one, and NAPI threads started,
         // which mostly is waiting for the kernel's thread maker, on a third.
         let threaded = std::thread::scope(|scope| {
             let (makes, places) = mpsc::channel();
             let (lays, cables) = mpsc::channel();
-            scope.spawn(|| make_places(&plan, makes));
+            scope.spawn(|| make_places(&plan, &steering, makes));
             let threaded = scope.spawn(|| start_threads(&plan, &sysfs, cables));
             for (index, place) in places.into_iter().enumerate() {
                 let place = place?;
@@ -192,6 +209,7 @@ impl Lan {
             self.await_quiet(2 * MAX_RESPONSE)?;
         }
         self.napi_ids = threads::ids(&self.switch, &self.hosts);
+        let started = threaded.is_ok();
         self.attribution = match threaded.and_then(|()| {
             threads::find(&self.hosts, &self.napi_ids)
                 .map_err(|why| format!("{why} (a container with a PID namespace of its own hides them)"))
@@ -199,6 +217,10 @@ impl Lan {
             Ok(_) => Attribution::NapiThreads,
             Err(why) => Attribution::AppOnly(why),
         };
+        if let (true, Attribution::AppOnly(why)) = (started && !self.plan.spec.own_cpu.is_empty(), &self.attribution) {
+            // What cannot be seen is not switched off either, and runs where it likes.
+            self.steering = Err(format!("threads that are out of reach do the receive work: {why}"));
+        }
         self.threadable = self.attribution == Attribution::NapiThreads;
         Ok(())
     }
@@ -212,6 +234,11 @@ impl Lan {
         features.set(&place.netlink, &plan.link.name, |name| offload(name, napi))?;
         self.netlink.batch(&[request::up(plan.port.index)])?;
         place.netlink.batch(&self.plan.host_requests(index))?;
+        if let Ok(steering) = &self.steering
+            && let Err(why) = place.steered.and_then(|()| steering.verify(index, &place.sysfs, &plan.link.name))
+        {
+            self.steering = Err(why);
+        }
         self.hosts.push(Host {
             name: plan.link.name.clone(),
             port: plan.port.name.clone(),
@@ -305,18 +332,19 @@ impl Drop for Lan {
 
 /// Makes the hosts' namespaces, one after the other, until the last or the first failure. Leaves the calling thread in
 /// the last.
-fn make_places(plan: &Plan, places: mpsc::Sender<Result<Place>>) {
+fn make_places(plan: &Plan, steering: &Steering, places: mpsc::Sender<Result<Place>>) {
     let settings = plan.host_settings();
     let mounts = netns::private_mounts();
-    let make = || {
+    let make = |host| {
         let netns = netns::create()?;
         apply(&settings)?;
+        let steered = steering.prepare(host);
         let sysfs =
             mounts.as_ref().map_or_else(|cause| Err(no_sysfs(cause)), |()| netns::stacked_sysfs().map_err(no_sysfs));
-        Ok(Place { netns, netlink: Netlink::route()?, sysfs })
+        Ok(Place { netns, netlink: Netlink::route()?, sysfs, steered })
     };
-    for _ in &plan.hosts {
-        let place = make();
+    for host in 0..plan.hosts.len() {
+        let place = make(host);
         let failed = place.is_err();
         if places.send(place).is_err() || failed {
             return;

@@ -1,16 +1,19 @@
 //! The virtual LAN: hosts (a network namespace and a veth each) and one switch (a bridge), built over netlink.
 //!
 //! [`plan`] turns a [`spec::LanSpec`] into names, addresses and netlink requests ([`request`]) without touching
-//! anything; [`build`] carries them out, [`threads`] finds the kernel threads that do each host's receive work.
+//! anything; [`build`] carries them out, [`threads`] finds the kernel threads that do each host's receive work, and
+//! [`steering`] chooses the CPU for it where there are none.
 
 pub mod build;
 pub mod host;
 pub mod plan;
 pub mod request;
 pub mod spec;
+pub mod steering;
 pub mod threads;
 
 pub use build::{Attribution, Lan};
 pub use host::Host;
 pub use spec::{Igmp, LanSpec, LinkLimit, Nic, SwitchKind};
+pub use steering::Steering;
 pub use threads::NapiThread;

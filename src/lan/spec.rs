@@ -156,13 +156,15 @@ pub struct LanSpec {
     pub igmp: Igmp,
     /// Slower links, where there are any.
     pub limit: Option<LinkLimit>,
+    /// Hosts whose receive work, where no thread does it, is done by a CPU for them alone; counted from 0.
+    pub own_cpu: Vec<usize>,
 }
 
 impl LanSpec {
     /// One LAN without any of the specials.
     pub fn single(hosts: usize, switch: SwitchKind, ipv6: bool) -> LanSpec {
         let (nic, igmp) = (Nic::default(), Igmp::default());
-        LanSpec { lans: vec![hosts], switch, nic, ipv6, router: false, igmp, limit: None }
+        LanSpec { lans: vec![hosts], switch, nic, ipv6, router: false, igmp, limit: None, own_cpu: Vec::new() }
     }
 
     /// Hosts on all LANs.
