@@ -84,6 +84,14 @@ impl Inlet {
         &self.description
     }
 
+    /// The groups it is for; none in other modes.
+    pub fn groups(&self) -> &[IpAddr] {
+        match &self.filter {
+            Filter::Multicast { groups, .. } => groups,
+            Filter::Unicast { .. } | Filter::Broadcast { .. } | Filter::RawBroadcast => &[],
+        }
+    }
+
     /// Gives it the receive buffer of a program that never asked for one, instead of the large one.
     ///
     /// # Errors

@@ -68,7 +68,10 @@ impl Lan {
         let switch = netns::current()?;
         let netlink = Netlink::route()?;
         let attribution = Attribution::AppOnly("the LAN is not up yet".to_owned());
-        let steering = Steering::plan(&spec.own_cpu, &affinity::allowed()?);
+        let steering = match spec.own_cpu.is_empty() {
+            true => Ok(Steering::default()),
+            false => Steering::plan(&spec.own_cpu, &affinity::allowed()?),
+        };
         // From here on dropping the value takes down what there is.
         let mut lan = Lan {
             plan,
