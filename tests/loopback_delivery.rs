@@ -60,13 +60,13 @@ fn send_count(outlet: &Outlet, count: u64, rate: Rate, payload: Payload) -> Send
 }
 
 fn receive_count(inlet: &Inlet, count: u64) -> ReceiveReport {
-    let plan = ReceivePlan { count: Some(count), duration: Some(PATIENCE), trace: 0 };
+    let plan = ReceivePlan { count: Some(count), duration: Some(PATIENCE), ..ReceivePlan::default() };
     receive(inlet, &plan, &AtomicBool::new(false), &ReceiveLive::default()).unwrap()
 }
 
 /// What is there already, and nothing more: sends to the same host have arrived when the call returns.
 fn receive_what_is_there(inlet: &Inlet) -> ReceiveReport {
-    let plan = ReceivePlan { count: None, duration: Some(Duration::from_millis(50)), trace: 0 };
+    let plan = ReceivePlan { count: None, duration: Some(Duration::from_millis(50)), ..ReceivePlan::default() };
     receive(inlet, &plan, &AtomicBool::new(false), &ReceiveLive::default()).unwrap()
 }
 

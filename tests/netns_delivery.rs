@@ -245,7 +245,7 @@ fn other_host(orders: &Receiver<(InletSpec, Limit)>, events: &Sender<Event>) {
         let report = match limit {
             Limit::Time(time) => receive_for(&inlet, time),
             Limit::Messages(count) => {
-                let plan = ReceivePlan { count: Some(count), duration: Some(PATIENCE), trace: 0 };
+                let plan = ReceivePlan { count: Some(count), duration: Some(PATIENCE), ..ReceivePlan::default() };
                 receive(&inlet, &plan, &AtomicBool::new(false), &ReceiveLive::default()).unwrap()
             }
         };
@@ -294,6 +294,6 @@ fn send_count(outlet: &Outlet, count: u64, size: usize) {
 }
 
 fn receive_for(inlet: &Inlet, time: Duration) -> ReceiveReport {
-    let plan = ReceivePlan { count: None, duration: Some(time), trace: 0 };
+    let plan = ReceivePlan { count: None, duration: Some(time), ..ReceivePlan::default() };
     receive(inlet, &plan, &AtomicBool::new(false), &ReceiveLive::default()).unwrap()
 }

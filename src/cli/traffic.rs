@@ -137,7 +137,7 @@ impl TrafficArgs {
 
     /// What to receive.
     pub(crate) fn receive_plan(&self) -> ReceivePlan {
-        ReceivePlan { count: self.count, duration: self.duration, trace: 0 }
+        ReceivePlan { count: self.count, duration: self.duration, ..ReceivePlan::default() }
     }
 }
 

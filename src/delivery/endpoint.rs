@@ -84,6 +84,25 @@ impl Inlet {
         &self.description
     }
 
+    /// The groups it is for; none in other modes.
+    pub fn groups(&self) -> &[IpAddr] {
+        match &self.filter {
+            Filter::Multicast { groups, .. } => groups,
+            Filter::Unicast { .. } | Filter::Broadcast { .. } | Filter::RawBroadcast => &[],
+        }
+    }
+
+    /// Gives it the receive buffer of a program that never asked for one, instead of the large one.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn use_usual_buffer(&mut self) -> Result<()> {
+        let granted = socket::usual_receive_buffer(&self.socket);
+        let granted = granted.map_err(|error| Error::failed("setting a receive buffer").because(error))?;
+        self.description.receive_buffer_bytes = granted as u64;
+        Ok(())
+    }
+
     /// Datagrams the socket dropped for want of buffer since it was opened or last asked. `dropped_before` is what came
     /// with the last datagram (`SO_RXQ_OVFL`): good enough where the socket does not tell. `None` when nobody does.
     pub(super) fn take_drops(&self, dropped_before: Option<u32>) -> Option<u64> {

@@ -144,11 +144,22 @@ pub fn open_outlet(spec: &OutletSpec) -> Result<Outlet> {
 /// # Errors
 /// As [`open_outlet`], and when the port is in use.
 pub fn open_inlet(spec: &InletSpec) -> Result<Inlet> {
+    let mut inlet = open_unjoined(spec)?;
+    inlet.join()?;
+    inlet.describe_memberships();
+    Ok(inlet)
+}
+
+/// As [`open_inlet`], but a member of no group yet: see [`Inlet::join`].
+///
+/// # Errors
+/// As [`open_inlet`].
+pub fn open_unjoined(spec: &InletSpec) -> Result<Inlet> {
     let interface = spec.interface.as_deref();
     match &spec.listen {
         Listen::Unicast { address, port } => unicast::inlet(*address, *port, interface),
         Listen::Broadcast { port } => broadcast::inlet(*port, interface),
         Listen::RawBroadcast => raw::inlet(interface),
-        Listen::Multicast { groups, source, port } => multicast::inlet(groups, *source, *port, interface),
+        Listen::Multicast { groups, source, port } => multicast::unjoined(groups, *source, *port, interface),
     }
 }

@@ -68,8 +68,8 @@ pub(super) fn outlet(
     })
 }
 
-/// Opens a socket that is a member of `groups` on one interface, and takes only what is sent to them.
-pub(super) fn inlet(groups: &[IpAddr], source: Option<IpAddr>, port: u16, interface: Option<&str>) -> Result<Inlet> {
+/// Opens a socket for what is sent to `groups`, a member of none of them yet.
+pub(super) fn unjoined(groups: &[IpAddr], source: Option<IpAddr>, port: u16, interface: Option<&str>) -> Result<Inlet> {
     check_port(port)?;
     let groups = Groups::check(groups)?;
     if let Some(source) = source {
@@ -79,22 +79,13 @@ pub(super) fn inlet(groups: &[IpAddr], source: Option<IpAddr>, port: u16, interf
     let any: IpAddr = if groups.ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
     // Not tied to the interface: groups are joined on it, and each datagram is checked.
     let (socket, granted) = receiving_socket(SocketAddr::new(any, port), true, None)?;
-    for (joined, group) in groups.list.iter().enumerate() {
-        socket::join_group(&socket, interface.index, *group, source)
-            .map_err(|error| join_error(*group, joined, groups.list.len(), &interface, error))?;
-    }
-    let memberships = groups.list.iter().zip(groups.macs()).map(|(group, mac)| Membership {
-        group: *group,
-        mac,
-        confirmed: membership::is_member(interface.index, *group, source),
-    });
     let mut warnings = description::warnings(Some(&interface), granted);
     warnings.extend(groups.warning());
     let description = InletDescription {
         mode: Mode::Multicast,
         addresses: description::addresses(Some(&interface)),
         port: Some(port),
-        groups: memberships.collect(),
+        groups: Vec::new(),
         source,
         receive_buffer_bytes: granted,
         warnings,
@@ -102,6 +93,46 @@ pub(super) fn inlet(groups: &[IpAddr], source: Option<IpAddr>, port: u16, interf
     };
     let filter = Filter::Multicast { groups: groups.list, interface: interface.index };
     Ok(Inlet::new(socket, filter, MAX_PAYLOAD_IPV6, description))
+}
+
+impl Inlet {
+    /// Becomes a member of the groups it is for, where it is for groups.
+    ///
+    /// # Errors
+    /// When the kernel refuses one of them; those before it are joined then.
+    pub fn join(&self) -> Result<()> {
+        let Filter::Multicast { groups, interface } = &self.filter else { return Ok(()) };
+        for (joined, &group) in groups.iter().enumerate() {
+            socket::join_group(&self.socket, *interface, group, self.description.source).map_err(|error| {
+                let name = self.description.interface.as_deref().unwrap_or_default();
+                join_error(group, joined, groups.len(), name, error)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Puts the memberships into the description, as the kernel confirms them.
+    pub(super) fn describe_memberships(&mut self) {
+        let Filter::Multicast { groups, interface } = &self.filter else { return };
+        let source = self.description.source;
+        let memberships = groups.iter().filter_map(|&group| {
+            let confirmed = membership::is_member(*interface, group, source);
+            Some(Membership { group, mac: MacAddress::of_group(group)?, confirmed })
+        });
+        self.description.groups = memberships.collect();
+    }
+
+    /// Ceases to be a member of the groups it is for. What has arrived before is still there to be received.
+    ///
+    /// # Errors
+    /// When it is not a member of one of them.
+    pub fn leave(&self) -> Result<()> {
+        let Filter::Multicast { groups, interface } = &self.filter else { return Ok(()) };
+        groups.iter().try_for_each(|&group| {
+            socket::leave_group(&self.socket, *interface, group, self.description.source)
+                .map_err(|error| Error::failed(format!("leaving {group}")).because(error))
+        })
+    }
 }
 
 /// Groups of one family, each once, at least one.
@@ -179,8 +210,8 @@ fn check_source(source: IpAddr, ipv6: bool) -> Result<()> {
     Ok(())
 }
 
-fn join_error(group: IpAddr, joined: usize, wanted: usize, interface: &Interface, error: io::Error) -> Error {
-    let what = format!("joining {group} on {}", interface.name);
+fn join_error(group: IpAddr, joined: usize, wanted: usize, interface: &str, error: io::Error) -> Error {
+    let what = format!("joining {group} on {interface}");
     match error.raw_os_error() {
         Some(libc::ENOBUFS | libc::ENOMEM) => {
             let name = if group.is_ipv4() { "net/ipv4/igmp_max_memberships" } else { "net/core/optmem_max" };
@@ -193,8 +224,7 @@ fn join_error(group: IpAddr, joined: usize, wanted: usize, interface: &Interface
             .remedy(format!("Name fewer groups, or allow more: sudo sysctl -w {sysctl}=NUMBER"))
         }
         Some(libc::ENODEV) => Error::failed(what).because(error).remedy(format!(
-            "{} has no {} on it: see ip address.",
-            interface.name,
+            "{interface} has no {} on it: see ip address.",
             if group.is_ipv4() { "IPv4" } else { "IPv6" }
         )),
         _ => Error::failed(what).because(error),

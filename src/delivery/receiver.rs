@@ -24,6 +24,8 @@ pub struct ReceivePlan {
     pub duration: Option<Duration>,
     /// Keeps the latency of each of the first `trace` messages of every stream.
     pub trace: usize,
+    /// CPU time the program then spends on each datagram for us, which it takes one by one.
+    pub busy: Duration,
 }
 
 /// What a running [`receive`] shows to others: updated once a batch.
@@ -66,7 +68,7 @@ pub struct ReceiveReport {
 ///
 /// The clock is read once a batch (what one system call brought, 64 at the most), right after the call: that is the
 /// arrival at the application of all of them. What is read after the end of the duration is not counted. A datagram
-/// longer than its buffer counts as unrecognized.
+/// longer than its buffer counts as unrecognized. A busy program ([`ReceivePlan::busy`]) takes one datagram a call.
 ///
 /// # Errors
 /// When the socket fails for good.
@@ -79,15 +81,20 @@ pub fn receive(inlet: &Inlet, plan: &ReceivePlan, stop: &AtomicBool, live: &Rece
     let mut now_ns = start_ns;
     while counting.datagrams < limit && now_ns < end_ns && !stop.load(Ordering::Relaxed) {
         counting.wait_no_longer_than(Duration::from_nanos(end_ns - now_ns).min(STOP_LATENCY))?;
-        let room = usize::try_from(limit - counting.datagrams).unwrap_or(usize::MAX);
+        let room = if plan.busy.is_zero() { limit - counting.datagrams } else { 1 };
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
         let result = batch.receive(inlet.socket.as_fd(), room);
         now_ns = clock::monotonic_ns();
         match result {
             Ok(_) if now_ns >= end_ns => {}
             Ok(_) => {
                 counting.keep_offset_fresh(now_ns);
+                let before = counting.datagrams;
                 batch.datagrams().for_each(|datagram| counting.count(&datagram, now_ns));
                 counting.show(live);
+                if !plan.busy.is_zero() && counting.datagrams > before {
+                    compute(nanos(plan.busy), stop);
+                }
             }
             Err(error) => counting.survive(error)?,
         }
@@ -205,6 +212,12 @@ impl<'a> Counting<'a> {
             streams: self.tally.into_streams(),
         }
     }
+}
+
+/// Uses this much CPU time of the calling thread, in ns; less when it is to stop.
+fn compute(cpu_ns: u64, stop: &AtomicBool) {
+    let end_ns = clock::thread_cpu_ns() + cpu_ns;
+    while clock::thread_cpu_ns() < end_ns && !stop.load(Ordering::Relaxed) {}
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -26,11 +26,15 @@ pub struct SendPlan {
     /// Exactly this many messages; `None` for no such limit.
     pub count: Option<u64>,
     /// For this long; `None` for no such limit. The earlier of the two limits ends the loop. At a rate these are the
-    /// messages that are due before the end: duration × rate, rounded up.
+    /// messages that are due before the end: duration × rate, rounded up; a sender that cannot hold the rate gives up
+    /// after twice the duration, but not within [`GRACE`] of its end.
     pub duration: Option<Duration>,
     /// What each message holds.
     pub payload: Payload,
 }
+
+/// How long after the end of its duration a sender may still be catching up, at the least.
+pub const GRACE: Duration = Duration::from_secs(1);
 
 /// What a message holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,7 +133,7 @@ struct Sending<'a> {
     /// Where the probe header stands in each body, if there is one.
     probe_at: Option<usize>,
     lateness: Option<(Schedule, Histogram<u64>)>,
-    /// When to give up waiting for room, in ns.
+    /// When to give up, in ns.
     end_ns: u64,
     report: SendReport,
 }
@@ -170,19 +174,24 @@ impl<'a> Sending<'a> {
         let limit = plan.duration.map_or(u64::MAX, |duration| messages_within(duration, rate));
         let total = plan.count.unwrap_or(u64::MAX).min(limit);
         let start_ns = clock::monotonic_ns();
+        if let Some(duration) = plan.duration {
+            self.end_ns = start_ns.saturating_add(nanos(duration)).saturating_add(nanos(duration.max(GRACE)));
+        }
         let schedule = Schedule::new(start_ns, rate);
         self.lateness = Some((schedule, new_histogram()));
         let mut next = 0;
         while next < total && !self.stopped() {
             let now_ns = clock::monotonic_ns();
+            if now_ns >= self.end_ns {
+                break;
+            }
             let due = schedule.due_by(now_ns).min(total);
             if due <= next {
                 clock::sleep_until(schedule.due_ns(next).min(now_ns + STOP_LATENCY.as_nanos() as u64));
                 continue;
             }
             let burst = (due - next).min(schedule.burst());
-            self.emit_all(next, burst)?;
-            next += burst;
+            next = self.emit_all(next, burst)?;
             if due > next {
                 clock::sleep_until(now_ns + schedule.burst_period_ns());
             }
@@ -201,7 +210,7 @@ impl<'a> Sending<'a> {
     fn unpaced(&mut self, plan: &SendPlan) -> Result<()> {
         let start_ns = clock::monotonic_ns();
         if let Some(duration) = plan.duration {
-            self.end_ns = start_ns.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+            self.end_ns = start_ns.saturating_add(nanos(duration));
         }
         let total = plan.count.unwrap_or(u64::MAX);
         let mut next = 0;
@@ -214,16 +223,16 @@ impl<'a> Sending<'a> {
         Ok(())
     }
 
-    /// Sends `count` messages from `first` on.
-    fn emit_all(&mut self, first: u64, count: u64) -> Result<()> {
+    /// Sends `count` messages from `first` on, or as many as there is time for; gives the next one.
+    fn emit_all(&mut self, first: u64, count: u64) -> Result<u64> {
         let capacity = self.batch.messages() as u64;
         let mut next = first;
-        while next < first + count {
+        while next < first + count && (next == first || !self.over()) {
             let messages = (first + count - next).min(capacity);
             self.emit(next, messages as usize)?;
             next += messages;
         }
-        Ok(())
+        Ok(next)
     }
 
     /// Sends `messages` messages from `first` on, as many as fit in the batch at the most.
@@ -372,6 +381,10 @@ impl FailedMessages {
         let incomplete = self.last.is_some_and(|last| last >= complete);
         complete as u64 - (self.count - u64::from(incomplete))
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// For times up to a minute in ns, to three digits.

@@ -62,6 +62,10 @@ pub struct StreamReport {
     pub lowest_sequence: u64,
     /// The highest sequence seen.
     pub highest_sequence: u64,
+    /// When the first message arrived at the application, in ns of this host's `CLOCK_MONOTONIC`.
+    pub first_arrival_ns: u64,
+    /// The same of the last one that was not there before.
+    pub last_arrival_ns: u64,
     /// Interarrival jitter (RFC 3550 section 6.4.1) of distinct messages at the application, in ns; `None` below two.
     pub jitter_ns: Option<u64>,
     /// Send to application, one way, when both clocks are the same one; `None` without any sample.
@@ -104,7 +108,7 @@ impl Tally {
     /// Counts a message with a probe header and `payload_len` bytes in all.
     #[inline]
     pub fn probe(&mut self, probe: &Probe, payload_len: usize, arrival: Arrival) {
-        match self.stream_of(probe) {
+        match self.stream_of(probe, arrival) {
             Some(index) => {
                 self.bytes += payload_len as u64;
                 self.streams[index].count(probe, arrival);
@@ -171,20 +175,20 @@ impl Tally {
 
     /// The position of the stream `probe` belongs to, which may be a new one; `None` when there are too many.
     #[inline]
-    fn stream_of(&mut self, probe: &Probe) -> Option<usize> {
+    fn stream_of(&mut self, probe: &Probe, arrival: Arrival) -> Option<usize> {
         let key = StreamKey { run_id: probe.run_id, stream_id: probe.stream_id };
         if self.streams.get(self.last).is_none_or(|stream| stream.key != key) {
-            self.last = self.find_or_add(key)?;
+            self.last = self.find_or_add(key, arrival)?;
         }
         Some(self.last)
     }
 
-    fn find_or_add(&mut self, key: StreamKey) -> Option<usize> {
+    fn find_or_add(&mut self, key: StreamKey, arrival: Arrival) -> Option<usize> {
         let next = self.streams.len();
         match self.index.get(&key) {
             Some(&index) => Some(index),
             None if next < MAX_STREAMS => {
-                self.streams.push(Stream::new(key, self.trace));
+                self.streams.push(Stream::new(key, self.trace, arrival.app_ns));
                 self.index.insert(key, next);
                 Some(next)
             }
@@ -210,6 +214,8 @@ struct Stream {
     duplicate: u64,
     reordered: u64,
     stale: u64,
+    first_arrival_ns: u64,
+    last_arrival_ns: u64,
     jitter: Jitter,
     latencies: Latencies,
     kernel_latencies: Latencies,
@@ -217,13 +223,15 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(key: StreamKey, trace: usize) -> Stream {
+    fn new(key: StreamKey, trace: usize, now_ns: u64) -> Stream {
         Stream {
             key,
             sequences: Sequences::default(),
             duplicate: 0,
             reordered: 0,
             stale: 0,
+            first_arrival_ns: now_ns,
+            last_arrival_ns: now_ns,
             jitter: Jitter::default(),
             latencies: Latencies::default(),
             kernel_latencies: Latencies::default(),
@@ -239,6 +247,7 @@ impl Stream {
             Seen::Duplicate => return self.duplicate += 1,
             Seen::Stale => return self.stale += 1,
         }
+        self.last_arrival_ns = arrival.app_ns;
         self.jitter.record(probe.send_time_ns, arrival.app_ns);
         let latency_ns = self.latencies.record(probe.send_time_ns, arrival.app_ns);
         if let Some(kernel_ns) = arrival.kernel_ns {
@@ -269,6 +278,8 @@ impl Stream {
             // A stream begins with a message, and the first is always taken.
             lowest_sequence: self.sequences.lowest().unwrap_or_default(),
             highest_sequence: self.sequences.highest().unwrap_or_default(),
+            first_arrival_ns: self.first_arrival_ns,
+            last_arrival_ns: self.last_arrival_ns,
             jitter_ns: self.jitter.estimate_ns(),
             latency: self.latencies.summary(),
             kernel_latency: self.kernel_latencies.summary(),

@@ -21,8 +21,10 @@ use super::plan::{MAX_RESPONSE, PORT_GROUP, Plan, Setting};
 use super::request::{self, End, Request};
 use super::router::{NAME, Router, RouterLink};
 use super::spec::{LanSpec, Nic, SwitchKind};
+use super::steering::Steering;
 use super::threads::{self, NapiThread};
 use crate::error::{Error, Result};
+use crate::sys::affinity;
 use crate::sys::ethtool::Features;
 use crate::sys::netlink::Netlink;
 use crate::sys::netns;
@@ -42,6 +44,8 @@ pub struct Lan {
     napi_ids: HashSet<u32>,
     /// Cards that filter, where they were asked for; or why there are none.
     cards: Option<Result<Cards, String>>,
+    /// Which CPU does whose receive work; or why that cannot be chosen.
+    steering: Result<Steering, String>,
 }
 
 /// Whether the kernel's receive work can be told apart host by host.
@@ -71,6 +75,10 @@ impl Lan {
         let switch = netns::current()?;
         let netlink = Netlink::route()?;
         let attribution = Attribution::AppOnly("the LAN is not up yet".to_owned());
+        let steering = match spec.own_cpu.is_empty() {
+            true => Ok(Steering::default()),
+            false => Steering::plan(&spec.own_cpu, &affinity::allowed()?),
+        };
         // From here on dropping the value takes down what there is.
         let mut lan = Lan {
             plan,
@@ -83,6 +91,7 @@ impl Lan {
             threadable: false,
             napi_ids: HashSet::new(),
             cards: None,
+            steering,
         };
         lan.raise()?;
         Ok(lan)
@@ -153,6 +162,14 @@ impl Lan {
         self.await_links()
     }
 
+    /// Which CPU does whose receive work, with attribution off: of the hosts in [`LanSpec::own_cpu`].
+    ///
+    /// # Errors
+    /// Why that cannot be chosen, in words.
+    pub fn steering(&self) -> Result<&Steering, &str> {
+        self.steering.as_ref().map_err(String::as_str)
+    }
+
     /// The hosts (as indices into [`Lan::hosts`]) the switch knows to be members of `group`, by its group table. Always
     /// empty for a switch that does not snoop.
     ///
@@ -214,6 +231,8 @@ struct Place {
     netns: OwnedFd,
     netlink: Netlink,
     sysfs: Result<OwnedFd, String>,
+    /// Whether its interface will steer its receive work as planned; or why not.
+    steered: Result<(), String>,
 }
 
 /// What is to get its NAPI threads: names of port and link of each cable of a host, and the host's sysfs.
@@ -228,12 +247,13 @@ impl Lan {
         let features = Features::read(&self.netlink, &self.plan.bridges[0].name)?;
         let sysfs = netns::detached_sysfs().map_err(no_sysfs);
         let plan = self.plan.clone();
+        let steering = self.steering.clone().unwrap_or_default();
         // A pipeline: the hosts' namespaces are made on one thread, cables laid on this one, and NAPI threads started,
         // which mostly is waiting for the kernel's thread maker, on a third.
         let threaded = std::thread::scope(|scope| {
             let (makes, places) = mpsc::channel();
             let (lays, cables) = mpsc::channel();
-            scope.spawn(|| make_places(&plan, makes));
+            scope.spawn(|| make_places(&plan, &steering, makes));
             let threaded = scope.spawn(|| start_threads(&sysfs, cables));
             for (index, place) in places.into_iter().enumerate() {
                 let is_router = index == plan.hosts.len();
@@ -265,6 +285,7 @@ impl Lan {
             self.await_quiet(5 * POLL)?;
         }
         self.napi_ids = threads::ids(self.places());
+        let started = threaded.is_ok();
         self.attribution = match threaded.and_then(|()| {
             threads::find(self.cables(), &self.napi_ids)
                 .map_err(|why| format!("{why} (a container with a PID namespace of its own hides them)"))
@@ -272,6 +293,10 @@ impl Lan {
             Ok(_) => Attribution::NapiThreads,
             Err(why) => Attribution::AppOnly(why),
         };
+        if let (true, Attribution::AppOnly(why)) = (started && !self.plan.spec.own_cpu.is_empty(), &self.attribution) {
+            // What cannot be seen is not switched off either, and runs where it likes.
+            self.steering = Err(format!("threads that are out of reach do the receive work: {why}"));
+        }
         self.threadable = self.attribution == Attribution::NapiThreads;
         Ok(())
     }
@@ -283,6 +308,11 @@ impl Lan {
         let cable = self.plan.cable_request(index, place.netns.as_fd());
         self.lay(cable, [&plan.port, &plan.link], &place, features, napi)?;
         place.netlink.batch(&self.plan.host_requests(index))?;
+        if let Ok(steering) = &self.steering
+            && let Err(why) = place.steered.and_then(|()| steering.verify(index, &place.sysfs, &plan.link.name))
+        {
+            self.steering = Err(why);
+        }
         let names = [plan.port.name.clone(), plan.link.name.clone()];
         self.hosts.push(Host {
             name: plan.link.name,
@@ -447,19 +477,20 @@ impl Drop for Lan {
 
 /// Makes the hosts' namespaces, and the router's, one after the other, until the last or the first failure. Leaves the
 /// calling thread in the last.
-fn make_places(plan: &Plan, places: mpsc::Sender<Result<Place>>) {
+fn make_places(plan: &Plan, steering: &Steering, places: mpsc::Sender<Result<Place>>) {
     let of_hosts = plan.host_settings();
     let of_router = (!plan.router.is_empty()).then(|| plan.router_settings());
     let mounts = netns::private_mounts();
-    let make = |settings| {
+    let make = |host: usize, settings| {
         let netns = netns::create()?;
         apply(settings)?;
+        let steered = if host < plan.hosts.len() { steering.prepare(host) } else { Ok(()) };
         let sysfs =
             mounts.as_ref().map_or_else(|cause| Err(no_sysfs(cause)), |()| netns::stacked_sysfs().map_err(no_sysfs));
-        Ok(Place { netns, netlink: Netlink::route()?, sysfs })
+        Ok(Place { netns, netlink: Netlink::route()?, sysfs, steered })
     };
-    for settings in std::iter::repeat_n(&of_hosts, plan.hosts.len()).chain(&of_router) {
-        let place = make(settings);
+    for (host, settings) in std::iter::repeat_n(&of_hosts, plan.hosts.len()).chain(&of_router).enumerate() {
+        let place = make(host, settings);
         let failed = place.is_err();
         if places.send(place).is_err() || failed {
             return;

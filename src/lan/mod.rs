@@ -2,8 +2,8 @@
 //! such LANs with a router between them.
 //!
 //! [`plan`] turns a [`spec::LanSpec`] into names, addresses and netlink requests ([`request`]) without touching
-//! anything; [`build`] carries them out, [`threads`] finds the kernel threads that do each host's receive work. The hosts'
-//! network cards are in `card`.
+//! anything; [`build`] carries them out, [`threads`] finds the kernel threads that do each host's receive work, and
+//! [`steering`] chooses the CPU for it where there are none. The hosts' network cards are in `card`.
 
 pub mod build;
 mod card;
@@ -13,6 +13,7 @@ pub mod plan;
 pub mod request;
 pub mod router;
 pub mod spec;
+pub mod steering;
 pub mod threads;
 mod unregistered;
 
@@ -20,4 +21,5 @@ pub use build::{Attribution, Lan};
 pub use host::Host;
 pub use router::{Router, RouterLink};
 pub use spec::{Igmp, LanSpec, LinkLimit, Nic, SwitchKind};
+pub use steering::Steering;
 pub use threads::NapiThread;

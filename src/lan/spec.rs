@@ -169,6 +169,9 @@ pub struct LanSpec {
     /// Cables slower than the machine can make them.
     #[serde(default)]
     pub limit: Option<LinkLimit>,
+    /// Hosts whose receive work, where no thread does it, is done by a CPU for them alone; counted from 0.
+    #[serde(default)]
+    pub own_cpu: Vec<usize>,
 }
 
 impl LanSpec {
@@ -182,6 +185,7 @@ impl LanSpec {
             router: false,
             igmp: Igmp::default(),
             limit: None,
+            own_cpu: Vec::new(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::condition::Condition;
 use super::facts::Facts;
 use super::mark::{self, Mark};
 use super::plan::Trial;
+use super::presence::Left;
 use super::protocol::Collected;
 use crate::counters::HostCounters;
 use crate::counters::cpu::{CpuClosure, CpuComponents, MachineUse};
@@ -23,6 +24,8 @@ use crate::units::{Rate, Role};
 pub struct TrialFigures {
     /// What the sender did.
     pub sent: SendReport,
+    /// What the flow's sender did; `None` without a flow, or when that host is lost.
+    pub flow_sent: Option<SendReport>,
     /// Ports and clocks before the first message.
     pub before: Look,
     /// The same when the LAN had fallen still again.
@@ -37,6 +40,8 @@ pub struct TrialFigures {
     pub drained: bool,
     /// The run and the stream of the measured messages.
     pub stream: (u64, u16),
+    /// The same of the flow's.
+    pub flow: (u64, u16),
 }
 
 impl TrialFigures {
@@ -57,8 +62,8 @@ impl TrialFigures {
             if frames > 0 {
                 marks.push(Mark::RingOverflow { frames });
             }
-            let messages =
-                self.collected.iter().flatten().filter_map(|host| host.receive.as_ref()?.socket_dropped).sum();
+            let dropped = |host| self.received_by(host)?.socket_dropped;
+            let messages = condition.with_role(Role::Receiver).filter_map(dropped).sum();
             if messages > 0 {
                 marks.push(Mark::SocketBufferOverflow { messages });
             }
@@ -87,14 +92,11 @@ impl TrialFigures {
         }
     }
 
-    /// Whether the sender held its rate and every receiver got every message.
+    /// Whether the sender held its rate and every receiver that wants all messages got them; one that is lost does not count.
     pub fn is_sustained(&self, condition: &Condition) -> bool {
         let asked = condition.traffic.rate.per_second().unwrap_or(0.0);
-        let received_all = condition.with_role(Role::Receiver).all(|host| {
-            let receive = self.collected.get(host).and_then(|collected| collected.as_ref()?.receive.as_ref());
-            receive
-                .and_then(|receive| self.stream_of(receive))
-                .is_some_and(|stream| stream.messages_received == self.sent.messages_sent)
+        let received_all = condition.receivers_of_all().filter_map(|host| self.received_by(host)).all(|receive| {
+            stream_of(receive, self.stream).is_some_and(|stream| stream.messages_received == self.sent.messages_sent)
         });
         self.held_rate() >= asked * (1.0 - mark::TOLERATED_LAG) && received_all
     }
@@ -164,9 +166,12 @@ impl TrialFigures {
                 row.cpu_app_ns = difference(self.after.agents_ns[index], self.before.agents_ns[index]);
                 row.cpu_kernel_rx_ns = self.napi_ns(&bench.napi, |thread| thread.host == index && !thread.is_port);
                 row.cpu_total_ns = row.cpu_app_ns.zip(row.cpu_kernel_rx_ns).map(|(app, kernel)| app + kernel);
+                row.nic_filtered = difference(self.after.nic_filtered[index], self.before.nic_filtered[index]);
+                row.work_per_s = collected.work.and_then(|work| work.per_second());
+                (row.flow_sent, row.flow_received) = self.flow_at(condition, index);
                 match role {
-                    Role::Sender => self.with_sent(row),
-                    Role::Receiver => self.with_received(row, collected),
+                    Role::Sender => self.with_sent(condition, row),
+                    Role::Receiver => self.with_received(condition, index, row),
                     Role::Bystander | Role::Switch | Role::Router => row,
                 }
             })
@@ -231,14 +236,14 @@ impl TrialFigures {
         napi_sum(napi, &self.before, &self.after, which)
     }
 
-    /// The measured stream as each receiver saw it.
-    fn stream_of<'a>(&self, receive: &'a ReceiveReport) -> Option<&'a StreamReport> {
-        receive.streams.iter().find(|s| (s.run_id, s.stream_id) == self.stream)
+    /// What arrived at a host; `None` for one that does not receive, or is lost.
+    fn received_by(&self, host: usize) -> Option<&ReceiveReport> {
+        self.collected.get(host)?.as_ref()?.receive.as_ref()
     }
 
-    fn with_sent(&self, row: HostRow) -> HostRow {
-        let receivers = self.collected.iter().flatten().filter_map(|host| self.stream_of(host.receive.as_ref()?));
-        let skews = skews(&receivers.map(|stream| stream.trace_ns.as_slice()).collect::<Vec<_>>());
+    fn with_sent(&self, condition: &Condition, row: HostRow) -> HostRow {
+        let streams = condition.receivers_of_all().filter_map(|host| stream_of(self.received_by(host)?, self.stream));
+        let skews = skews(&streams.map(|stream| stream.trace_ns.as_slice()).collect::<Vec<_>>());
         HostRow {
             messages_sent: Some(self.sent.messages_sent),
             copies_sent: Some(self.sent.copies_sent),
@@ -249,13 +254,17 @@ impl TrialFigures {
         }
     }
 
-    fn with_received(&self, row: HostRow, collected: &Collected) -> HostRow {
-        let Some(receive) = &collected.receive else { return row };
+    fn with_received(&self, condition: &Condition, host: usize, row: HostRow) -> HostRow {
+        let Some(receive) = self.received_by(host) else { return row };
         let none = StreamReport::default();
-        let stream = self.stream_of(receive).unwrap_or(&none);
+        let stream = stream_of(receive, self.stream).unwrap_or(&none);
+        let lost = self.sent.messages_sent.saturating_sub(stream.messages_received);
+        let presence = self.collected[host].as_ref().and_then(|collected| collected.presence);
+        let started_ns = self.sent.started_ns;
+        let last_ns = (stream.messages_received > 0).then(|| stream.last_arrival_ns.saturating_sub(started_ns));
         HostRow {
             messages_received: Some(stream.messages_received),
-            messages_lost: Some(self.sent.messages_sent.saturating_sub(stream.messages_received)),
+            messages_lost: condition.presence(host).is_whole().then_some(lost),
             messages_duplicate: Some(stream.messages_duplicate),
             messages_reordered: Some(stream.messages_reordered),
             messages_unrecognized: Some(receive.messages_unrecognized),
@@ -266,9 +275,42 @@ impl TrialFigures {
             kernel_latency_p99_ns: stream.kernel_latency.map(|l| l.p99_ns),
             jitter_ns: stream.jitter_ns,
             socket_dropped: receive.socket_dropped,
+            join_delay_ns: presence.and_then(|presence| {
+                let first_ns = (stream.messages_received > 0).then_some(stream.first_arrival_ns);
+                first_ns?.checked_sub(presence.joined_ns?)
+            }),
+            leave_delay_ns: presence.and_then(|presence| self.leave_delay_ns(&presence.left?)),
+            last_received_s: last_ns.map(|ns| ns as f64 / 1e9),
             ..row
         }
     }
+
+    /// From leaving to the last frame of the group. `None` when frames came to the end, so that nobody knows how long they
+    /// would have gone on, or when some were missed.
+    fn leave_delay_ns(&self, left: &Left) -> Option<u64> {
+        let Some(last_ns) = left.last_frame_ns else { return left.complete.then_some(0) };
+        let period_ns = self.sent.duration_ns / self.sent.messages_sent.max(1);
+        let end_ns = self.sent.started_ns + self.sent.duration_ns;
+        let went_on = last_ns + 2 * period_ns > end_ns;
+        (left.complete && !went_on).then(|| last_ns.saturating_sub(left.at_ns))
+    }
+
+    /// What a host sent, and received, of the flow.
+    fn flow_at(&self, condition: &Condition, host: usize) -> (Option<u64>, Option<u64>) {
+        let Some((from, to)) = condition.flow_hosts() else { return (None, None) };
+        let sent = self.flow_sent.as_ref().filter(|_| host == from).map(|sent| sent.messages_sent);
+        let wants = match to {
+            Some(to) => host == to,
+            None => condition.role(host) == Role::Receiver,
+        };
+        let received = self.received_by(host).filter(|_| wants);
+        (sent, received.map(|receive| stream_of(receive, self.flow).map_or(0, |stream| stream.messages_received)))
+    }
+}
+
+/// A stream as a receiver saw it.
+fn stream_of(receive: &ReceiveReport, stream: (u64, u16)) -> Option<&StreamReport> {
+    receive.streams.iter().find(|s| (s.run_id, s.stream_id) == stream)
 }
 
 fn with_counters(row: HostRow, collected: &Collected, facts: &Facts) -> HostRow {

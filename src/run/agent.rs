@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use super::protocol::{Collected, Endpoints, Line, Order, Reply, Silence};
+use super::presence::{self, Presence, PresenceReport};
+use super::protocol::{Collected, Line, Order, Part, Reply, Silence, Window};
+use super::work::{self, WorkReport};
 use crate::counters::{self, HostCounters};
 use crate::delivery::receiver::{self, ReceiveLive, ReceiveReport};
 use crate::delivery::sender::{self, SendLive};
-use crate::delivery::{Outlet, open_inlet, open_outlet};
+use crate::delivery::{Inlet, Outlet, open_inlet, open_outlet, open_unjoined};
 use crate::error::{Error, Result};
-use crate::sys;
+use crate::sys::{affinity, clock, proc};
 
 /// Serves the runner at the other end of `stream` until that end closes. `interface` is the host's link.
 ///
@@ -23,7 +25,7 @@ use crate::sys;
 pub fn serve(stream: UnixStream, interface: &str) -> Result<()> {
     let mut line = Line::new(stream);
     let mut host = HostAgent::new(interface)?;
-    line.send(&Reply::Ready { proc_pid: sys::proc::own_pid()? })?;
+    line.send(&Reply::Ready { proc_pid: proc::own_pid()? })?;
     loop {
         let order = match line.receive(None) {
             Ok(order) => order,
@@ -36,32 +38,60 @@ pub fn serve(stream: UnixStream, interface: &str) -> Result<()> {
 }
 
 struct HostAgent {
+    interface: String,
     reader: counters::Reader,
     outlet: Option<Outlet>,
     receiving: Option<Receiving>,
+    /// A membership alone.
+    member: Option<Inlet>,
+    presence: Presence,
+    present: Option<Activity<Result<PresenceReport>>>,
+    works: bool,
+    working: Option<JoinHandle<WorkReport>>,
     start: Option<HostCounters>,
 }
 
 /// A receive loop in a thread of its own.
 struct Receiving {
+    inlet: Arc<Inlet>,
+    activity: Activity<Result<ReceiveReport>>,
+}
+
+/// A thread that goes on until it is told to stop.
+struct Activity<T> {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<ReceiveReport>>,
+    thread: JoinHandle<T>,
 }
 
 impl HostAgent {
     fn new(interface: &str) -> Result<Self> {
-        Ok(HostAgent { reader: counters::Reader::open(&[interface])?, outlet: None, receiving: None, start: None })
+        Ok(HostAgent {
+            interface: interface.to_owned(),
+            reader: counters::Reader::open(&[interface])?,
+            outlet: None,
+            receiving: None,
+            member: None,
+            presence: Presence::default(),
+            present: None,
+            works: false,
+            working: None,
+            start: None,
+        })
     }
 
     fn carry_out(&mut self, order: Order) -> Result<Reply> {
         match order {
-            Order::Prepare(endpoints) => self.prepare(endpoints),
+            Order::Prepare(part) => self.prepare(*part),
             Order::Begin => {
                 self.start = Some(self.reader.read()?);
                 Ok(Reply::Begun)
             }
-            Order::Send(plan) => {
+            Order::Start(window) => self.start(window),
+            Order::Send { plan, at_ns } => {
                 let outlet = self.outlet.as_ref().ok_or_else(|| Error::failed("sending: no endpoint is open"))?;
+                while clock::monotonic_ns() < at_ns {
+                    clock::sleep_until(at_ns);
+                }
                 let never = AtomicBool::new(false);
                 Ok(Reply::Sent(sender::send(outlet, &plan, &never, &SendLive::default())?))
             }
@@ -69,33 +99,74 @@ impl HostAgent {
         }
     }
 
-    fn prepare(&mut self, endpoints: Endpoints) -> Result<Reply> {
-        self.outlet = endpoints.outlet.map(|spec| open_outlet(&spec)).transpose()?;
-        let Some((spec, plan)) = endpoints.inlet else { return Ok(Reply::Prepared { receive_buffer_bytes: None }) };
-        let inlet = open_inlet(&spec)?;
-        let receive_buffer_bytes = Some(inlet.description().receive_buffer_bytes);
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("receive".into())
-            .spawn(move || receiver::receive(&inlet, &plan, &stopped, &ReceiveLive::default()))
-            .map_err(|e| Error::failed("starting the receive thread").because(e))?;
-        self.receiving = Some(Receiving { stop, thread });
+    fn prepare(&mut self, part: Part) -> Result<Reply> {
+        if !part.cpus.is_empty() {
+            // With all threads that are started from now on.
+            affinity::keep_to(&part.cpus)?;
+        }
+        self.outlet = part.outlet.map(|spec| open_outlet(&spec)).transpose()?;
+        self.member = part.member_of.map(|spec| open_inlet(&spec)).transpose()?;
+        self.presence = part.presence;
+        self.works = part.works;
+        let Some((spec, plan)) = part.inlet else { return Ok(Reply::Prepared { receive_buffer_bytes: None }) };
+        let mut inlet = if part.presence.joins_at.is_some() { open_unjoined(&spec) } else { open_inlet(&spec) }?;
+        let mut receive_buffer_bytes = Some(inlet.description().receive_buffer_bytes);
+        if !plan.busy.is_zero() {
+            // A program that is slow with its messages is an ordinary one, and has the usual buffer.
+            inlet.use_usual_buffer()?;
+            receive_buffer_bytes = None;
+        }
+        let inlet = Arc::new(inlet);
+        let shared = Arc::clone(&inlet);
+        let activity =
+            Activity::start("receive", move |stop| receiver::receive(&shared, &plan, stop, &ReceiveLive::default()))?;
+        self.receiving = Some(Receiving { inlet, activity });
         Ok(Reply::Prepared { receive_buffer_bytes })
+    }
+
+    fn start(&mut self, window: Window) -> Result<Reply> {
+        if let Some(receiving) = self.receiving.as_ref().filter(|_| !self.presence.is_whole()) {
+            let (inlet, presence) = (Arc::clone(&receiving.inlet), self.presence);
+            let interface = self.interface.clone();
+            let keep = move |stop: &AtomicBool| presence::keep(&inlet, presence, &interface, window, stop);
+            self.present = Some(Activity::start("presence", keep)?);
+        }
+        if self.works {
+            self.working = Some(spawn("work", move || work::work(window))?);
+        }
+        Ok(Reply::Started)
     }
 
     fn collect(&mut self) -> Result<Collected> {
         let now = self.reader.read()?;
         let before = self.start.take().ok_or_else(|| Error::failed("collecting before beginning"))?;
-        self.outlet = None;
-        let receive = self.receiving.take().map(Receiving::finish).transpose()?;
-        Ok(Collected { counters: now.since(&before), receive })
+        (self.outlet, self.member) = (None, None);
+        let presence = self.present.take().map(Activity::finish).transpose()?.transpose()?;
+        let receive = self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?.transpose()?;
+        let work = self.working.take().map(join).transpose()?;
+        Ok(Collected { counters: now.since(&before), receive, presence, work })
     }
 }
 
-impl Receiving {
-    fn finish(self) -> Result<ReceiveReport> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap_or_else(|_| Err(Error::failed("the receive thread panicked")))
+impl<T: Send + 'static> Activity<T> {
+    fn start(name: &str, act: impl FnOnce(&AtomicBool) -> T + Send + 'static) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        Ok(Activity { stop, thread: spawn(name, move || act(&stopped))? })
     }
+
+    fn finish(self) -> Result<T> {
+        self.stop.store(true, Ordering::Relaxed);
+        join(self.thread)
+    }
+}
+
+fn spawn<T: Send + 'static>(name: &str, act: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
+    let thread = std::thread::Builder::new().name(name.into()).spawn(act);
+    thread.map_err(|e| Error::failed(format!("starting the {name} thread")).because(e))
+}
+
+fn join<T>(thread: JoinHandle<T>) -> Result<T> {
+    let name = thread.thread().name().unwrap_or_default().to_owned();
+    thread.join().map_err(|_| Error::failed(format!("the {name} thread panicked")))
 }

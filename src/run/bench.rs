@@ -1,26 +1,21 @@
 //! The bench a run works on: the LAN with its agents, and what can be done with it.
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::condition::Condition;
 use super::facts::Facts;
-use super::host::{Agents, Answer};
-use super::protocol::{Endpoints, Order, Reply};
+use super::host::Agents;
+use super::protocol::{Order, Reply, Window};
 use crate::counters::link::{LinkCounters, LinkReader};
-use crate::delivery::receiver::ReceivePlan;
-use crate::delivery::sender::{Payload, SendPlan, SendReport};
-use crate::delivery::{BroadcastAddress, InletSpec, Listen, OutletSpec, Target};
 use crate::error::{Error, Result};
-use crate::lan::{Attribution, Lan, NapiThread, SwitchKind};
+use crate::lan::{Attribution, Lan, NapiThread, Steering, SwitchKind};
+use crate::sys::affinity::Kept;
 use crate::sys::cpu::TaskClocks;
-use crate::units::{Mode, Rate, Role};
-use crate::wire::probe::DEFAULT_PORT;
 
-/// How many messages of a trial keep their latency one by one, for the skew between receivers.
-pub const TRACE: usize = 4096;
+/// The host that sends the measured messages.
+pub const SENDER: usize = 0;
 /// Longest wait for the LAN to fall still after a trial.
 const LONGEST_DRAIN: Duration = Duration::from_secs(5);
 /// Time between two looks that must agree before the LAN counts as still.
@@ -39,6 +34,8 @@ pub struct Bench {
     pub facts: Facts,
     pub(super) links: LinkReader,
     pub(super) napi_clocks: TaskClocks,
+    /// All groups there have been members of.
+    pub(super) groups: BTreeSet<IpAddr>,
 }
 
 /// Counters of the switch's ports and clocks of everyone at one moment.
@@ -46,6 +43,8 @@ pub struct Bench {
 pub struct Look {
     /// By host: the switch's port towards it.
     pub ports: Vec<LinkCounters>,
+    /// By host: frames its network card has dropped; `None` without a card that does.
+    pub nic_filtered: Vec<Option<u64>>,
     /// By entry of [`Bench::napi`]: CPU time in ns.
     pub napi_ns: Vec<Option<u64>>,
     /// By host: CPU time of its agent in ns.
@@ -53,50 +52,15 @@ pub struct Look {
 }
 
 impl Bench {
-    /// Where a host sends or listens in a condition.
-    pub fn endpoints(&self, condition: &Condition, host: usize) -> Endpoints {
-        let traffic = &condition.traffic;
-        let ipv6 = condition.network.ipv6;
-        let interface = Some(self.lan.hosts()[host].name.clone());
-        let port = DEFAULT_PORT;
-        match condition.role(host) {
-            Role::Sender => {
-                let to = |host| SocketAddr::new(self.address(host, ipv6), port);
-                let target = match condition.mode {
-                    Mode::Unicast => Target::Unicast { to: condition.with_role(Role::Receiver).map(to).collect() },
-                    Mode::Broadcast => Target::Broadcast { to: BroadcastAddress::Limited, port },
-                    Mode::RawBroadcast => Target::RawBroadcast,
-                    Mode::Multicast => {
-                        Target::Multicast { groups: vec![traffic.group], port, ttl: traffic.ttl, loop_back: false }
-                    }
-                };
-                Endpoints { inlet: None, outlet: Some(OutletSpec { target, interface, dscp: None }) }
-            }
-            Role::Receiver => {
-                let listen = match condition.mode {
-                    Mode::Unicast => Listen::Unicast { address: Some(self.address(host, ipv6)), port },
-                    Mode::Broadcast => Listen::Broadcast { port },
-                    Mode::RawBroadcast => Listen::RawBroadcast,
-                    Mode::Multicast => Listen::Multicast {
-                        groups: vec![traffic.group],
-                        source: traffic.source_specific.then(|| self.address(0, ipv6)),
-                        port,
-                    },
-                };
-                let plan = ReceivePlan { trace: TRACE, ..ReceivePlan::default() };
-                Endpoints { inlet: Some((InletSpec { listen, interface }, plan)), outlet: None }
-            }
-            Role::Bystander | Role::Switch | Role::Router => Endpoints::default(),
-        }
-    }
-
-    /// Opens the endpoints of a condition on all hosts and waits until the switch knows the memberships.
+    /// Gives each host its part in a condition. Waits until the members of the trial before have left, since the switch's
+    /// questions after them and the answers are frames too, and until the switch knows the new ones.
     ///
     /// # Errors
     /// When an endpoint cannot be opened or the switch does not learn of the members.
     pub fn prepare(&mut self, condition: &Condition) -> Result<()> {
+        self.await_memberships(&BTreeMap::new())?;
         let orders: Vec<_> =
-            (0..self.lan.hosts().len()).map(|host| Order::Prepare(self.endpoints(condition, host))).collect();
+            (0..self.lan.hosts().len()).map(|host| Order::Prepare(Box::new(self.part(condition, host)))).collect();
         for (host, reply) in self.agents.all(|host| Some(orders[host].clone())).into_iter().enumerate() {
             match reply {
                 Some(Reply::Failed(why)) => {
@@ -109,13 +73,43 @@ impl Bench {
                 _ => {}
             }
         }
-        if self.lan.spec().switch == SwitchKind::Snooping {
-            // No members is a set as well: those of an earlier trial must have left.
-            let members = condition.with_role(Role::Receiver).filter(|_| condition.mode == Mode::Multicast);
-            let wanted = members.filter(|&host| self.agents.lost(host).is_none()).collect();
-            self.await_members(condition.traffic.group, &wanted)?;
+        let mut members = condition.memberships();
+        for hosts in members.values_mut() {
+            hosts.retain(|&host| self.agents.lost(host).is_none());
         }
-        Ok(())
+        self.groups.extend(members.keys());
+        self.await_memberships(&members)
+    }
+
+    /// Keeps this process off the CPUs that are some host's own, while the value lives; nothing where there are none.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn keep_off(&self) -> Result<Option<Kept>> {
+        let others = self.lan.steering().map(Steering::others).unwrap_or_default();
+        if others.is_empty() { Ok(None) } else { Kept::to(others).map(Some) }
+    }
+
+    /// Opens the window: tells it to the hosts that do something by the clock beside sending. It starts at once, or when all
+    /// of them have heard of it.
+    ///
+    /// # Errors
+    /// When a host cannot do what it is to do.
+    pub fn open_window(&mut self, condition: &Condition) -> Result<Window> {
+        /// For an order to a host and its answer, on a machine that has other things to do as well.
+        const LEAD: Duration = Duration::from_millis(20);
+        const LEAD_PER_HOST: Duration = Duration::from_micros(300);
+        let told: BTreeSet<usize> =
+            (0..self.lan.hosts().len()).filter(|&host| self.part(condition, host).has_appointments()).collect();
+        let mut window = Window { duration: condition.traffic.duration, ..Window::now() };
+        if !told.is_empty() {
+            window.start_ns = window.at_ns(LEAD + LEAD_PER_HOST * told.len() as u32);
+            let replies = self.agents.all(|host| told.contains(&host).then_some(Order::Start(window)));
+            if let Some(Reply::Failed(why)) = replies.into_iter().flatten().find(|r| matches!(r, Reply::Failed(_))) {
+                return Err(Error::failed(format!("starting: {why}")));
+            }
+        }
+        Ok(window)
     }
 
     /// Looks at every port and every clock.
@@ -127,46 +121,10 @@ impl Bench {
         let of_port = |port: &str| ports.get(port).copied().unwrap_or_default();
         Ok(Look {
             ports: self.lan.hosts().iter().map(|host| of_port(&host.port)).collect(),
+            nic_filtered: vec![None; self.lan.hosts().len()],
             napi_ns: self.napi_clocks.read().collect(),
             agents_ns: (0..self.lan.hosts().len()).map(|host| self.agents.cpu_ns(host)).collect(),
         })
-    }
-
-    /// Has the sender send and waits until it has; `tick` is called every `interval` meanwhile.
-    ///
-    /// # Errors
-    /// When the sender fails or is lost, `tick` fails, or `stop` is set.
-    pub fn send(
-        &mut self,
-        plan: &SendPlan,
-        stop: &AtomicBool,
-        interval: Duration,
-        tick: &mut dyn FnMut(&mut Bench) -> Result<()>,
-    ) -> Result<SendReport> {
-        let sender = 0;
-        self.agents.tell(sender, &Order::Send(plan.clone()));
-        let mut next = Instant::now() + interval;
-        loop {
-            if stop.load(Ordering::Relaxed) {
-                return Err(Error::interrupted("interrupted"));
-            }
-            // Short enough to notice an interruption, long enough to sleep.
-            let nap = next.saturating_duration_since(Instant::now()).min(Duration::from_millis(100));
-            match self.agents.poll(sender, nap) {
-                Answer::Reply(Reply::Sent(report)) => return Ok(report),
-                Answer::Reply(Reply::Failed(why)) => return Err(Error::failed(format!("sending: {why}"))),
-                Answer::Reply(other) => return Err(Error::failed(format!("sending: the agent said {other:?}"))),
-                Answer::Lost => {
-                    let why = self.agents.lost(sender).unwrap_or_default();
-                    return Err(Error::failed(format!("the sender is lost: {why}")));
-                }
-                Answer::Pending => {}
-            }
-            if Instant::now() >= next {
-                tick(self)?;
-                next += interval;
-            }
-        }
     }
 
     /// Waits until nothing moves any more: no port's counter, no receive thread's and no agent's clock. Gives the last
@@ -203,27 +161,29 @@ impl Bench {
         }
     }
 
-    fn address(&self, host: usize, ipv6: bool) -> IpAddr {
-        let host = &self.lan.hosts()[host];
-        match host.ipv6 {
-            Some(v6) if ipv6 => IpAddr::V6(v6),
-            _ => IpAddr::V4(host.ipv4),
+    /// Waits until the switch, where it keeps account of members, knows these and no others of all groups there have been.
+    fn await_memberships(&mut self, wanted: &BTreeMap<IpAddr, BTreeSet<usize>>) -> Result<()> {
+        if self.lan.spec().switch != SwitchKind::Snooping {
+            return Ok(());
         }
-    }
-
-    fn await_members(&mut self, group: IpAddr, wanted: &BTreeSet<usize>) -> Result<()> {
-        let deadline = Instant::now() + LONGEST_DRAIN;
-        loop {
-            let members = self.lan.members(group)?;
-            if members == *wanted {
-                return Ok(());
+        // Who has left is a member until two questions have gone unanswered.
+        let deadline = Instant::now() + LONGEST_DRAIN + 3 * self.lan.spec().igmp.last_member_interval;
+        let none = BTreeSet::new();
+        for group in self.groups.clone() {
+            let wanted = wanted.get(&group).unwrap_or(&none);
+            loop {
+                let members = self.lan.members(group)?;
+                if members == *wanted {
+                    break;
+                }
+                if Instant::now() > deadline {
+                    let (have, want) = (members.len(), wanted.len());
+                    return Err(Error::failed(format!("the switch knows {have} members of {group}, not {want}")));
+                }
+                std::thread::sleep(Duration::from_millis(2));
             }
-            if Instant::now() > deadline {
-                let (have, want) = (members.len(), wanted.len());
-                return Err(Error::failed(format!("the switch knows {have} members of {group}, not {want}")));
-            }
-            std::thread::sleep(Duration::from_millis(2));
         }
+        Ok(())
     }
 
     /// Gives the sender an order and waits for its reply.
@@ -231,22 +191,10 @@ impl Bench {
     /// # Errors
     /// When it cannot carry it out, or is lost.
     pub fn order_sender(&mut self, order: Order) -> Result<Reply> {
-        match self.agents.all(|host| (host == 0).then(|| order.clone())).swap_remove(0) {
+        match self.agents.all(|host| (host == SENDER).then(|| order.clone())).swap_remove(SENDER) {
             Some(Reply::Failed(why)) => Err(Error::failed(format!("trying the LAN out: {why}"))),
             Some(reply) => Ok(reply),
             None => Err(Error::failed("trying the LAN out: the sender's agent is lost")),
         }
     }
-}
-
-/// A plan to send probes.
-pub fn probes(
-    run_id: u64,
-    stream_id: u16,
-    size: usize,
-    rate: Rate,
-    count: Option<u64>,
-    duration: Option<Duration>,
-) -> SendPlan {
-    SendPlan { rate, count, duration, payload: Payload::Probe { run_id, stream_id, size } }
 }

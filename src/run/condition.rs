@@ -1,11 +1,13 @@
 //! One point of a measurement's design: everything that is the same in all its trials. Pure data.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::presence::Presence;
 use crate::lan::{LanSpec, Nic};
 use crate::results::row::ConditionRow;
 use crate::results::setting::Setting;
@@ -164,6 +166,41 @@ impl Condition {
         })
     }
 
+    /// When a receiver is a member of the measured group; all the time where there is no group to join.
+    pub fn presence(&self, host: usize) -> Presence {
+        let multicast = self.mode == Mode::Multicast;
+        let group = self.group_of(host).filter(|_| multicast);
+        group.map(|group| Presence { joins_at: group.joins_at, leaves_at: group.leaves_at }).unwrap_or_default()
+    }
+
+    /// The receivers that want every message.
+    pub fn receivers_of_all(&self) -> impl Iterator<Item = usize> {
+        self.with_role(Role::Receiver).filter(|&host| self.presence(host).is_whole())
+    }
+
+    /// The host that sends the flow, and the one that receives it by unicast; `None` without a flow.
+    pub fn flow_hosts(&self) -> Option<(usize, Option<usize>)> {
+        let flow = self.flow.as_ref()?;
+        let first = |name: &String| self.hosts_of(name).next();
+        Some((first(&flow.from)?, flow.to.as_ref().and_then(first)))
+    }
+
+    /// Who is to be a member of which group when the window opens. The measured group is among them even if nobody is.
+    pub fn memberships(&self) -> BTreeMap<IpAddr, BTreeSet<usize>> {
+        let mut members = BTreeMap::from([(self.traffic.group, BTreeSet::new())]);
+        for host in 0..self.hosts() {
+            let group = match self.role(host) {
+                Role::Receiver if self.mode == Mode::Multicast => {
+                    self.presence(host).joins_at.is_none().then_some(self.traffic.group)
+                }
+                Role::Bystander => self.group_of(host).and_then(|group| group.member_of),
+                _ => None,
+            };
+            group.map(|group| members.entry(group).or_default().insert(host));
+        }
+        members
+    }
+
     /// What it has in common with those that differ in nothing but the mode.
     pub fn setting(&self, trials: u32, modes: Vec<Mode>) -> Setting {
         let mut network = self.network_in_words();
@@ -219,5 +256,58 @@ impl Condition {
             lans => words += &format!(", {lans} LANs and a router"),
         }
         words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::design::{Case, Design};
+    use super::*;
+
+    const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(239, 129, 1, 1));
+
+    fn conditions(modes: Vec<Mode>) -> Vec<Condition> {
+        let group = |name: &str, role, count| HostGroup { name: name.to_owned(), ..HostGroup::new(role, count) };
+        let at = |ms| Some(Duration::from_millis(ms));
+        let groups = vec![
+            group("", Role::Sender, 1),
+            group("steady", Role::Receiver, 2),
+            HostGroup { joins_at: at(200), leaves_at: at(700), ..group("guest", Role::Receiver, 1) },
+            HostGroup { leaves_at: at(700), ..group("leaver", Role::Receiver, 1) },
+            HostGroup { member_of: Some(OTHER), ..group("other", Role::Bystander, 2) },
+            group("plain", Role::Bystander, 1),
+        ];
+        let flow = Flow { from: "other".into(), to: Some("plain".into()), rate: Rate::Max, size: 64 };
+        let case = Case { modes, groups, flow: Some(flow), ..Case::default() };
+        Design { cases: vec![case], trials: 1, seed: 1, try_rates: Vec::new() }.plan().unwrap().conditions
+    }
+
+    #[test]
+    fn members_are_who_has_joined_when_the_window_opens() {
+        let conditions = conditions(vec![Mode::Unicast, Mode::Multicast]);
+        let (unicast, multicast) = (&conditions[0], &conditions[1]);
+        let others = BTreeSet::from([5, 6]);
+        let measured = multicast.traffic.group;
+        let expected = BTreeMap::from([(measured, BTreeSet::from([1, 2, 4])), (OTHER, others.clone())]);
+        assert_eq!(multicast.memberships(), expected);
+        assert_eq!(unicast.memberships(), BTreeMap::from([(measured, BTreeSet::new()), (OTHER, others)]));
+    }
+
+    #[test]
+    fn who_comes_or_goes_does_not_want_all() {
+        let conditions = conditions(vec![Mode::Unicast, Mode::Multicast]);
+        let of_all = |index: usize| conditions[index].receivers_of_all().collect::<Vec<_>>();
+        assert_eq!(of_all(0), [1, 2, 3, 4], "there is nothing to join");
+        assert_eq!(of_all(1), [1, 2]);
+    }
+
+    #[test]
+    fn a_flow_is_between_the_first_of_each() {
+        let [mut condition] = <[Condition; 1]>::try_from(conditions(vec![Mode::Multicast])).unwrap();
+        assert_eq!(condition.flow_hosts(), Some((5, Some(7))));
+        condition.flow.as_mut().unwrap().to = None;
+        assert_eq!(condition.flow_hosts(), Some((5, None)));
+        condition.flow = None;
+        assert_eq!(condition.flow_hosts(), None);
     }
 }

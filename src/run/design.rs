@@ -358,6 +358,9 @@ impl Case {
                     None => return refuse("flow", name, "is the name of no group of hosts"),
                 }
             }
+            if flow.to.as_ref() == Some(&flow.from) {
+                return refuse("flow", &flow.from, "has its first host send to itself; name two groups");
+            }
             if flow.size < probe::HEADER_LEN || flow.size > LARGEST_DATAGRAM {
                 return refuse(
                     "flow",
@@ -380,11 +383,15 @@ impl Case {
     fn network(&self, groups: &[HostGroup], switch: SwitchKind, nic: Nic, igmp: &Igmp) -> Result<LanSpec, Refused> {
         let mut lans = vec![0; groups.iter().map(|group| group.lan).max().unwrap_or(1)];
         let mut limit: Option<LinkLimit> = None;
+        let mut own_cpu = Vec::new();
         let mut next = 0;
         for group in groups {
             lans[group.lan - 1] += group.count;
             let hosts = next..next + group.count;
             next = hosts.end;
+            if group.works {
+                own_cpu.extend(hosts.clone());
+            }
             if let Some(bits_per_second) = group.link_limit {
                 let limit = limit.get_or_insert(LinkLimit { hosts: Vec::new(), bits_per_second });
                 if limit.bits_per_second != bits_per_second {
@@ -396,7 +403,8 @@ impl Case {
         if lans[0] < 2 && lans.len() == 1 {
             return refuse("groups", "", "a LAN has at least 2 hosts");
         }
-        Ok(LanSpec { lans, switch, nic, ipv6: self.ipv6, router: self.querier.is_some(), igmp: igmp.clone(), limit })
+        let router = self.querier.is_some();
+        Ok(LanSpec { lans, switch, nic, ipv6: self.ipv6, router, igmp: igmp.clone(), limit, own_cpu })
     }
 }
 

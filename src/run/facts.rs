@@ -25,6 +25,8 @@ pub struct Facts {
     pub calibration: Option<Calibration>,
     /// Why CPU time could not be attributed to hosts; `None` when it could.
     pub app_only: Option<String>,
+    /// Why no host can have a CPU for its own receive work; `None` where it can, or none is to.
+    pub work_refused: Option<String>,
     /// Receive buffer granted to a receiver (the smallest), in bytes.
     pub receive_buffer_bytes: Option<u64>,
 }
@@ -41,6 +43,7 @@ impl Facts {
             idle_frames_per_second: 0.0,
             calibration: None,
             app_only: None,
+            work_refused: None,
             receive_buffer_bytes: None,
         }
     }

@@ -13,11 +13,15 @@ pub mod facts;
 pub mod host;
 pub mod mark;
 pub mod outcome;
+pub mod part;
 pub mod phases;
 pub mod plan;
+pub mod presence;
 pub mod protocol;
+pub mod send;
 pub mod setup;
 pub mod site;
+pub mod work;
 
 pub use condition::Condition;
 pub use design::{Case, Design};

@@ -1,6 +1,6 @@
 //! What a run brought, and what follows from it for tables, summary and warnings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Facts;
 use super::mark::{Mark, TOLERATED_CLOSURE};
@@ -33,7 +33,7 @@ pub struct Measured {
 }
 
 /// Something this machine does not let be measured; why, in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Limit {
     /// The kernel's share of each host's CPU time.
     KernelCpu(String),
@@ -41,6 +41,17 @@ pub enum Limit {
     NicFilter(String),
     /// Work on the very CPU that does a host's receive work.
     Work(String),
+}
+
+impl Limit {
+    /// What building these networks found out, each limit once.
+    pub fn of(networks: &[Facts]) -> Vec<Limit> {
+        let limits = networks.iter().flat_map(|facts| {
+            let kernel_cpu = facts.app_only.clone().map(Limit::KernelCpu);
+            kernel_cpu.into_iter().chain(facts.work_refused.clone().map(Limit::Work))
+        });
+        limits.collect::<BTreeSet<_>>().into_iter().collect()
+    }
 }
 
 impl Measured {
@@ -221,6 +232,15 @@ mod tests {
             None,
             "it is the rate, not the machine"
         );
+    }
+
+    #[test]
+    fn a_limit_is_told_once() {
+        let facts = Facts::of(&plan().conditions[0].network);
+        let limited =
+            Facts { app_only: Some("no threads".into()), work_refused: Some("1 CPU".into()), ..facts.clone() };
+        let limits = Limit::of(&[facts, limited.clone(), limited]);
+        assert_eq!(limits, [Limit::KernelCpu("no threads".into()), Limit::Work("1 CPU".into())]);
     }
 
     #[test]

@@ -3,24 +3,27 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::account::{self, TrialFigures};
-use super::bench::{Bench, Look, probes};
+use super::bench::{Bench, Look};
 use super::condition::{Condition, Traffic};
 use super::event::Event;
-use super::outcome::Measured;
+use super::outcome::{Limit, Measured};
 use super::plan::MeasurePlan;
-use super::protocol::{Collected, Order, Reply};
+use super::protocol::{Collected, Order, Reply, Window};
+use super::send::{Meanwhile, Sends, probes};
 use super::site::Site;
 use crate::counters::cpu::MachineMeter;
 use crate::error::{ExitClass, Result};
 use crate::results::store::Store;
+use crate::sys::clock;
 use crate::units::Rate;
 
-/// Messages of the warm-up are of this stream, measured ones of the next.
+/// Messages of the warm-up are of this stream, measured ones of the next, and those of a flow beside them of the last.
 const WARM_UP: u16 = 0;
 const MEASURED: u16 = 1;
+const FLOW: u16 = 2;
 /// Caches, neighbours and clocks are warm after this.
 const WARM_UP_TIME: Duration = Duration::from_millis(150);
 /// Time between two rows of a host in `samples.csv`.
@@ -40,7 +43,7 @@ pub fn measure(
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event),
 ) -> Result<Measured> {
-    let mut site = Site::new(plan);
+    let mut site = Site::default();
     let mut measured = Measured::default();
     match site.find_rate(plan, stop, observe) {
         Err(error) if error.class() == ExitClass::Interrupted => measured.interrupted = true,
@@ -81,6 +84,7 @@ pub fn measure(
         }
     }
     (measured.networks, measured.lost) = site.leave();
+    measured.limits = Limit::of(&measured.networks);
     Ok(measured)
 }
 
@@ -94,10 +98,16 @@ pub(super) fn take(
 ) -> Result<TrialFigures> {
     let Traffic { rate, size, duration, .. } = condition.traffic;
     bench.prepare(condition)?;
+    let _kept = bench.keep_off()?;
 
-    let warm_up_rate = Rate::PerSecond(rate.per_second().unwrap_or(f64::MAX).clamp(20.0, 2000.0));
-    let warm_up = probes(run_id, WARM_UP, size, warm_up_rate, None, Some(WARM_UP_TIME));
-    bench.send(&warm_up, stop, WARM_UP_TIME, &mut |_| Ok(()))?;
+    let flow = condition.flow.as_ref().zip(condition.flow_hosts()).map(|(flow, (from, _))| (from, flow));
+    let warm_up = |rate: Rate, size| {
+        let rate = Rate::PerSecond(rate.per_second().unwrap_or(f64::MAX).clamp(20.0, 2000.0));
+        probes(run_id, WARM_UP, size, rate, None, Some(WARM_UP_TIME))
+    };
+    let beside = flow.map(|(from, flow)| (from, warm_up(flow.rate, flow.size)));
+    let sends = Sends { main: warm_up(rate, size), beside };
+    bench.send_all(&sends, Window::now(), &mut Meanwhile::new(stop, SAMPLE_INTERVAL, &mut |_| Ok(())))?;
     bench.drain()?;
 
     bench.agents.all(|_| Some(Order::Begin));
@@ -105,29 +115,41 @@ pub(super) fn take(
     let (before, _) = bench.drain()?;
     let mut samples: Vec<(Duration, Look)> = Vec::new();
     let meter = MachineMeter::start()?;
-    let started = Instant::now();
-    let window = probes(run_id, MEASURED, size, rate, None, Some(duration));
-    let sent = bench.send(&window, stop, SAMPLE_INTERVAL, &mut |bench| {
-        samples.push((started.elapsed(), bench.look()?));
+    let window = bench.open_window(condition)?;
+    let probes = |stream, rate, size| probes(run_id, stream, size, rate, None, Some(duration));
+    let beside = flow.map(|(from, flow)| (from, probes(FLOW, flow.rate, flow.size)));
+    let sends = Sends { main: probes(MEASURED, rate, size), beside };
+    let mut sample = |bench: &mut Bench| {
+        let since_start_ns = clock::monotonic_ns().saturating_sub(window.start_ns);
+        samples.push((Duration::from_nanos(since_start_ns), bench.look()?));
         observe(Event::Tick);
         Ok(())
-    })?;
+    };
+    let sent = bench.send_all(&sends, window, &mut Meanwhile::new(stop, SAMPLE_INTERVAL, &mut sample))?;
     let (after, drained) = bench.drain()?;
     let machine = meter.finish(&bench.task_ids())?;
 
-    let replies = bench.agents.all(|_| Some(Order::Collect));
-    let collected = replies.into_iter().map(|reply| match reply {
-        Some(Reply::Collected(collected)) => Some(*collected),
-        _ => None::<Collected>,
-    });
+    let mut collected: Vec<Option<Collected>> = Vec::new();
+    for (host, reply) in bench.agents.all(|_| Some(Order::Collect)).into_iter().enumerate() {
+        collected.push(match reply {
+            Some(Reply::Collected(collected)) => Some(*collected),
+            Some(Reply::Failed(why)) => {
+                bench.agents.give_up(host, &why);
+                None
+            }
+            _ => None,
+        });
+    }
     Ok(TrialFigures {
-        sent,
+        sent: sent.main,
+        flow_sent: sent.beside,
         before,
         after,
         samples,
-        collected: collected.collect(),
+        collected,
         machine,
         drained,
         stream: (run_id, MEASURED),
+        flow: (run_id, FLOW),
     })
 }

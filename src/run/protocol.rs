@@ -7,32 +7,78 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::presence::{Presence, PresenceReport};
+use super::work::WorkReport;
 use crate::counters::HostCounters;
 use crate::delivery::receiver::{ReceivePlan, ReceiveReport};
 use crate::delivery::sender::{SendPlan, SendReport};
 use crate::delivery::{InletSpec, OutletSpec};
 use crate::error::{Error, Result};
+use crate::sys::clock;
 
 /// From the runner to an agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Order {
-    /// Open these endpoints and start receiving; answered by [`Reply::Prepared`].
-    Prepare(Endpoints),
+    /// Open the endpoints of this part and start receiving; answered by [`Reply::Prepared`].
+    Prepare(Box<Part>),
     /// Take the counters as they are now; answered by [`Reply::Begun`].
     Begin,
+    /// Join, leave or work by this window, as prepared; answered by [`Reply::Started`] at once.
+    Start(Window),
     /// Send this much; answered by [`Reply::Sent`] when it is done.
-    Send(SendPlan),
+    Send {
+        /// What.
+        plan: SendPlan,
+        /// From when on, in ns of `CLOCK_MONOTONIC`; at once when that has passed.
+        at_ns: u64,
+    },
     /// Take the counters again, close the endpoints; answered by [`Reply::Collected`].
     Collect,
 }
 
-/// What a host needs for its part in a trial; a bystander needs nothing.
+/// What a host needs for its part in a trial; a plain bystander needs nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Endpoints {
-    /// Where to receive, for a receiver.
+pub struct Part {
+    /// Where to receive.
     pub inlet: Option<(InletSpec, ReceivePlan)>,
-    /// Where to send, for the sender.
+    /// When it is a member of the inlet's groups.
+    pub presence: Presence,
+    /// Where to send.
     pub outlet: Option<OutletSpec>,
+    /// Where it is a member only: nothing is received there.
+    pub member_of: Option<InletSpec>,
+    /// Whether it works during the window.
+    pub works: bool,
+    /// The CPUs it is to keep to from now on; none: nothing is said of them.
+    pub cpus: Vec<usize>,
+}
+
+impl Part {
+    /// Whether it does something by the clock, beside sending.
+    pub fn has_appointments(&self) -> bool {
+        self.works || !self.presence.is_whole()
+    }
+}
+
+/// The time in which messages are sent. All hosts of a machine read the same clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// `CLOCK_MONOTONIC`, in ns.
+    pub start_ns: u64,
+    /// Its length.
+    pub duration: Duration,
+}
+
+impl Window {
+    /// The moment it is.
+    pub fn now() -> Window {
+        Window { start_ns: clock::monotonic_ns(), duration: Duration::ZERO }
+    }
+
+    /// So long after its start, in ns of `CLOCK_MONOTONIC`.
+    pub fn at_ns(&self, since_start: Duration) -> u64 {
+        self.start_ns.saturating_add(u64::try_from(since_start.as_nanos()).unwrap_or(u64::MAX))
+    }
 }
 
 /// From an agent to the runner.
@@ -45,11 +91,13 @@ pub enum Reply {
     },
     /// The endpoints are open and the kernel confirms the memberships.
     Prepared {
-        /// Receive buffer granted, for a receiver.
+        /// Receive buffer granted, for a receiver that asked for a large one.
         receive_buffer_bytes: Option<u64>,
     },
     /// The counters are taken.
     Begun,
+    /// The window is known.
+    Started,
     /// What was sent.
     Sent(SendReport),
     /// What changed since [`Order::Begin`].
@@ -63,8 +111,12 @@ pub enum Reply {
 pub struct Collected {
     /// Growth of the host's counters.
     pub counters: HostCounters,
-    /// What arrived, for a receiver.
+    /// What arrived, for a host with an inlet.
     pub receive: Option<ReceiveReport>,
+    /// How joining and leaving went, for one that did.
+    pub presence: Option<PresenceReport>,
+    /// What it got done, for one that worked.
+    pub work: Option<WorkReport>,
 }
 
 /// One end of the line between the runner and an agent.

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::bench::{Bench, Look, STILL, probes};
+use super::bench::{Bench, Look};
 use super::event::Event;
 use super::facts::Facts;
 use super::host::Agents;
-use super::protocol::{Endpoints, Order, Reply};
+use super::protocol::{Order, Part, Reply};
+use super::send::probes;
 use crate::counters::cpu::MachineMeter;
 use crate::counters::link::{LinkCounters, LinkReader};
 use crate::delivery::{BroadcastAddress, OutletSpec, Target};
@@ -38,7 +39,8 @@ impl Bench {
         let napi_clocks = TaskClocks::open(napi.iter().map(|thread| thread.pid))?;
         let is_known = known.is_some();
         let facts = known.unwrap_or_else(|| Facts::of(network));
-        let mut bench = Bench { agents, lan, napi, facts, links: LinkReader::open()?, napi_clocks };
+        let (links, groups) = (LinkReader::open()?, BTreeSet::new());
+        let mut bench = Bench { agents, lan, napi, facts, links, napi_clocks, groups };
         if !is_known {
             bench.facts.lan_up_s = lan_up.as_secs_f64();
             bench.facts.agents_ready_s = agents_ready.as_secs_f64();
@@ -47,6 +49,7 @@ impl Bench {
             if let Attribution::AppOnly(why) = bench.lan.attribution() {
                 bench.facts.app_only = Some(why.clone());
             }
+            bench.facts.work_refused = bench.lan.steering().err().map(str::to_owned);
         }
         Ok(bench)
     }
@@ -82,12 +85,12 @@ impl Bench {
     fn try_out(&mut self, target: Target, count: u64, size: usize) -> Result<(Vec<LinkCounters>, LinkCounters)> {
         let interface = Some(self.lan.hosts()[0].name.clone());
         let outlet = Some(OutletSpec { target, interface, dscp: None });
-        let endpoints = Endpoints { inlet: None, outlet };
+        let part = Part { outlet, ..Part::default() };
         let never = AtomicBool::new(false);
         let (before, _) = self.drain()?;
-        self.order_sender(Order::Prepare(endpoints))?;
+        self.order_sender(Order::Prepare(Box::new(part)))?;
         self.order_sender(Order::Begin)?;
-        self.send(&probes(0, 0, size, Rate::PerSecond(1000.0), Some(count), None), &never, STILL, &mut |_| Ok(()))?;
+        self.send(probes(0, 0, size, Rate::PerSecond(1000.0), Some(count), None), &never)?;
         let (after, _) = self.drain()?;
         let Reply::Collected(collected) = self.order_sender(Order::Collect)? else {
             return Err(Error::failed("collecting: the sender's agent did not answer as it should"));
@@ -130,11 +133,10 @@ impl Bench {
             let target = Target::Broadcast { to: BroadcastAddress::Limited, port: DEFAULT_PORT };
             let interface = Some(bench.lan.hosts()[0].name.clone());
             let outlet = Some(OutletSpec { target, interface, dscp: None });
-            bench.order_sender(Order::Prepare(Endpoints { inlet: None, outlet }))?;
+            bench.order_sender(Order::Prepare(Box::new(Part { outlet, ..Part::default() })))?;
             bench.drain()?;
             let meter = MachineMeter::start()?;
-            let plan = probes(0, 0, 64, Rate::PerSecond(RATE), None, Some(DURATION));
-            bench.send(&plan, stop, DURATION, &mut |_| Ok(()))?;
+            bench.send(probes(0, 0, 64, Rate::PerSecond(RATE), None, Some(DURATION)), stop)?;
             let busy_ns = meter.finish(&BTreeSet::new())?.busy_ns;
             busy_ns.map(|ns| ns as f64 / 1e9).ok_or_else(|| Error::failed("calibrating: a CPU came or went"))
         };

@@ -15,25 +15,18 @@ use crate::error::Result;
 use crate::lan::LanSpec;
 use crate::units::Rate;
 
-/// One network at a time; the calling process is its switch.
+/// One network at a time, none at first; the calling process is its switch.
+#[derive(Default)]
 pub struct Site {
     current: Option<(LanSpec, Bench)>,
     /// Of the networks there were, in the order of the first time.
     known: Vec<Facts>,
-    /// Whether CPU time is to be told apart at all, so that what that costs is worth knowing.
-    calibrates: bool,
     calibrated: bool,
     /// Hosts that were lost, and why.
     lost: BTreeMap<String, String>,
 }
 
 impl Site {
-    /// Nothing is built yet.
-    pub fn new(plan: &MeasurePlan) -> Site {
-        let calibrates = plan.conditions.iter().any(|condition| condition.attributed);
-        Site { current: None, known: Vec::new(), calibrates, calibrated: false, lost: BTreeMap::new() }
-    }
-
     /// The bench on the network of `condition`: the present one, or a new one in its place.
     ///
     /// # Errors
@@ -48,7 +41,8 @@ impl Site {
             self.tear_down();
             let known = self.known.iter().find(|facts| facts.network == condition.network).cloned();
             let mut bench = Bench::set_up(&condition.network, known, observe)?;
-            if self.calibrates && !self.calibrated {
+            // What telling CPU time apart costs is worth knowing where it is told apart.
+            if condition.attributed && !self.calibrated {
                 bench.calibrate(stop, observe)?;
                 self.calibrated = true;
             }

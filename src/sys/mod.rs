@@ -1,6 +1,7 @@
 //! The boundary to the operating system, and the only place with `unsafe` code.
 #![allow(unsafe_code, reason = "system calls the libraries do not wrap; each block says why it is sound")]
 
+pub mod affinity;
 pub mod clock;
 pub mod cpu;
 pub mod ethtool;

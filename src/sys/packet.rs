@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, IntoRawFd};
 
 use libc::{c_void, socklen_t};
 use pnet::datalink::{self, ChannelType, MacAddr, NetworkInterface};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockFilter, Socket, Type};
 
 use super::interface::Interface;
 use super::socket::set;
@@ -17,10 +17,54 @@ use super::socket::set;
 /// # Errors
 /// What the kernel says; `PermissionDenied` (EPERM) without CAP_NET_RAW.
 pub fn open(interface: &Interface, ethertype: u16) -> io::Result<Socket> {
+    open_filtered(interface, ethertype, &[])
+}
+
+/// Opens a socket that gets the first [`GROUP_FRAME_LEN`] bytes of every frame that comes in by `interface`, is sent to
+/// the Ethernet address `mac` of an IP group, and holds (a fragment of) a UDP datagram: what is sent to the group, but
+/// not the queries and reports about it. Members or not does not matter.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_group(interface: &Interface, mac: [u8; 6], ipv6: bool) -> io::Result<Socket> {
+    let ethertype = if ipv6 { libc::ETH_P_IPV6 } else { libc::ETH_P_IP } as u16;
+    open_filtered(interface, ethertype, &group_filter(mac, ipv6))
+}
+
+/// See [`open_group`].
+pub const GROUP_FRAME_LEN: usize = 64;
+
+/// A classic BPF program over a whole frame, which gives the number of bytes to keep of it.
+fn group_filter(mac: [u8; 6], ipv6: bool) -> Vec<SockFilter> {
+    const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const LOAD_HALF: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_ABS) as u16;
+    const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
+    const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    // Where the protocol of what follows the IP header stands. IPv6 has a header of its own for fragments.
+    let (protocol_at, fragment) = if ipv6 { (20, libc::IPPROTO_FRAGMENT) } else { (23, libc::IPPROTO_UDP) };
+    let [a, b, c, d, e, f] = mac;
+    vec![
+        SockFilter::new(LOAD_WORD, 0, 0, 0),
+        SockFilter::new(IF_EQUAL, 0, 6, u32::from_be_bytes([a, b, c, d])),
+        SockFilter::new(LOAD_HALF, 0, 0, 4),
+        SockFilter::new(IF_EQUAL, 0, 4, u32::from(u16::from_be_bytes([e, f]))),
+        SockFilter::new(LOAD_BYTE, 0, 0, protocol_at),
+        SockFilter::new(IF_EQUAL, 1, 0, libc::IPPROTO_UDP as u32),
+        SockFilter::new(IF_EQUAL, 0, 1, fragment as u32),
+        SockFilter::new(RETURN, 0, 0, GROUP_FRAME_LEN as u32),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
+}
+
+fn open_filtered(interface: &Interface, ethertype: u16, filter: &[SockFilter]) -> io::Result<Socket> {
     // pnet's own socket would be promiscuous or of all EtherTypes. Protocol 0 until it is bound: no stray frames.
     let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
     // Frames this host sends itself are no arrivals.
     set(&socket, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &1i32)?;
+    if !filter.is_empty() {
+        socket.attach_filter(filter)?;
+    }
     let keep = socket.try_clone()?;
     let config = datalink::Config {
         channel_type: ChannelType::Layer3(ethertype),

@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 
 use libc::{c_int, c_void, sockaddr_storage, socklen_t};
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{SockAddr, Socket};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 /// The receive buffer netlab asks for, in bytes: some 10,000 small datagrams.
 pub const RECEIVE_BUFFER: usize = 8 << 20;
@@ -39,6 +39,18 @@ pub fn enlarge_receive_buffer(socket: &Socket) -> io::Result<usize> {
     socket.recv_buffer_size()
 }
 
+/// Gives a socket the receive buffer of one that never asked (`net.core.rmem_default`), and returns the bytes granted as
+/// [`enlarge_receive_buffer`] does.
+///
+/// # Errors
+/// What the kernel says about a new socket, or `setsockopt(2)`.
+pub fn usual_receive_buffer(socket: &Socket) -> io::Result<usize> {
+    let usual = Socket::new(Domain::IPV4, Type::DGRAM, None)?.recv_buffer_size()?;
+    // The kernel doubles what it is given.
+    socket.set_recv_buffer_size(usual / 2)?;
+    socket.recv_buffer_size()
+}
+
 /// Has the kernel tell arrival times (`SO_TIMESTAMPNS`) and drops (`SO_RXQ_OVFL`) with each datagram.
 ///
 /// # Errors
@@ -55,21 +67,42 @@ pub fn tell_times_and_drops(socket: &Socket) -> io::Result<()> {
 /// # Errors
 /// What `setsockopt(2)` says; `ENOBUFS` beyond `net.ipv4.igmp_max_memberships` groups on a socket.
 pub fn join_group(socket: &Socket, interface: u32, group: IpAddr, source: Option<IpAddr>) -> io::Result<()> {
-    let level = if group.is_ipv4() { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
     match source {
-        None => {
-            let request = libc::group_req { gr_interface: interface, gr_group: storage(group) };
-            set(socket, level, libc::MCAST_JOIN_GROUP, &request)
-        }
-        Some(source) => {
-            let request = libc::group_source_req {
-                gsr_interface: interface,
-                gsr_group: storage(group),
-                gsr_source: storage(source),
-            };
-            set(socket, level, libc::MCAST_JOIN_SOURCE_GROUP, &request)
-        }
+        None => change_group(socket, libc::MCAST_JOIN_GROUP, interface, group),
+        Some(source) => change_source_group(socket, libc::MCAST_JOIN_SOURCE_GROUP, interface, group, source),
     }
+}
+
+/// Leaves `group`, joined by [`join_group`] with the same arguments (`MCAST_LEAVE_GROUP`, `MCAST_LEAVE_SOURCE_GROUP`).
+///
+/// # Errors
+/// What `setsockopt(2)` says; `EADDRNOTAVAIL` when it is not a member.
+pub fn leave_group(socket: &Socket, interface: u32, group: IpAddr, source: Option<IpAddr>) -> io::Result<()> {
+    match source {
+        None => change_group(socket, libc::MCAST_LEAVE_GROUP, interface, group),
+        Some(source) => change_source_group(socket, libc::MCAST_LEAVE_SOURCE_GROUP, interface, group, source),
+    }
+}
+
+fn change_group(socket: &Socket, option: c_int, interface: u32, group: IpAddr) -> io::Result<()> {
+    let request = libc::group_req { gr_interface: interface, gr_group: storage(group) };
+    set(socket, level(group), option, &request)
+}
+
+fn change_source_group(
+    socket: &Socket,
+    option: c_int,
+    interface: u32,
+    group: IpAddr,
+    source: IpAddr,
+) -> io::Result<()> {
+    let request =
+        libc::group_source_req { gsr_interface: interface, gsr_group: storage(group), gsr_source: storage(source) };
+    set(socket, level(group), option, &request)
+}
+
+fn level(group: IpAddr) -> c_int {
+    if group.is_ipv4() { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 }
 }
 
 /// Sends IPv4 multicast by the interface of this index (`IP_MULTICAST_IF`), from `source`, or from an address that the
@@ -142,8 +175,6 @@ fn storage(address: IpAddr) -> sockaddr_storage {
 
 #[cfg(test)]
 mod tests {
-    use socket2::{Domain, Type};
-
     use super::*;
 
     #[test]
@@ -172,5 +203,6 @@ mod tests {
         let before = socket.recv_buffer_size().unwrap();
         let granted = enlarge_receive_buffer(&socket).unwrap();
         assert!(granted >= before && granted <= 2 * RECEIVE_BUFFER);
+        assert_eq!(usual_receive_buffer(&socket).unwrap(), before, "as if nothing had been asked for");
     }
 }

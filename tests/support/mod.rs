@@ -39,8 +39,13 @@ pub(crate) fn program() -> PathBuf {
 
 /// A command that runs netlab, with signals as at a prompt: tests that run in the background start with some ignored.
 pub(crate) fn netlab(who: Who) -> Command {
+    started_by(who, &program())
+}
+
+/// The same of another program, which anybody may execute.
+pub(crate) fn started_by(who: Who, program: &Path) -> Command {
     let mut command = Command::new("env");
-    command.arg("--default-signal=INT,QUIT,HUP,TERM").arg(program()).current_dir("/").stdin(Stdio::null());
+    command.arg("--default-signal=INT,QUIT,HUP,TERM").arg(program).current_dir("/").stdin(Stdio::null());
     if who == Who::Nobody {
         // As root, `uid` also drops the supplementary groups.
         command.uid(NOBODY).gid(NOBODY);

@@ -1,0 +1,114 @@
+//! What each host is told to do in a condition.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::bench::Bench;
+use super::condition::{Condition, HostGroup};
+use super::protocol::Part;
+use crate::delivery::receiver::ReceivePlan;
+use crate::delivery::{BroadcastAddress, InletSpec, Listen, OutletSpec, Target};
+use crate::units::{Mode, Role};
+use crate::wire::probe::DEFAULT_PORT;
+
+/// How many messages of a trial keep their latency one by one, for the skew between receivers.
+pub const TRACE: usize = 4096;
+/// Where a flow between two hosts arrives.
+const FLOW_PORT: u16 = DEFAULT_PORT + 1;
+/// Where nothing arrives: the port of a membership alone, so that the kernel drops what is sent to its group.
+const MEMBER_PORT: u16 = DEFAULT_PORT + 2;
+
+impl Bench {
+    /// The part of a host in a condition.
+    pub fn part(&self, condition: &Condition, host: usize) -> Part {
+        let role = match condition.role(host) {
+            Role::Sender => Part { outlet: Some(self.outlet(condition)), ..Part::default() },
+            Role::Receiver => self.receiver(condition, host),
+            Role::Bystander => self.bystander(condition, host),
+            Role::Switch | Role::Router => Part::default(),
+        };
+        Part { cpus: self.cpus_of(host), ..role }
+    }
+
+    /// The CPUs a host's program is to keep to: its own, or those that are nobody's own. None where nothing is steered.
+    fn cpus_of(&self, host: usize) -> Vec<usize> {
+        let Ok(steering) = self.lan.steering() else { return Vec::new() };
+        steering.cpu_of(host).map_or_else(|| steering.others().to_vec(), |own| vec![own])
+    }
+
+    fn outlet(&self, condition: &Condition) -> OutletSpec {
+        let port = DEFAULT_PORT;
+        let target = match condition.mode {
+            Mode::Unicast => {
+                let to = |host| SocketAddr::new(self.address(condition, host), port);
+                Target::Unicast { to: condition.with_role(Role::Receiver).map(to).collect() }
+            }
+            Mode::Broadcast => Target::Broadcast { to: BroadcastAddress::Limited, port },
+            Mode::RawBroadcast => Target::RawBroadcast,
+            Mode::Multicast => to_group(condition),
+        };
+        OutletSpec { target, interface: self.interface(0), dscp: None }
+    }
+
+    fn receiver(&self, condition: &Condition, host: usize) -> Part {
+        let (traffic, port) = (&condition.traffic, DEFAULT_PORT);
+        let listen = match condition.mode {
+            Mode::Unicast => Listen::Unicast { address: Some(self.address(condition, host)), port },
+            Mode::Broadcast => Listen::Broadcast { port },
+            Mode::RawBroadcast => Listen::RawBroadcast,
+            Mode::Multicast => Listen::Multicast {
+                groups: vec![traffic.group],
+                source: traffic.source_specific.then(|| self.address(condition, 0)),
+                port,
+            },
+        };
+        let busy = condition.group_of(host).map(|group| group.busy).unwrap_or_default();
+        let plan = ReceivePlan { trace: TRACE, busy, ..ReceivePlan::default() };
+        Part {
+            inlet: Some((InletSpec { listen, interface: self.interface(host) }, plan)),
+            presence: condition.presence(host),
+            ..Part::default()
+        }
+    }
+
+    fn bystander(&self, condition: &Condition, host: usize) -> Part {
+        let interface = self.interface(host);
+        let mut part = Part::default();
+        if let Some(HostGroup { member_of, works, .. }) = condition.group_of(host) {
+            part.works = *works && self.lan.steering().is_ok();
+            part.member_of = member_of.map(|group| {
+                let listen = Listen::Multicast { groups: vec![group], source: None, port: MEMBER_PORT };
+                InletSpec { listen, interface: interface.clone() }
+            });
+        }
+        let Some((from, to)) = condition.flow_hosts() else { return part };
+        if host == from {
+            let target = match to {
+                Some(to) => Target::Unicast { to: vec![SocketAddr::new(self.address(condition, to), FLOW_PORT)] },
+                None => to_group(condition),
+            };
+            part.outlet = Some(OutletSpec { target, interface: interface.clone(), dscp: None });
+        }
+        if Some(host) == to {
+            let listen = Listen::Unicast { address: Some(self.address(condition, host)), port: FLOW_PORT };
+            part.inlet = Some((InletSpec { listen, interface }, ReceivePlan::default()));
+        }
+        part
+    }
+
+    fn interface(&self, host: usize) -> Option<String> {
+        Some(self.lan.hosts()[host].name.clone())
+    }
+
+    fn address(&self, condition: &Condition, host: usize) -> IpAddr {
+        let host = &self.lan.hosts()[host];
+        match host.ipv6 {
+            Some(v6) if condition.network.ipv6 => IpAddr::V6(v6),
+            _ => IpAddr::V4(host.ipv4),
+        }
+    }
+}
+
+fn to_group(condition: &Condition) -> Target {
+    let traffic = &condition.traffic;
+    Target::Multicast { groups: vec![traffic.group], port: DEFAULT_PORT, ttl: traffic.ttl, loop_back: false }
+}

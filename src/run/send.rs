@@ -1,0 +1,133 @@
+//! Having hosts send, and what the runner does meanwhile.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::bench::{Bench, SENDER};
+use super::host::Answer;
+use super::protocol::{Order, Reply, Window};
+use crate::delivery::sender::{Payload, SendPlan, SendReport};
+use crate::error::{Error, Result};
+use crate::sys::clock;
+use crate::units::Rate;
+
+/// What is sent in one window.
+#[derive(Clone, Debug)]
+pub struct Sends {
+    /// By the sender.
+    pub main: SendPlan,
+    /// By another host at the same time.
+    pub beside: Option<(usize, SendPlan)>,
+}
+
+/// What became of [`Sends`].
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Of the sender.
+    pub main: SendReport,
+    /// Of the other host; `None` without one, or when it is lost.
+    pub beside: Option<SendReport>,
+}
+
+/// What the runner does while it waits.
+pub struct Meanwhile<'a> {
+    stop: &'a AtomicBool,
+    interval: Duration,
+    next: Instant,
+    tick: &'a mut dyn FnMut(&mut Bench) -> Result<()>,
+}
+
+impl<'a> Meanwhile<'a> {
+    /// Calls `tick` every `interval`, and gives up when `stop` is set.
+    pub fn new(stop: &'a AtomicBool, interval: Duration, tick: &'a mut dyn FnMut(&mut Bench) -> Result<()>) -> Self {
+        Meanwhile { stop, interval, next: Instant::now() + interval, tick }
+    }
+}
+
+impl Bench {
+    /// Has the sender send now and waits until it has.
+    ///
+    /// # Errors
+    /// As [`Bench::send_all`].
+    pub fn send(&mut self, plan: SendPlan, stop: &AtomicBool) -> Result<SendReport> {
+        const NEVER: Duration = Duration::from_secs(3600);
+        let sends = Sends { main: plan, beside: None };
+        let sent = self.send_all(&sends, Window::now(), &mut Meanwhile::new(stop, NEVER, &mut |_| Ok(())))?;
+        Ok(sent.main)
+    }
+
+    /// Has hosts send from the start of the window on, and waits until all have and the window is over.
+    ///
+    /// # Errors
+    /// When one cannot send, the sender is lost, a tick fails, or the run is to stop.
+    pub fn send_all(&mut self, sends: &Sends, window: Window, meanwhile: &mut Meanwhile<'_>) -> Result<Sent> {
+        let order = |plan: &SendPlan| Order::Send { plan: plan.clone(), at_ns: window.start_ns };
+        let other = sends.beside.as_ref().map(|(host, _)| *host);
+        // The sender comes last: from then on it may keep a CPU to itself.
+        for (host, plan) in sends.beside.iter() {
+            self.agents.tell(*host, &order(plan));
+        }
+        self.agents.tell(SENDER, &order(&sends.main));
+
+        let Some(main) = self.wait(meanwhile, |bench, nap| bench.poll_sent(SENDER, nap))? else {
+            let why = self.agents.lost(SENDER).unwrap_or_default();
+            return Err(Error::failed(format!("the sender is lost: {why}")));
+        };
+        let beside = match other {
+            Some(host) => self.wait(meanwhile, |bench, nap| bench.poll_sent(host, nap))?,
+            None => None,
+        };
+        let end_ns = window.at_ns(window.duration);
+        self.wait(meanwhile, |_, nap| {
+            let left = Duration::from_nanos(end_ns.saturating_sub(clock::monotonic_ns()));
+            std::thread::sleep(nap.min(left));
+            Ok(left.is_zero().then_some(()))
+        })?;
+        Ok(Sent { main, beside })
+    }
+
+    /// Waits until `look`, which may take a nap of the length given, has found something.
+    fn wait<T>(
+        &mut self,
+        meanwhile: &mut Meanwhile<'_>,
+        mut look: impl FnMut(&mut Bench, Duration) -> Result<Option<T>>,
+    ) -> Result<T> {
+        loop {
+            if meanwhile.stop.load(Ordering::Relaxed) {
+                return Err(Error::interrupted("interrupted"));
+            }
+            // Short enough to notice an interruption, long enough to sleep.
+            let nap = meanwhile.next.saturating_duration_since(Instant::now()).min(Duration::from_millis(100));
+            if let Some(found) = look(self, nap)? {
+                return Ok(found);
+            }
+            if Instant::now() >= meanwhile.next {
+                (meanwhile.tick)(self)?;
+                meanwhile.next += meanwhile.interval;
+            }
+        }
+    }
+
+    /// A host's report of what it sent, once it is there; none in it when the host is lost.
+    fn poll_sent(&mut self, host: usize, patience: Duration) -> Result<Option<Option<SendReport>>> {
+        match self.agents.poll(host, patience) {
+            Answer::Reply(Reply::Sent(report)) => Ok(Some(Some(report))),
+            Answer::Reply(Reply::Failed(why)) => Err(Error::failed(format!("sending: {why}"))),
+            Answer::Reply(other) => Err(Error::failed(format!("sending: the agent said {other:?}"))),
+            Answer::Lost => Ok(Some(None)),
+            Answer::Pending => Ok(None),
+        }
+    }
+}
+
+/// A plan to send probes.
+pub fn probes(
+    run_id: u64,
+    stream_id: u16,
+    size: usize,
+    rate: Rate,
+    count: Option<u64>,
+    duration: Option<Duration>,
+) -> SendPlan {
+    SendPlan { rate, count, duration, payload: Payload::Probe { run_id, stream_id, size } }
+}
