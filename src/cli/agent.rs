@@ -9,9 +9,9 @@ use anyhow::Context;
 /// Serve one host of a measurement
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The host's interface
-    #[arg(long, value_name = "NAME")]
-    interface: String,
+    /// The host's interface; a router has several
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', required = true)]
+    interface: Vec<String>,
 }
 
 /// Serves until the runner closes the line.

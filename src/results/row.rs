@@ -142,6 +142,8 @@ pub struct HostRow {
     pub last_received_s: Option<f64>,
     /// Pieces of unrelated work done each second by the program that does it.
     pub work_per_s: Option<f64>,
+    /// Frames that the slower link towards the host had no room for: lost before its port counted them.
+    pub link_limit_dropped: Option<u64>,
 }
 
 /// Where there was but one.
@@ -214,6 +216,7 @@ impl HostRow {
             leave_delay_ns: None,
             last_received_s: None,
             work_per_s: None,
+            link_limit_dropped: None,
         }
     }
 }
@@ -282,6 +285,7 @@ impl Row for HostRow {
         "leave_delay_ns",
         "last_received_s",
         "work_per_s",
+        "link_limit_dropped",
     ];
 }
 
@@ -567,7 +571,7 @@ mod tests {
         assert_eq!(
             &header[FIXED_HOST_COLUMNS.len()..],
             ",kernel_latency_p50_ns,kernel_latency_p99_ns,jitter_ns,lateness_p99_ns,socket_dropped,skew_p50_ns,skew_p99_ns,counts_valid,group,lan,\
-             nic_filtered,flow_sent,flow_received,join_delay_ns,leave_delay_ns,last_received_s,work_per_s"
+             nic_filtered,flow_sent,flow_received,join_delay_ns,leave_delay_ns,last_received_s,work_per_s,link_limit_dropped"
         );
     }
 

@@ -140,19 +140,13 @@ impl TrialFigures {
             ..HostRow::new(run_id, &condition.name, condition.mode, trial.number, host, role)
         };
         let rings = self.ring_dropped();
-        let mut rows: Vec<_> = bench
-            .lan
-            .hosts()
-            .iter()
-            .enumerate()
-            .map(|(index, host)| {
+        let mut rows: Vec<_> = (0..bench.agents.count())
+            .map(|index| {
                 let role = condition.role(index);
-                let group = condition.group_of(index);
-                let row = HostRow {
-                    group: group.map(|group| group.name.clone()).unwrap_or_default(),
-                    lan: group.map_or(1, |group| group.lan as u32),
-                    ..common(&host.name, role)
-                };
+                let mut row = common(bench.agents.name(index), role);
+                if let Some(group) = condition.group_of(index) {
+                    (row.group, row.lan) = (group.name.clone(), group.lan as u32);
+                }
                 let Some(collected) = &self.collected[index] else {
                     return HostRow {
                         valid: false,
@@ -167,6 +161,7 @@ impl TrialFigures {
                 row.cpu_kernel_rx_ns = self.napi_ns(&bench.napi, |thread| thread.host == index && !thread.is_port);
                 row.cpu_total_ns = row.cpu_app_ns.zip(row.cpu_kernel_rx_ns).map(|(app, kernel)| app + kernel);
                 row.nic_filtered = difference(self.after.nic_filtered[index], self.before.nic_filtered[index]);
+                row.link_limit_dropped = difference(self.after.limit_dropped[index], self.before.limit_dropped[index]);
                 row.work_per_s = collected.work.and_then(|work| work.per_second());
                 (row.flow_sent, row.flow_received) = self.flow_at(condition, index);
                 match role {
@@ -197,7 +192,7 @@ impl TrialFigures {
         let mut rows = Vec::new();
         let mut last = (Duration::ZERO, &self.before);
         for (time, look) in self.samples.iter().map(|(time, look)| (*time, look)) {
-            for (index, host) in bench.lan.hosts().iter().enumerate() {
+            for index in 0..bench.agents.count() {
                 let port = look.ports[index].since(&last.1.ports[index]);
                 let own = |thread: &NapiThread| thread.host == index && !thread.is_port;
                 rows.push(SampleRow {
@@ -205,7 +200,7 @@ impl TrialFigures {
                     condition: condition.name.clone(),
                     mode: condition.mode,
                     trial: trial.number,
-                    host: host.name.clone(),
+                    host: bench.agents.name(index).to_owned(),
                     role: condition.role(index),
                     time_s: time.as_secs_f64(),
                     interval_s: (time - last.0).as_secs_f64(),

@@ -9,22 +9,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use super::presence::{self, Presence, PresenceReport};
-use super::protocol::{Collected, Line, Order, Part, Reply, Silence, Window};
+use super::protocol::{Collected, Forward, Line, Order, Part, Reply, Silence, Window};
 use super::work::{self, WorkReport};
 use crate::counters::{self, HostCounters};
 use crate::delivery::receiver::{self, ReceiveLive, ReceiveReport};
 use crate::delivery::sender::{self, SendLive};
 use crate::delivery::{Inlet, Outlet, open_inlet, open_outlet, open_unjoined};
 use crate::error::{Error, Result};
+use crate::router::Forwarder;
 use crate::sys::{affinity, clock, proc};
 
-/// Serves the runner at the other end of `stream` until that end closes. `interface` is the host's link.
+/// Serves the runner at the other end of `stream` until that end closes. `interfaces` are the host's links: one,
+/// but for a router.
 ///
 /// # Errors
 /// When the line breaks in the middle; what goes wrong with an order is answered on the line instead.
-pub fn serve(stream: UnixStream, interface: &str) -> Result<()> {
+pub fn serve(stream: UnixStream, interfaces: &[String]) -> Result<()> {
     let mut line = Line::new(stream);
-    let mut host = HostAgent::new(interface)?;
+    let mut host = HostAgent::new(interfaces)?;
     line.send(&Reply::Ready { proc_pid: proc::own_pid()? })?;
     loop {
         let order = match line.receive(None) {
@@ -48,6 +50,9 @@ struct HostAgent {
     present: Option<Activity<Result<PresenceReport>>>,
     works: bool,
     working: Option<JoinHandle<WorkReport>>,
+    /// A router's program, and what it was started for.
+    forwarding: Option<(Forward, Arc<Forwarder>)>,
+    silencing: Option<JoinHandle<()>>,
     start: Option<HostCounters>,
 }
 
@@ -64,10 +69,10 @@ struct Activity<T> {
 }
 
 impl HostAgent {
-    fn new(interface: &str) -> Result<Self> {
+    fn new(interfaces: &[String]) -> Result<Self> {
         Ok(HostAgent {
-            interface: interface.to_owned(),
-            reader: counters::Reader::open(&[interface])?,
+            interface: interfaces.first().cloned().unwrap_or_default(),
+            reader: counters::Reader::open(interfaces)?,
             outlet: None,
             receiving: None,
             member: None,
@@ -75,6 +80,8 @@ impl HostAgent {
             present: None,
             works: false,
             working: None,
+            forwarding: None,
+            silencing: None,
             start: None,
         })
     }
@@ -108,6 +115,7 @@ impl HostAgent {
         self.member = part.member_of.map(|spec| open_inlet(&spec)).transpose()?;
         self.presence = part.presence;
         self.works = part.works;
+        self.forward(part.forward)?;
         let Some((spec, plan)) = part.inlet else { return Ok(Reply::Prepared { receive_buffer_bytes: None }) };
         let mut inlet = if part.presence.joins_at.is_some() { open_unjoined(&spec) } else { open_inlet(&spec) }?;
         let mut receive_buffer_bytes = Some(inlet.description().receive_buffer_bytes);
@@ -124,12 +132,33 @@ impl HostAgent {
         Ok(Reply::Prepared { receive_buffer_bytes })
     }
 
+    /// Starts a router's program, or leaves the one that runs as it is where it is to do the same again.
+    fn forward(&mut self, forward: Option<Forward>) -> Result<()> {
+        let goes_on = |(running, _): &(Forward, _)| Some(running) == forward.as_ref() && running.stops_asking.is_none();
+        if self.forwarding.as_ref().is_some_and(goes_on) {
+            return Ok(());
+        }
+        // The one before gives multicast routing back first.
+        self.forwarding = None;
+        let Some(forward) = forward else { return Ok(()) };
+        let forwarder = Arc::new(Forwarder::start(&forward.plan)?);
+        self.forwarding = Some((forward, forwarder));
+        Ok(())
+    }
+
     fn start(&mut self, window: Window) -> Result<Reply> {
         if let Some(receiving) = self.receiving.as_ref().filter(|_| !self.presence.is_whole()) {
             let (inlet, presence) = (Arc::clone(&receiving.inlet), self.presence);
             let interface = self.interface.clone();
             let keep = move |stop: &AtomicBool| presence::keep(&inlet, presence, &interface, window, stop);
             self.present = Some(Activity::start("presence", keep)?);
+        }
+        if let Some((Forward { stops_asking: Some(stops), .. }, forwarder)) = &self.forwarding {
+            let (at_ns, forwarder) = (window.at_ns(*stops), Arc::clone(forwarder));
+            self.silencing = Some(spawn("silencing", move || {
+                presence::sleep_until(at_ns);
+                forwarder.stop_asking();
+            })?);
         }
         if self.works {
             self.working = Some(spawn("work", move || work::work(window))?);
@@ -143,6 +172,7 @@ impl HostAgent {
         (self.outlet, self.member) = (None, None);
         let presence = self.present.take().map(Activity::finish).transpose()?.transpose()?;
         let receive = self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?.transpose()?;
+        self.silencing.take().map(join).transpose()?;
         let work = self.working.take().map(join).transpose()?;
         Ok(Collected { counters: now.since(&before), receive, presence, work })
     }

@@ -41,10 +41,12 @@ pub struct Bench {
 /// Counters of the switch's ports and clocks of everyone at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Look {
-    /// By host: the switch's port towards it.
+    /// By host, the router last: the switch's port towards it (all of the router's together).
     pub ports: Vec<LinkCounters>,
     /// By host: frames its network card has dropped; `None` without a card that does.
     pub nic_filtered: Vec<Option<u64>>,
+    /// By host: frames its slower link had no room for; `None` without one.
+    pub limit_dropped: Vec<Option<u64>>,
     /// By entry of [`Bench::napi`]: CPU time in ns.
     pub napi_ns: Vec<Option<u64>>,
     /// By host: CPU time of its agent in ns.
@@ -60,11 +62,28 @@ impl Bench {
     pub fn prepare(&mut self, condition: &Condition) -> Result<()> {
         self.await_memberships(&BTreeMap::new())?;
         let orders: Vec<_> =
-            (0..self.lan.hosts().len()).map(|host| Order::Prepare(Box::new(self.part(condition, host)))).collect();
-        for (host, reply) in self.agents.all(|host| Some(orders[host].clone())).into_iter().enumerate() {
+            (0..self.agents.count()).map(|host| Order::Prepare(Box::new(self.part(condition, host)))).collect();
+        let hosts = self.lan.hosts().len();
+        // The router comes first: it is to hear who joins.
+        self.prepare_some(&orders, |host| host >= hosts)?;
+        if orders.len() > hosts {
+            self.lan.settle()?;
+        }
+        self.prepare_some(&orders, |host| host < hosts)?;
+        let mut members = condition.memberships();
+        for hosts in members.values_mut() {
+            hosts.retain(|&host| self.agents.lost(host).is_none());
+        }
+        self.groups.extend(members.keys());
+        self.await_memberships(&members)
+    }
+
+    fn prepare_some(&mut self, orders: &[Order], which: impl Fn(usize) -> bool) -> Result<()> {
+        let replies = self.agents.all(|host| which(host).then(|| orders[host].clone()));
+        for (host, reply) in replies.into_iter().enumerate() {
             match reply {
                 Some(Reply::Failed(why)) => {
-                    return Err(Error::failed(format!("preparing {}: {why}", self.lan.hosts()[host].name)));
+                    return Err(Error::failed(format!("preparing {}: {why}", self.agents.name(host))));
                 }
                 Some(Reply::Prepared { receive_buffer_bytes: Some(bytes) }) => {
                     let smallest = self.facts.receive_buffer_bytes.get_or_insert(bytes);
@@ -73,12 +92,7 @@ impl Bench {
                 _ => {}
             }
         }
-        let mut members = condition.memberships();
-        for hosts in members.values_mut() {
-            hosts.retain(|&host| self.agents.lost(host).is_none());
-        }
-        self.groups.extend(members.keys());
-        self.await_memberships(&members)
+        Ok(())
     }
 
     /// Keeps this process off the CPUs that are some host's own, while the value lives; nothing where there are none.
@@ -100,7 +114,7 @@ impl Bench {
         const LEAD: Duration = Duration::from_millis(20);
         const LEAD_PER_HOST: Duration = Duration::from_micros(300);
         let told: BTreeSet<usize> =
-            (0..self.lan.hosts().len()).filter(|&host| self.part(condition, host).has_appointments()).collect();
+            (0..self.agents.count()).filter(|&host| self.part(condition, host).has_appointments()).collect();
         let mut window = Window { duration: condition.traffic.duration, ..Window::now() };
         if !told.is_empty() {
             window.start_ns = window.at_ns(LEAD + LEAD_PER_HOST * told.len() as u32);
@@ -119,11 +133,22 @@ impl Bench {
     pub fn look(&mut self) -> Result<Look> {
         let ports = self.links.read_all()?;
         let of_port = |port: &str| ports.get(port).copied().unwrap_or_default();
+        let of_hosts = self.lan.hosts().iter().map(|host| of_port(&host.port));
+        let of_router = self.lan.router().and_then(|router| {
+            router.links.iter().map(|link| of_port(&link.port)).reduce(LinkCounters::and)
+        });
+        let ports: Vec<LinkCounters> = of_hosts.chain(of_router).collect();
+        let counted = |counts: Vec<u64>| counts.into_iter().map(Some).collect();
+        let mut nic_filtered: Vec<Option<u64>> = self.lan.nic_filtered()?.map(counted).unwrap_or_default();
+        nic_filtered.resize(ports.len(), None);
+        let mut limit_dropped = if self.lan.spec().limit.is_some() { self.lan.limit_dropped()? } else { Vec::new() };
+        limit_dropped.resize(ports.len(), None);
         Ok(Look {
-            ports: self.lan.hosts().iter().map(|host| of_port(&host.port)).collect(),
-            nic_filtered: vec![None; self.lan.hosts().len()],
+            ports,
+            nic_filtered,
+            limit_dropped,
             napi_ns: self.napi_clocks.read().collect(),
-            agents_ns: (0..self.lan.hosts().len()).map(|host| self.agents.cpu_ns(host)).collect(),
+            agents_ns: (0..self.agents.count()).map(|host| self.agents.cpu_ns(host)).collect(),
         })
     }
 

@@ -147,9 +147,10 @@ impl Condition {
         })
     }
 
-    /// What host number `index` does; a host beyond the last has no part in it.
+    /// What host number `index` does. The one after the last is the router, where there is one.
     pub fn role(&self, index: usize) -> Role {
-        self.group_of(index).map_or(Role::Bystander, |group| group.role)
+        let beyond = if self.network.has_router() { Role::Router } else { Role::Bystander };
+        self.group_of(index).map_or(beyond, |group| group.role)
     }
 
     /// The numbers of the hosts with a role, in order.
@@ -188,6 +189,9 @@ impl Condition {
     /// Who is to be a member of which group when the window opens. The measured group is among them even if nobody is.
     pub fn memberships(&self) -> BTreeMap<IpAddr, BTreeSet<usize>> {
         let mut members = BTreeMap::from([(self.traffic.group, BTreeSet::new())]);
+        if is_always_flooded(self.traffic.group) {
+            members.clear();
+        }
         for host in 0..self.hosts() {
             let group = match self.role(host) {
                 Role::Receiver if self.mode == Mode::Multicast => {
@@ -196,7 +200,9 @@ impl Condition {
                 Role::Bystander => self.group_of(host).and_then(|group| group.member_of),
                 _ => None,
             };
-            group.map(|group| members.entry(group).or_default().insert(host));
+            group
+                .filter(|group| !is_always_flooded(*group))
+                .map(|group| members.entry(group).or_default().insert(host));
         }
         members
     }
@@ -256,6 +262,14 @@ impl Condition {
             lans => words += &format!(", {lans} LANs and a router"),
         }
         words
+    }
+}
+
+/// Whether a switch brings a group to everybody, whoever joins it: hosts need not report it (RFC 4541 sections 2.1.2 and 3).
+fn is_always_flooded(group: IpAddr) -> bool {
+    match group {
+        IpAddr::V4(group) => group.octets()[..3] == [224, 0, 0],
+        IpAddr::V6(group) => group == Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1),
     }
 }
 

@@ -178,6 +178,13 @@ impl Case {
             }
         }
         self.check_sizes(&modes)?;
+        if self.ipv6 && modes.contains(&Mode::Multicast) && self.groups.iter().any(|group| group.lan > 1) {
+            return refuse(
+                "ipv6",
+                "true",
+                "groups are forwarded between LANs in IPv4 only; stay on one LAN, or use IPv4",
+            );
+        }
         self.check_traffic()?;
         let usual = if self.ipv6 { IpAddr::V6(GROUP_V6) } else { IpAddr::V4(GROUP_V4) };
         let multicast_groups = if self.group.is_empty() { vec![usual] } else { self.group.clone() };

@@ -25,6 +25,8 @@ pub struct Facts {
     pub calibration: Option<Calibration>,
     /// Why CPU time could not be attributed to hosts; `None` when it could.
     pub app_only: Option<String>,
+    /// Why the network cards do not filter although they were to; `None` where they do, or were not to.
+    pub nic_unavailable: Option<String>,
     /// Why no host can have a CPU for its own receive work; `None` where it can, or none is to.
     pub work_refused: Option<String>,
     /// Receive buffer granted to a receiver (the smallest), in bytes.
@@ -43,6 +45,7 @@ impl Facts {
             idle_frames_per_second: 0.0,
             calibration: None,
             app_only: None,
+            nic_unavailable: None,
             work_refused: None,
             receive_buffer_bytes: None,
         }

@@ -14,7 +14,7 @@ use crate::sys::{cpu, netns};
 /// How long an agent may take for an order that is not sending.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The agents of a LAN, in the order of its hosts. Dropping it ends them.
+/// The agents of a LAN, in the order of its hosts, the router's last. Dropping it ends them.
 pub struct Agents {
     agents: Vec<Agent>,
 }
@@ -39,13 +39,15 @@ pub enum Answer {
 }
 
 impl Agents {
-    /// Starts an agent in each host of `lan` and waits until all of them answer.
+    /// Starts an agent in each host of `lan`, and in its router, and waits until all of them answer.
     ///
     /// # Errors
     /// When a process cannot be started or does not answer.
     pub fn start(lan: &Lan) -> Result<Agents> {
-        let agents = lan.hosts().iter().map(|host| Agent::spawn(&host.name, &host.netns)).collect::<Result<_>>()?;
-        let mut agents = Agents { agents };
+        let of_hosts = lan.hosts().iter().map(|host| Agent::spawn(&host.name, &host.name, &host.netns));
+        let of_router =
+            lan.router().map(|router| Agent::spawn(&router.name, &router.interfaces().join(","), &router.netns));
+        let mut agents = Agents { agents: of_hosts.chain(of_router).collect::<Result<_>>()? };
         for index in 0..agents.agents.len() {
             match agents.wait(index, Instant::now() + PATIENCE) {
                 Some(Reply::Ready { proc_pid }) => agents.agents[index].proc_pid = Some(proc_pid),
@@ -57,6 +59,16 @@ impl Agents {
             }
         }
         Ok(agents)
+    }
+
+    /// How many there are: one more than hosts where there is a router.
+    pub fn count(&self) -> usize {
+        self.agents.len()
+    }
+
+    /// The name of a host, or of the router.
+    pub fn name(&self, host: usize) -> &str {
+        &self.agents[host].name
     }
 
     /// CPU time of a host's agent so far, all its threads, in ns; `None` for a lost host.
@@ -145,12 +157,12 @@ impl Drop for Agents {
 }
 
 impl Agent {
-    fn spawn(name: &str, netns: &OwnedFd) -> Result<Agent> {
+    fn spawn(name: &str, interfaces: &str, netns: &OwnedFd) -> Result<Agent> {
         let failed = |e: std::io::Error| Error::failed(format!("starting the agent of {name}")).because(e);
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         // This very program, even if its file has been replaced since.
         let mut command = Command::new("/proc/self/exe");
-        command.args(["agent", "--interface", name]).stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
+        command.args(["agent", "--interface", interfaces]).stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
         // Ctrl-C on the terminal is for the runner alone.
         command.process_group(0);
         let child = netns::spawn_in(&mut command, netns).map_err(failed)?;

@@ -48,7 +48,8 @@ impl Limit {
     pub fn of(networks: &[Facts]) -> Vec<Limit> {
         let limits = networks.iter().flat_map(|facts| {
             let kernel_cpu = facts.app_only.clone().map(Limit::KernelCpu);
-            kernel_cpu.into_iter().chain(facts.work_refused.clone().map(Limit::Work))
+            let nic_filter = facts.nic_unavailable.clone().map(Limit::NicFilter);
+            kernel_cpu.into_iter().chain(nic_filter).chain(facts.work_refused.clone().map(Limit::Work))
         });
         limits.collect::<BTreeSet<_>>().into_iter().collect()
     }

@@ -3,11 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::bench::Bench;
-use super::condition::{Condition, HostGroup};
-use super::protocol::Part;
+use super::condition::{Condition, HostGroup, Querier};
+use super::protocol::{Forward, Part};
 use crate::delivery::receiver::ReceivePlan;
 use crate::delivery::{BroadcastAddress, InletSpec, Listen, OutletSpec, Target};
+use crate::router::{ForwarderPlan, QuerierPlan};
 use crate::units::{Mode, Role};
+use crate::wire::igmp::Version;
 use crate::wire::probe::DEFAULT_PORT;
 
 /// How many messages of a trial keep their latency one by one, for the skew between receivers.
@@ -24,7 +26,8 @@ impl Bench {
             Role::Sender => Part { outlet: Some(self.outlet(condition)), ..Part::default() },
             Role::Receiver => self.receiver(condition, host),
             Role::Bystander => self.bystander(condition, host),
-            Role::Switch | Role::Router => Part::default(),
+            Role::Router => Part { forward: self.forward(condition), ..Part::default() },
+            Role::Switch => Part::default(),
         };
         Part { cpus: self.cpus_of(host), ..role }
     }
@@ -33,6 +36,20 @@ impl Bench {
     fn cpus_of(&self, host: usize) -> Vec<usize> {
         let Ok(steering) = self.lan.steering() else { return Vec::new() };
         steering.cpu_of(host).map_or_else(|| steering.others().to_vec(), |own| vec![own])
+    }
+
+    /// What the router does: forward between several LANs, ask where the switch does not.
+    fn forward(&self, condition: &Condition) -> Option<Forward> {
+        let igmp = &condition.network.igmp;
+        let mut querier = QuerierPlan { last_member_interval: igmp.last_member_interval, ..QuerierPlan::quiet() };
+        if igmp.version == 2 {
+            querier.version = Version::V2;
+        }
+        if let Some(Querier { interval, .. }) = condition.querier {
+            querier.query_interval = interval;
+        }
+        let plan = ForwarderPlan { interfaces: self.lan.router()?.interfaces(), querier };
+        Some(Forward { plan, stops_asking: condition.querier.as_ref().and_then(|querier| querier.stops_at) })
     }
 
     fn outlet(&self, condition: &Condition) -> OutletSpec {

@@ -82,7 +82,7 @@ pub(super) fn keep(
 }
 
 /// A signal may end a sleep early.
-fn sleep_until(deadline_ns: u64) {
+pub(super) fn sleep_until(deadline_ns: u64) {
     while clock::monotonic_ns() < deadline_ns {
         clock::sleep_until(deadline_ns);
     }

@@ -14,6 +14,7 @@ use crate::delivery::receiver::{ReceivePlan, ReceiveReport};
 use crate::delivery::sender::{SendPlan, SendReport};
 use crate::delivery::{InletSpec, OutletSpec};
 use crate::error::{Error, Result};
+use crate::router::ForwarderPlan;
 use crate::sys::clock;
 
 /// From the runner to an agent.
@@ -47,6 +48,8 @@ pub struct Part {
     pub outlet: Option<OutletSpec>,
     /// Where it is a member only: nothing is received there.
     pub member_of: Option<InletSpec>,
+    /// What it does as a router.
+    pub forward: Option<Forward>,
     /// Whether it works during the window.
     pub works: bool,
     /// The CPUs it is to keep to from now on; none: nothing is said of them.
@@ -56,8 +59,17 @@ pub struct Part {
 impl Part {
     /// Whether it does something by the clock, beside sending.
     pub fn has_appointments(&self) -> bool {
-        self.works || !self.presence.is_whole()
+        self.works || !self.presence.is_whole() || self.forward.as_ref().is_some_and(|f| f.stops_asking.is_some())
     }
+}
+
+/// What a router does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forward {
+    /// How it asks, and between which interfaces it forwards.
+    pub plan: ForwarderPlan,
+    /// When it stops asking, from the start of the window; `None`: it does not.
+    pub stops_asking: Option<Duration>,
 }
 
 /// The time in which messages are sent. All hosts of a machine read the same clock.

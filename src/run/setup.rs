@@ -49,6 +49,7 @@ impl Bench {
             if let Attribution::AppOnly(why) = bench.lan.attribution() {
                 bench.facts.app_only = Some(why.clone());
             }
+            bench.facts.nic_unavailable = bench.lan.nic_unavailable().map(str::to_owned);
             bench.facts.work_refused = bench.lan.steering().err().map(str::to_owned);
         }
         Ok(bench)

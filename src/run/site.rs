@@ -107,9 +107,9 @@ impl Site {
 
     fn tear_down(&mut self) {
         let Some((_, bench)) = self.current.take() else { return };
-        for (index, host) in bench.lan.hosts().iter().enumerate() {
-            if let Some(why) = bench.agents.lost(index) {
-                self.lost.insert(host.name.clone(), why.to_owned());
+        for host in 0..bench.agents.count() {
+            if let Some(why) = bench.agents.lost(host) {
+                self.lost.insert(bench.agents.name(host).to_owned(), why.to_owned());
             }
         }
         match self.known.iter_mut().find(|facts| facts.network == bench.facts.network) {
