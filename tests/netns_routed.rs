@@ -53,7 +53,8 @@ fn what_crosses_a_router_and_what_stays_home() {
         let ran = run(who, &measured(case.clone()));
         let rows = |mode: Mode, ttl: &str, which: &dyn Fn(&HostRow) -> bool| -> Vec<HostRow> {
             let ttl = format!("ttl{ttl}");
-            let of = |row: &&HostRow| row.mode == mode && row.condition.ends_with(&ttl) && row.counts_valid && which(row);
+            let of =
+                |row: &&HostRow| row.mode == mode && row.condition.ends_with(&ttl) && row.counts_valid && which(row);
             let found: Vec<HostRow> = ran.rows.iter().filter(of).cloned().collect();
             assert!(!found.is_empty(), "no valid rows of {mode} with {ttl}");
             found

@@ -12,7 +12,7 @@ use crate::counters::link::{LinkCounters, LinkReader};
 use crate::error::{Error, Result};
 use crate::lan::{Attribution, Lan, NapiThread, Steering, SwitchKind};
 use crate::sys::affinity::Kept;
-use crate::sys::cpu::TaskClocks;
+use crate::sys::cpu::{self, TaskClocks};
 
 /// The host that sends the measured messages.
 pub const SENDER: usize = 0;
@@ -134,9 +134,10 @@ impl Bench {
         let ports = self.links.read_all()?;
         let of_port = |port: &str| ports.get(port).copied().unwrap_or_default();
         let of_hosts = self.lan.hosts().iter().map(|host| of_port(&host.port));
-        let of_router = self.lan.router().and_then(|router| {
-            router.links.iter().map(|link| of_port(&link.port)).reduce(LinkCounters::and)
-        });
+        let of_router = self
+            .lan
+            .router()
+            .and_then(|router| router.links.iter().map(|link| of_port(&link.port)).reduce(LinkCounters::and));
         let ports: Vec<LinkCounters> = of_hosts.chain(of_router).collect();
         let counted = |counts: Vec<u64>| counts.into_iter().map(Some).collect();
         let mut nic_filtered: Vec<Option<u64>> = self.lan.nic_filtered()?.map(counted).unwrap_or_default();
@@ -152,7 +153,7 @@ impl Bench {
         })
     }
 
-    /// Waits until nothing moves any more: no port's counter, no receive thread's and no agent's clock. Gives the last
+    /// Waits until nothing moves any more, nor is about to: no port's counter, no receive thread's and no agent's clock. Gives the last
     /// look, and whether the LAN did fall still in time.
     ///
     /// # Errors
@@ -163,7 +164,8 @@ impl Bench {
         loop {
             std::thread::sleep(STILL);
             let look = self.look()?;
-            if look == last {
+            // On a busy machine a thread may have to wait for a CPU longer than that, its work undone.
+            if look == last && !self.task_ids().into_iter().any(cpu::is_runnable) {
                 return Ok((look, true));
             }
             if Instant::now() > deadline {

@@ -53,6 +53,19 @@ pub fn process_tasks_cpu_ns(pid: u32) -> Option<u64> {
     sum
 }
 
+/// Whether a thread of the process `pid` runs or waits for a CPU: state `R` in `/proc/PID/task/*/stat` (proc(5)).
+pub fn is_runnable(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok())
+        .any(|stat| state(&stat) == Some('R'))
+}
+
+/// The third field of a `stat` line; the second, a name in brackets, may hold anything.
+fn state(stat: &str) -> Option<char> {
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
 /// The `schedstat` files of a fixed set of tasks, kept open so that reading hundreds of them often is cheap
 /// (one file descriptor and about 2 µs each).
 #[derive(Debug, Default)]
@@ -351,6 +364,23 @@ mod tests {
     use nix::sys::time::TimeValLike;
 
     use super::*;
+
+    #[test]
+    fn who_runs_is_runnable_and_who_sleeps_is_not() {
+        assert_eq!(state("12 (a) R (b) S 1 2 3"), Some('S'));
+        assert_eq!(state(""), None);
+        assert!(is_runnable(std::process::id()), "this very thread runs");
+        let mut sleeper = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let asleep = (0..1000).any(|_| {
+            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            !is_runnable(sleeper.id())
+        });
+        sleeper.kill().unwrap();
+        sleeper.wait().unwrap();
+        assert!(asleep);
+        assert!(!is_runnable(u32::MAX), "nobody is not");
+    }
 
     #[test]
     fn schedstat() {
