@@ -2,10 +2,19 @@
 //!
 //! A [`Lab`] holds a [`Design`] for [`run`](crate::run) and [`Claim`]s, which are judged by the rows of the run.
 
+pub mod aspect;
+pub mod bound;
+pub mod check;
 pub mod claim;
+pub mod comparison;
+pub mod judge;
+pub mod line;
+pub mod verdict;
+pub mod words;
 
 use crate::run::Design;
 
+pub use bound::Bound;
 pub use claim::{Claim, Question};
 
 /// One lab, read from `labs/NAME.toml`.
