@@ -154,3 +154,166 @@ fn lacks(metric: &Metric, condition: &Condition, groups: &[&HostGroup]) -> Optio
     };
     (!has).then_some(why)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::lab::Bound;
+    use crate::lab::claim::{Expect, Factor};
+    use crate::run::condition::Flow;
+    use crate::run::{Case, Design};
+    use crate::units::Rate;
+
+    fn plan(case: Case) -> MeasurePlan {
+        Design { cases: vec![case], trials: 3, seed: 1, try_rates: Vec::new() }.plan().unwrap()
+    }
+
+    fn simple() -> MeasurePlan {
+        let rate = vec![Rate::Max, Rate::PerSecond(500.0)];
+        plan(Case { modes: vec![Mode::Unicast, Mode::Multicast], receivers: vec![4, 20], rate, ..Case::default() })
+    }
+
+    fn group(name: &str, role: Role, count: usize) -> HostGroup {
+        HostGroup { name: name.to_owned(), ..HostGroup::new(role, count) }
+    }
+
+    /// A group of each kind.
+    fn with_groups(mode: Mode, works: bool) -> MeasurePlan {
+        let groups = vec![
+            group("", Role::Sender, 1),
+            group("stay", Role::Receiver, 2),
+            HostGroup {
+                joins_at: Some(Duration::from_millis(100)),
+                leaves_at: Some(Duration::from_millis(500)),
+                ..group("come and go", Role::Receiver, 2)
+            },
+            HostGroup { works, ..group("works", Role::Bystander, 1) },
+            group("from", Role::Bystander, 1),
+            group("to", Role::Bystander, 2),
+        ];
+        let rate = Rate::PerSecond(100.0);
+        let flow = Some(Flow { from: "from".to_owned(), to: Some("to".to_owned()), rate, size: 64 });
+        plan(Case { modes: vec![mode], groups, flow, ..Case::default() })
+    }
+
+    fn figure(metric: &str, role: &str) -> Figure {
+        Figure { metric: metric.to_owned(), role: role.to_owned() }
+    }
+
+    fn claim(metric: &str, role: &str, test: Test) -> Claim {
+        Claim {
+            statement: String::new(),
+            says: String::new(),
+            figure: figure(metric, role),
+            select: Selector { mode: vec![Mode::Unicast], receivers: vec![4], ..Selector::default() },
+            against: None,
+            test,
+            expect: Expect::Holds,
+        }
+    }
+
+    fn at_most(bound: &str) -> Test {
+        Test::AtMost(Bound::parse(bound).unwrap())
+    }
+
+    #[test]
+    fn what_can_be_judged() {
+        let plain = claim("cpu_total", "bystander", at_most("1"));
+        assert_eq!(plain.check(&simple()), Ok(()));
+        let against = Some(Selector { mode: vec![Mode::Multicast], ..Selector::default() });
+        assert_eq!(Claim { against, ..plain.clone() }.check(&simple()), Ok(()));
+        let select = Selector { rate: vec![Rate::Max], ..Selector::default() };
+        let grows = claim("cpu_total", "sender", Test::GrowsWith(Factor::Receivers, 0.0));
+        assert_eq!(Claim { select, ..grows }.check(&simple()), Ok(()));
+        for role in ["all", "switch", "receiver"] {
+            let metric = if role == "all" { "link_frames" } else { "cpu_total" };
+            assert_eq!(claim(metric, role, at_most("hosts")).check(&simple()), Ok(()), "{role}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_told_with_the_reason() {
+        let flat = |off| Test::FlatIn(Factor::Receivers, off);
+        let plain = || claim("cpu_total", "bystander", at_most("1"));
+        let open = |claim: Claim| Claim { select: Selector::default(), ..claim };
+        let unicast = || Some(Selector { mode: vec![Mode::Unicast], ..Selector::default() });
+        for (claim, reason) in [
+            (claim("cpu", "bystander", at_most("1")), "'cpu' is no metric of bystander; there are link_tx_frames, "),
+            (claim("rate", "receiver", at_most("1")), "'rate' is no metric of receiver; there are "),
+            (claim("cpu_total", "all", at_most("1")), "'cpu_total' is no metric of all; there are link_frames"),
+            (claim("link_frames", "sender", at_most("1")), "'link_frames' is no metric of sender"),
+            (claim("cpu_total", "", at_most("1")), "a figure is of a role, of a group of hosts, or of all"),
+            (claim("cpu_total", "near", at_most("1")), "'near' is no role, and unicast-4-max has no group"),
+            (claim("cpu_total", "router", at_most("1")), "unicast-4-max has no router"),
+            (open(plain()), "unicast-20-max has no bystander"),
+            (claim("cpu_total", "sender", at_most("rate")), "unicast-4-max: the rate is max there"),
+            (claim("cpu_total", "sender", at_most("1/(receivers-4)")), "unicast-4-max: the bound divides by 0"),
+            (
+                claim("cpu_total", "sender", flat(Tolerance::Relative(0.1))),
+                "unicast-4-max: receivers has but one value",
+            ),
+            (open(claim("cpu_total", "sender", flat(Tolerance::Relative(-0.1)))), "a tolerance is a number"),
+            (open(claim("cpu_total", "sender", flat(Tolerance::Absolute(f64::NAN)))), "a tolerance is a number"),
+            (
+                Claim { against: unicast(), ..open(claim("cpu_total", "sender", flat(Tolerance::Relative(0.1)))) },
+                "a line goes through figures, not through ratios",
+            ),
+            (
+                Claim { against: Some(Selector { ttl: vec![9], ..Selector::default() }), ..plain() },
+                "unicast-4-max has no condition to be compared with",
+            ),
+            (
+                Claim { select: Selector { ttl: vec![9], ..Selector::default() }, ..plain() },
+                "no condition of the design is meant by it",
+            ),
+        ] {
+            let why = claim.check(&simple()).unwrap_err();
+            assert!(why.starts_with(reason), "{why}\nand not\n{reason}");
+        }
+        // The counterpart lacks the figure.
+        let against = Some(Selector { receivers: vec![20], ..Selector::default() });
+        let why = Claim { against, ..plain() }.check(&simple()).unwrap_err();
+        assert_eq!(why, "unicast-20-max has no bystander");
+    }
+
+    #[test]
+    fn figures_that_only_some_hosts_have() {
+        let works = with_groups(Mode::Multicast, true);
+        let check = |plan: &MeasurePlan, metric, role| figure(metric, role).check(&plan.conditions[0]);
+        for (metric, good, bad) in [
+            ("work", "works", "bystander"),
+            ("join_delay", "come and go", "receiver"),
+            ("leave_delay", "come and go", "stay"),
+            ("flow_sent", "from", "bystander"),
+            ("cpu_app", "works", "switch hub"),
+            ("messages_lost", "stay", "works"),
+        ] {
+            assert_eq!(check(&works, metric, good), Ok(()), "{metric}");
+            assert!(check(&works, metric, bad).is_err(), "{metric} of {bad}");
+        }
+        // Two hosts, of which the first alone receives the flow.
+        assert!(check(&works, "flow_received", "to").unwrap_err().contains("a group of one host, or the receivers"));
+        let mut to_all = works.clone();
+        to_all.conditions[0].flow.as_mut().unwrap().to = None;
+        assert_eq!(check(&to_all, "flow_received", "receiver"), Ok(()));
+        assert!(check(&to_all, "flow_received", "bystander").is_err());
+
+        assert!(check(&works, "cpu_total", "sender").unwrap_err().contains("not told apart"));
+        assert_eq!(check(&with_groups(Mode::Multicast, false), "cpu_total", "sender"), Ok(()));
+        assert!(check(&with_groups(Mode::Broadcast, false), "join_delay", "come and go").is_err());
+        assert!(check(&works, "nic_filtered", "stay").unwrap_err().contains("its cards don't filter"));
+    }
+
+    #[test]
+    fn a_question_is_about_one_condition() {
+        let question = |select| Question { ask: String::new(), figure: figure("cpu_total", "receiver"), select };
+        let one =
+            Selector { mode: vec![Mode::Unicast], receivers: vec![4], rate: vec![Rate::Max], ..Selector::default() };
+        assert_eq!(question(one.clone()).check(&simple()), Ok(()));
+        let several = question(Selector { rate: Vec::new(), ..one.clone() }).check(&simple()).unwrap_err();
+        assert!(several.contains("unicast-4-max as well as unicast-4-500ps"), "{several}");
+        assert!(question(Selector { size: vec![9], ..one }).check(&simple()).is_err());
+    }
+}

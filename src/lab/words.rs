@@ -229,7 +229,8 @@ impl Findings<'_> {
             reasons.push(format!("too few repeats for an interval: {} would do", more(*most)));
         }
         if !noisy.is_empty() {
-            let place = self.place(noisy.len());
+            let some = noisy.len();
+            let place = if some < self.all.len() { format!(" {}", self.in_some(some)) } else { String::new() };
             reasons.push(match noisy.into_iter().collect::<Option<Vec<usize>>>() {
                 Some(each) => {
                     let most = each.into_iter().max().unwrap_or(1);
@@ -265,17 +266,12 @@ impl Findings<'_> {
         }
         let with_count = |reason: &&str| {
             let times = reasons.iter().filter(|other| *other == reason).count();
-            format!("{reason}{}", self.place(times))
+            if times < self.all.len() { format!("{}: {reason}", self.in_some(times)) } else { (*reason).to_owned() }
         };
         let mut told: Vec<String> = once.iter().take(MOST).map(with_count).collect();
         if once.len() > MOST {
             told.push(format!("and {} more such", once.len() - MOST));
         }
         told
-    }
-
-    /// ` in 2 of 8 conditions`, or nothing for all of them.
-    fn place(&self, some: usize) -> String {
-        if some < self.all.len() { format!(" {}", self.in_some(some)) } else { String::new() }
     }
 }
