@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::bound::Bound;
 use crate::lan::{Nic, SwitchKind};
 use crate::run::Condition;
 use crate::units::{Mode, Rate, Role};
@@ -59,11 +60,6 @@ pub enum Test {
     /// Over the factor, the line through it changes by no more than the tolerance from end to end (relative to the mean).
     FlatIn(Factor, Tolerance),
 }
-
-/// A bound: an expression of numbers, `+ - * /`, brackets, and the names of [`Factor`]s (`bystanders` too), which stand for
-/// the condition's own value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bound(pub String);
 
 /// How far off is near enough.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,12 +1,30 @@
 //! Labs: a network, what is measured on it, and claims about the outcome, all of it data.
 //!
 //! A [`Lab`] holds a [`Design`] for [`run`](crate::run) and [`Claim`]s, which are judged by the rows of the run.
+//!
+//! | Where is … | in |
+//! |---|---|
+//! | what a claim is | [`claim`], [`bound`] |
+//! | whether a plan can bear it out at all | [`check`] |
+//! | what is compared with what, what lies on one line | [`comparison`], [`aspect`] |
+//! | how it is judged: each condition, each line, all of them | [`mod@judge`], [`mod@line`], [`verdict`] |
+//! | how that is said | [`words`] |
 
+pub mod aspect;
+pub mod bound;
+pub mod check;
 pub mod claim;
+pub mod comparison;
+pub mod judge;
+pub mod line;
+pub mod verdict;
+pub mod words;
 
 use crate::run::Design;
 
+pub use bound::Bound;
 pub use claim::{Claim, Question};
+pub use judge::judge;
 
 /// One lab, read from `labs/NAME.toml`.
 #[derive(Clone, Debug, PartialEq)]

@@ -57,16 +57,103 @@ pub fn count(value: f64) -> String {
     if value.fract() != 0.0 && value < 100.0 {
         return value.to_string();
     }
-    let digits = format!("{value:.0}");
+    apart(&format!("{value:.0}"))
+}
+
+/// Digits with the thousands apart.
+fn apart(digits: &str) -> String {
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
     }
     text
 }
+
+/// How figures of a metric's unit are written beside each other: in a unit people know, with as many digits as it takes
+/// to tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    factor: f64,
+    places: usize,
+    suffix: &'static str,
+}
+
+impl Scale {
+    /// For a figure and those it must not look like, 0 among them. `unit` is a metric's; figures per message lose that
+    /// word, and shares are in percent.
+    pub fn of(unit: &str, value: f64, others: &[f64]) -> Scale {
+        let size =
+            if value == 0.0 { others.iter().fold(0.0, |size: f64, other| size.max(other.abs())) } else { value.abs() };
+        let (factor, suffix) = match unit {
+            "us/message" => (1.0, " µs"),
+            "ns" => match size {
+                ..1e3 => (1.0, " ns"),
+                ..1e6 => (1e-3, " µs"),
+                ..1e9 => (1e-6, " ms"),
+                _ => (1e-9, " s"),
+            },
+            "s" => (1.0, " s"),
+            "ratio" | "messages/message" => (100.0, " %"),
+            "messages/s" => (1.0, " messages/s"),
+            "datagrams/s" => (1.0, " datagrams/s"),
+            "pieces/s" => (1.0, " pieces/s"),
+            "times" => (1.0, " times"),
+            _ => (1.0, ""),
+        };
+        let mut scale = Scale { factor, places: cost_decimals(value * factor), suffix };
+        let looks_like = |scale: &Scale, other: f64| {
+            let rounded = |value: f64| (value * factor * 10_f64.powi(scale.places as i32)).round();
+            (value - other).abs() > SAME * value.abs().max(other.abs()) && rounded(value) == rounded(other)
+        };
+        while scale.places < MOST_PLACES && others.iter().chain([&0.0]).any(|other| looks_like(&scale, *other)) {
+            scale.places += 1;
+        }
+        scale
+    }
+
+    /// As a number alone.
+    pub fn number(self, value: f64) -> String {
+        let scaled = value * self.factor;
+        let digits = format!("{:.*}", self.places, scaled.abs());
+        let whole = digits.find('.').unwrap_or(digits.len());
+        let is_zero = !digits.bytes().any(|digit| digit.is_ascii_digit() && digit != b'0');
+        let sign = if scaled < 0.0 && !is_zero { "−" } else { "" };
+        if value == 0.0 { "0".to_owned() } else { format!("{sign}{}{}", apart(&digits[..whole]), &digits[whole..]) }
+    }
+
+    /// With its unit.
+    pub fn with_unit(self, value: f64) -> String {
+        format!("{}{}", self.number(value), self.suffix)
+    }
+
+    /// With its unit and its sign: `+2.56 µs`.
+    pub fn change(self, value: f64) -> String {
+        let number = self.with_unit(value);
+        if value > 0.0 { format!("+{number}") } else { number }
+    }
+
+    /// The figure with its unit, then the interval: `3.41 µs [3.13, 3.69]`; without one that is no wider than the figure.
+    pub fn with_interval(self, value: String, interval: Option<(f64, f64)>) -> String {
+        let wide = interval.filter(|(low, high)| high - low > SAME * low.abs().max(high.abs()));
+        let end = |end| if self.suffix == " %" { self.with_unit(end) } else { self.number(end) };
+        wide.map_or(value.clone(), |(low, high)| format!("{value} [{}, {}]", end(low), end(high)))
+    }
+}
+
+/// A number somebody chose, such as a bound, in a metric's unit: with no more digits than it has.
+pub fn chosen(unit: &str, value: f64) -> String {
+    let scale = Scale { places: MOST_PLACES, ..Scale::of(unit, value, &[]) };
+    let number = scale.number(value);
+    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { &number };
+    format!("{number}{}", scale.suffix)
+}
+
+/// Figures that differ by less, in proportion, differ by the computer's rounding alone.
+const SAME: f64 = 1e-9;
+const MOST_PLACES: usize = 6;
 
 fn cost_decimals(value: f64) -> usize {
     match value.abs() {
@@ -106,6 +193,57 @@ mod tests {
             [7.0, 2.5, 999.0, 2000.0, 12_345.6, 1e6].map(count),
             ["7", "2.5", "999", "2,000", "12,346", "1,000,000"]
         );
+    }
+
+    #[test]
+    fn in_units_people_know() {
+        let write = |unit, value| Scale::of(unit, value, &[]).with_unit(value);
+        assert_eq!(write("frames/message", 4.0), "4.00");
+        assert_eq!(write("frames/message", 1001.0), "1,001");
+        assert_eq!(write("us/message", 3.406), "3.41 µs");
+        assert_eq!(write("ns", 88_100.0), "88.1 µs");
+        assert_eq!(
+            [("ns", 999.0), ("ns", 1.5e6), ("ns", 2e9)].map(|(u, v)| write(u, v)),
+            ["999 ns", "1.50 ms", "2.00 s"]
+        );
+        assert_eq!(write("ratio", 0.123), "12.3 %");
+        assert_eq!(write("messages/message", 0.9993), "99.9 %");
+        assert_eq!(write("messages/s", 2000.4), "2,000 messages/s");
+        assert_eq!(write("us/message", -0.5), "−0.50 µs");
+        assert_eq!(write("us/message", 0.0), "0 µs");
+        assert_eq!(write("frames/message", 0.0004), "0.0004", "not as 0");
+        assert_eq!(Scale::of("us/message", 2.56, &[]).change(2.56), "+2.56 µs");
+    }
+
+    #[test]
+    fn as_many_digits_as_tell_figures_apart() {
+        let write = |value: f64, others: &[f64]| Scale::of("frames/message", value, others).number(value);
+        assert_eq!(write(1.002, &[1.0]), "1.002");
+        assert_eq!(write(1.002, &[2.0]), "1.00");
+        assert_eq!(write(1.0, &[1.0 + 1e-15]), "1.00", "rounding of the computer");
+        assert_eq!(write(150.4, &[150.0]), "150.4");
+        assert_eq!(write(1e-12, &[]), "0.000000", "there is an end to it");
+        let interval = |value: f64, low, high| {
+            let scale = Scale::of("us/message", value, &[low, high]);
+            scale.with_interval(scale.with_unit(value), Some((low, high)))
+        };
+        assert_eq!(interval(3.41, 3.13, 3.69), "3.41 µs [3.13, 3.69]");
+        assert_eq!(interval(140.0, 139.96, 140.04), "140.00 µs [139.96, 140.04]");
+        assert_eq!(interval(4.0, 4.0, 4.0), "4.00 µs");
+        let share = Scale::of("ratio", 0.003, &[0.001, 0.006]);
+        assert_eq!(share.with_interval(share.with_unit(0.003), Some((0.001, 0.006))), "0.30 % [0.10 %, 0.60 %]");
+    }
+
+    #[test]
+    fn what_somebody_chose_has_no_more_digits_than_it_has() {
+        let write = |unit, value| chosen(unit, value);
+        assert_eq!(write("frames/message", 4.0), "4");
+        assert_eq!(write("frames/message", 0.02), "0.02");
+        assert_eq!(write("ratio", 0.29), "29 %");
+        assert_eq!(write("us/message", 2000.5), "2,000.5 µs");
+        assert_eq!(write("ns", 1_500_000.0), "1.5 ms");
+        assert_eq!(write("frames/message", 100.0), "100");
+        assert_eq!(write("frames/message", 0.0), "0");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Results on disk and on screen: CSV files, run metadata, statistics, tables. Knows nothing of how they were measured.
 //!
-//! Rows of hosts ([`row`]) are kept in a folder ([`store`], [`metadata`]) and become statistics ([`stats`]) of metrics
-//! ([`summary`]); a setting's metrics ([`setting`]) become text ([`table`], [`funnel`], [`sentence`]; [`figure`] and
-//! [`grid`] are what they are set in) or [`json`].
+//! Rows of hosts ([`row`]) are kept in a folder ([`store`], [`metadata`]); those of a [`trial`] give the value of each
+//! [`metric`], and the trials statistics ([`stats`], [`summary`]). A setting's metrics ([`setting`]) become text ([`table`],
+//! [`funnel`], [`sentence`]; [`figure`] and [`grid`] are what they are set in) or [`json`].
 
 pub mod delay;
 #[cfg(test)]
@@ -12,6 +12,7 @@ pub mod funnel;
 pub mod grid;
 pub mod json;
 pub mod metadata;
+pub mod metric;
 pub mod row;
 pub mod sentence;
 pub mod setting;
@@ -19,3 +20,4 @@ pub mod stats;
 pub mod store;
 pub mod summary;
 pub mod table;
+pub mod trial;

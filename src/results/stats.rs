@@ -13,7 +13,7 @@ pub struct Estimate {
     pub median: f64,
     /// Arithmetic mean.
     pub mean: f64,
-    /// 95 % confidence interval of the mean (Student's t); `None` below two values.
+    /// 95 % confidence interval of the mean (Student's t); `None` below two values (or where it is beyond all numbers).
     pub ci95: Option<(f64, f64)>,
     /// Coefficient of variation, sample standard deviation / mean; `None` below two values or where the mean is 0.
     pub cv: Option<f64>,
@@ -30,6 +30,7 @@ impl Estimate {
             let half = t95(n - 1) * sd / (n as f64).sqrt();
             (mean - half, mean + half)
         });
+        let ci95 = ci95.filter(is_finite);
         let cv = sd.map(|sd| sd / mean).filter(|cv| cv.is_finite());
         Some(Estimate { n, median, mean, ci95, cv })
     }
@@ -65,6 +66,7 @@ impl Slope {
             let half = t95(df) * (residual / df as f64 / spread).sqrt();
             (slope - half, slope + half)
         });
+        let ci95 = ci95.filter(is_finite);
         (slope.is_finite() && intercept.is_finite()).then_some(Slope { n, slope, intercept, ci95 })
     }
 }
@@ -75,24 +77,28 @@ pub struct Ratio {
     /// Mean of the one / mean of the other.
     pub ratio: f64,
     /// 95 % confidence interval, on the logarithmic scale (so it stays above 0); `None` where either side has fewer
-    /// than two values.
+    /// than two values, or where that of the other reaches down to 0.
     pub ci95: Option<(f64, f64)>,
 }
 
 impl Ratio {
-    /// Of the means of two independent sets of positive mean; `None` where either mean is not above 0.
+    /// Of the means of two independent sets of values that are not below 0; `None` where the other mean is not above 0.
     ///
     /// The interval is the delta method's for log(mean) with the degrees of freedom of Welch and Satterthwaite,
-    /// rounded down. It is meant for means well away from 0: near 0 it becomes very wide, as it should.
+    /// rounded down. It is meant for means well away from 0: near 0 it becomes very wide, as it should. Nothing but
+    /// zeros is 0 times anything above 0, exactly.
     pub fn of(numerator: &[f64], denominator: &[f64]) -> Option<Ratio> {
-        let (above, below) = (mean(numerator)?, mean(denominator)?);
-        if above <= 0.0 || below <= 0.0 {
+        let (above, below) = (mean(numerator)?, Estimate::of(denominator)?);
+        if numerator.iter().any(|value| *value < 0.0) || below.mean <= 0.0 {
             return None;
         }
-        let ratio = above / below;
+        let ratio = above / below.mean;
         // Variance of log(mean): relative variance of the mean.
         let of_log = |values: &[f64], mean: f64| Some(variance(values, mean)? / (values.len() as f64 * mean * mean));
-        let ci95 = of_log(numerator, above).zip(of_log(denominator, below)).map(|(a, b)| {
+        let ci95 = of_log(numerator, above).zip(of_log(denominator, below.mean)).map(|(a, b)| {
+            if above == 0.0 {
+                return (0.0, 0.0);
+            }
             let (df_a, df_b) = (numerator.len() as f64 - 1.0, denominator.len() as f64 - 1.0);
             let df = (a + b).powi(2) / (a * a / df_a + b * b / df_b);
             // Both sides constant: 0 / 0, and the interval is a point whatever the quantile.
@@ -100,9 +106,22 @@ impl Ratio {
             let factor = (t95(df.max(1)) * (a + b).sqrt()).exp();
             (ratio / factor, ratio * factor)
         });
-        let ci95 = ci95.filter(|(low, high)| low.is_finite() && high.is_finite());
+        let ci95 = ci95.filter(is_finite).filter(|_| below.ci95.is_some_and(|(low, _)| low > 0.0));
         ratio.is_finite().then_some(Ratio { ratio, ci95 })
     }
+}
+
+/// How many more trials would probably narrow an interval to `needed` on each side, if the spread stays as it is: at
+/// least 1; `None` for more than anybody would wait for.
+///
+/// The interval reaches `half` to each side now; it is from `trials` trials with `df` ≥ 1 degrees of freedom, and each
+/// trial more brings `df_per_trial` of them.
+pub fn more_trials(trials: usize, df: usize, df_per_trial: usize, half: f64, needed: f64) -> Option<usize> {
+    const MOST: usize = 200;
+    (1..=MOST).find(|more| {
+        let narrower = t95(df + more * df_per_trial) / t95(df) * (trials as f64 / (trials + more) as f64).sqrt();
+        half * narrower <= needed
+    })
 }
 
 /// The middle value, or the mean of the two in the middle; `None` without values or with one that is not finite.
@@ -120,6 +139,10 @@ pub fn median(values: &[f64]) -> Option<f64> {
 pub fn mean(values: &[f64]) -> Option<f64> {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     mean.is_finite().then_some(mean)
+}
+
+fn is_finite((low, high): &(f64, f64)) -> bool {
+    low.is_finite() && high.is_finite()
 }
 
 /// The sample variance about `mean`; `None` below two values.
@@ -247,7 +270,60 @@ mod tests {
         assert_eq!(Ratio::of(&[4.0, 4.0], &[2.0, 2.0]).unwrap().ci95, Some((2.0, 2.0)));
         assert_eq!(Ratio::of(&[4.0], &[2.0, 2.0]).unwrap().ci95, None);
         assert_eq!(Ratio::of(&[4.0], &[0.0]), None);
-        assert_eq!(Ratio::of(&[0.0, 0.0], &[1.0]), None);
         assert_eq!(Ratio::of(&[], &[1.0]), None);
+        assert_eq!(Ratio::of(&[-1.0, 3.0], &[1.0]), None);
+    }
+
+    #[test]
+    fn ratio_at_zero() {
+        let zero = |denominator: &[f64]| Ratio::of(&[0.0, 0.0], denominator).map(|ratio| (ratio.ratio, ratio.ci95));
+        assert_eq!(zero(&[4.0, 5.0, 6.0]), Some((0.0, Some((0.0, 0.0)))), "exactly");
+        assert_eq!(zero(&[1.0]), Some((0.0, None)));
+        assert_eq!(zero(&[0.0, 0.0]), None);
+        // Mean 1, half width 12.7 × 1.41 / 1.41: from below 0.
+        assert_eq!(zero(&[0.0, 2.0]), Some((0.0, None)), "the other may be 0 itself");
+        assert_eq!(Ratio::of(&[3.0, 3.1], &[0.0, 2.0]).unwrap().ci95, None);
+    }
+
+    /// The figures are from SciPy 1.17.1 (`ttest_1samp`, `linregress`, `t.ppf`).
+    #[test]
+    fn intervals_are_those_of_another_program() {
+        let near = |(low, high): (f64, f64), (expected_low, expected_high): (f64, f64)| {
+            close(low, expected_low, 1e-9);
+            close(high, expected_high, 1e-9);
+        };
+        let a = [3.41, 3.77, 2.98, 3.62, 4.10, 3.33, 3.58];
+        let estimate = Estimate::of(&a).unwrap();
+        near(estimate.ci95.unwrap(), (3.214_645_585_639_803, 3.868_211_557_217_34));
+        close(estimate.cv.unwrap(), 0.099_772_681_713_364_52, 1e-12);
+
+        let ys = [14.1, 15.0, 13.2, 24.9, 23.0, 26.1, 44.2, 47.5, 45.0, 88.8, 84.1, 90.3];
+        let xs = [4.0, 4.0, 4.0, 8.0, 8.0, 8.0, 16.0, 16.0, 16.0, 32.0, 32.0, 32.0];
+        let slope = Slope::of(&xs.into_iter().zip(ys).collect::<Vec<_>>()).unwrap();
+        close(slope.slope, 2.628_840_579_710_144_6, 1e-9);
+        close(slope.intercept, 3.584_057_971_014_488, 1e-9);
+        near(slope.ci95.unwrap(), (2.519_242_438_378_416, 2.738_438_721_041_873_2));
+
+        let ratio = Ratio::of(&a, &[5.21, 4.88, 5.60, 5.05]).unwrap();
+        close(ratio.ratio, 0.683_014_189_282_270_3, 1e-12);
+        near(ratio.ci95.unwrap(), (0.611_465_405_359_600_3, 0.762_935_038_796_782_6));
+    }
+
+    #[test]
+    fn how_many_more_trials() {
+        // By a search with SciPy's t.ppf: 7 trials, their interval reaches 0.32678 to each side.
+        let more = |needed| more_trials(7, 6, 1, 0.326_782_985_788_768_47, needed);
+        assert_eq!(more(0.058_571_428_571_428_72), Some(136));
+        assert_eq!(more(0.241_428_571_428_571_55), Some(4));
+        assert_eq!(more(0.5), Some(1), "at least one");
+        assert_eq!(more(0.008_571_428_571), None);
+        assert_eq!(more(0.0), None);
+    }
+
+    #[test]
+    fn what_is_beyond_all_numbers_is_none() {
+        assert_eq!(Estimate::of(&[1e308, -1e308]).unwrap().ci95, None);
+        assert_eq!(Slope::of(&[(0.0, 1e200), (1.0, -1e200), (2.0, 1e200)]).unwrap().ci95, None);
+        assert_eq!(Ratio::of(&[1e308, 1e307], &[1e-308, 1e-308]), None);
     }
 }

@@ -1,39 +1,80 @@
-//! From the rows of the hosts to one row a metric: what a message costs each role.
+//! From the rows of the hosts to one row a metric: what a message costs each role, and each group a lab has named.
 //!
-//! Within a trial, a role's hosts are brought to one value; the statistics are over the trials. Counts are
-//! from the trials whose sender's `counts_valid` is true, times (CPU, latency, rate) from those whose `valid` is
-//! (where those are too few, from the others too, and the row says how many are `doubtful`); a host that was lost is left
-//! out of its role. A figure that any other host of the role
-//! lacks is missing from the trial, and a metric no trial has is missing from the summary: never 0.
-//!
-//! Metrics that come from one column bear its name, without the unit. Those that don't:
-//!
-//! | role | metric | unit | is |
-//! |---|---|---|---|
-//! | `all` | `link_frames` | frames/message | frames over all the hosts' links, each counted once for each link it crosses |
-//! | `receiver` | `delivered` | messages/message | distinct messages received / sent |
-//! | sender, receiver, bystander | `cpu_share` | ratio | CPU time of all hosts of the role / of all hosts (the switch is no host) |
-//! | `sender` | `rate` | messages/s | messages sent / length of the send window |
+//! Within a trial, the hosts are brought to one value ([`metric`](super::metric)); the statistics are over the trials.
+//! Counts are from the trials whose sender's `counts_valid` is true, times (CPU, latency, rate) from those whose `valid`
+//! is (where those are too few, from the others too, and the row says how many are `doubtful`); a host that was lost is
+//! left out of its role. A figure that any other host lacks is missing from the trial, and a metric no trial has is
+//! missing from the summary: never 0. So a figure that only one group of a role has by design, such as work, is that
+//! group's and not the role's.
 
 use std::collections::BTreeMap;
 
+use super::metric::{METRICS, Metric};
 use super::row::{HostRow, SummaryRow};
-use super::stats::{self, Estimate};
-use crate::units::{Mode, Role};
+use super::stats::Estimate;
+use super::trial::{ALL, Trial, Who};
+use crate::units::Mode;
 
-/// The role of metrics that belong to the LAN as a whole.
-pub const ALL: &str = "all";
+/// What the trials of one condition brought.
+#[derive(Clone, Debug)]
+pub struct Trials<'a>(Vec<Trial<'a>>);
+
+/// The values of one metric, in the order of the trials.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrialValues {
+    /// One for each trial that can be used and has one; at least one.
+    pub values: Vec<f64>,
+    /// Of the values.
+    pub unit: &'static str,
+    /// Whether it is a count, which is right on a busy machine too.
+    pub is_count: bool,
+    /// How many are from marked trials, taken in since the valid ones were too few for a time.
+    pub doubtful: usize,
+}
+
+impl<'a> Trials<'a> {
+    /// From rows of one condition.
+    pub fn of(rows: impl IntoIterator<Item = &'a HostRow>) -> Trials<'a> {
+        let mut by_number: BTreeMap<u32, Vec<&HostRow>> = BTreeMap::new();
+        for row in rows {
+            by_number.entry(row.trial).or_default().push(row);
+        }
+        Trials(by_number.into_values().filter_map(Trial::of).collect())
+    }
+
+    /// A metric of theirs; `None` where no trial has it.
+    pub fn values(&self, who: Who, metric: &Metric) -> Option<TrialValues> {
+        let valid = self.0.iter().filter(|trial| trial.is_timed()).count();
+        let all = metric.is_count() || valid < ENOUGH.min(self.0.len());
+        let of = |trial: &Trial| Some((metric.value(trial, who)?, trial.is_timed() || metric.is_count()));
+        let usable = self.0.iter().filter(|trial| all || trial.is_timed());
+        let (values, sure): (Vec<f64>, Vec<bool>) = usable.filter_map(of).unzip();
+        let doubtful = sure.iter().filter(|sure| !**sure).count();
+        (!values.is_empty()).then_some(TrialValues { values, unit: metric.unit, is_count: metric.is_count(), doubtful })
+    }
+}
+
+/// Valid trials that make a usable interval. With fewer, marked ones are taken in: better a time that bears its doubt.
+pub const ENOUGH: usize = 3;
+
+/// The values of a metric in a condition, by name, of a role or of a named group; `None` where no trial has one.
+pub fn trial_values(rows: &[HostRow], condition: &str, role: &str, metric: &str) -> Option<TrialValues> {
+    let trials = Trials::of(rows.iter().filter(|row| row.condition == condition));
+    trials.values(Who::named(role)?, Metric::named(metric)?)
+}
 
 /// Summarizes all conditions found in `rows`, in the order in which they first appear.
 pub fn summarize(rows: &[HostRow]) -> Vec<SummaryRow> {
-    let mut conditions: Vec<(&str, Mode)> = Vec::new();
+    let mut index_of: BTreeMap<(&str, Mode), usize> = BTreeMap::new();
+    let mut conditions: Vec<Vec<&HostRow>> = Vec::new();
     for row in rows {
-        let condition = (row.condition.as_str(), row.mode);
-        if !conditions.contains(&condition) {
-            conditions.push(condition);
+        let index = *index_of.entry((&row.condition, row.mode)).or_insert(conditions.len());
+        if index == conditions.len() {
+            conditions.push(Vec::new());
         }
+        conditions[index].push(row);
     }
-    conditions.into_iter().flat_map(|(condition, mode)| summarize_condition(rows, condition, mode)).collect()
+    conditions.iter().flat_map(|rows| summarize_condition(rows)).collect()
 }
 
 /// The row of a metric, where it was measured. `rows` are those of one setting, with one condition a mode.
@@ -77,209 +118,34 @@ impl SummaryRow {
     }
 }
 
-fn summarize_condition(rows: &[HostRow], condition: &str, mode: Mode) -> Vec<SummaryRow> {
-    let mut by_number: BTreeMap<u32, Vec<&HostRow>> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.condition == condition && row.mode == mode) {
-        by_number.entry(row.trial).or_default().push(row);
-    }
-    let trials: Vec<Trial> = by_number.into_values().filter_map(Trial::of).collect();
-    let valid = trials.iter().filter(|trial| trial.timed).count();
-    let too_few = valid < ENOUGH.min(trials.len());
-    let row = |role: &str, metric: &str, unit: &str, value: &dyn Fn(&Trial) -> Option<f64>| {
-        let is_count = COUNTS.contains(&unit);
-        let usable = trials.iter().filter(|trial| trial.timed || too_few || is_count);
-        let values: Vec<f64> = usable.filter_map(value).collect();
-        let doubtful = if is_count { 0 } else { values.len().saturating_sub(valid) as u64 };
-        SummaryRow::of(condition, mode, role, metric, unit, &values).map(|row| SummaryRow { doubtful, ..row })
-    };
-
-    let mut summary = Vec::new();
-    for metric in PER_MESSAGE {
-        for role in metric.roles {
-            let value = |trial: &Trial| trial.per_message(*role, metric.count);
-            summary.extend(row(role.as_str(), metric.name, metric.unit, &value));
+fn summarize_condition(rows: &[&HostRow]) -> Vec<SummaryRow> {
+    let mut groups: Vec<&str> = Vec::new();
+    for row in rows {
+        let is_group = matches!(Who::named(&row.group), Some(Who::Group(_)));
+        if is_group && !groups.contains(&row.group.as_str()) {
+            groups.push(&row.group);
         }
     }
-    summary.extend(row(ALL, "link_frames", FRAMES, &|trial| trial.frames_on_all_links()));
-    for role in PCS {
-        summary.extend(row(role.as_str(), "cpu_share", "ratio", &|trial| trial.cpu_share(role)));
-    }
-    summary.extend(row("receiver", "delivered", MESSAGES, &|trial| {
-        trial.per_message(Role::Receiver, |row| row.messages_received.map(|count| count as f64))
-    }));
-    summary.extend(row("sender", "rate", "messages/s", &|trial| trial.rate()));
-    for metric in TIMES {
-        let value = |trial: &Trial| trial.over_hosts(metric.role, metric.time, metric.fold);
-        summary.extend(row(metric.role.as_str(), metric.name, "ns", &value));
+    let trials = Trials::of(rows.iter().copied());
+    let mut summary = Vec::new();
+    for metric in METRICS {
+        let roles = metric.roles.iter().map(|role| role.as_str());
+        let lan = metric.is_of_lan().then_some(ALL);
+        for role in lan.into_iter().chain(roles).chain(groups.iter().copied()) {
+            let values = Who::named(role).and_then(|who| trials.values(who, metric));
+            summary.extend(values.and_then(|TrialValues { values, unit, doubtful, .. }| {
+                let row = SummaryRow::of(&rows[0].condition, rows[0].mode, role, metric.name, unit, &values)?;
+                Some(SummaryRow { doubtful: doubtful as u64, ..row })
+            }));
+        }
     }
     summary
-}
-
-/// Valid trials that make a usable interval. With fewer, marked ones are taken in: better a time that bears its doubt.
-const ENOUGH: usize = 3;
-
-/// The roles of hosts: those whose CPU time is the PCs'.
-const PCS: [Role; 3] = [Role::Sender, Role::Receiver, Role::Bystander];
-const LISTENERS: &[Role] = &[Role::Receiver, Role::Bystander];
-const RECEIVER: &[Role] = &[Role::Receiver];
-const EVERYONE: &[Role] = &[Role::Sender, Role::Receiver, Role::Bystander, Role::Switch];
-
-const FRAMES: &str = "frames/message";
-const DATAGRAMS: &str = "datagrams/message";
-const MESSAGES: &str = "messages/message";
-const CPU: &str = "us/message";
-/// Units of counts, which are right on a busy machine too.
-const COUNTS: [&str; 3] = [FRAMES, DATAGRAMS, MESSAGES];
-
-/// A count or cost of each host, divided by the messages sent, averaged over the hosts of a role.
-struct PerMessage {
-    name: &'static str,
-    unit: &'static str,
-    roles: &'static [Role],
-    count: fn(&HostRow) -> Option<f64>,
-}
-
-/// `PerMessage` of the column of the same name.
-macro_rules! column {
-    ($column:ident, $unit:expr, $roles:expr) => {
-        PerMessage {
-            name: stringify!($column),
-            unit: $unit,
-            roles: $roles,
-            count: |row| row.$column.map(|count| count as f64),
-        }
-    };
-}
-
-const PER_MESSAGE: &[PerMessage] = &[
-    column!(link_tx_frames, FRAMES, &PCS),
-    column!(link_tx_dropped, FRAMES, &[Role::Sender]),
-    column!(link_ring_dropped, FRAMES, LISTENERS),
-    column!(link_rx_frames, FRAMES, LISTENERS),
-    column!(link_rx_other_host, FRAMES, LISTENERS),
-    column!(link_rx_dropped, FRAMES, LISTENERS),
-    column!(ip_in_receives, DATAGRAMS, LISTENERS),
-    column!(ip_in_discards, DATAGRAMS, LISTENERS),
-    column!(ip_not_joined, DATAGRAMS, LISTENERS),
-    column!(ip_in_delivers, DATAGRAMS, LISTENERS),
-    column!(udp_no_ports, DATAGRAMS, LISTENERS),
-    column!(udp_ignored_multi, DATAGRAMS, LISTENERS),
-    column!(udp_rcvbuf_errors, DATAGRAMS, LISTENERS),
-    column!(udp_in_errors, DATAGRAMS, LISTENERS),
-    column!(udp_in_datagrams, DATAGRAMS, LISTENERS),
-    column!(socket_dropped, MESSAGES, RECEIVER),
-    column!(messages_lost, MESSAGES, RECEIVER),
-    column!(messages_duplicate, MESSAGES, RECEIVER),
-    column!(messages_reordered, MESSAGES, RECEIVER),
-    column!(messages_unrecognized, MESSAGES, RECEIVER),
-    PerMessage { name: "cpu_app", unit: CPU, roles: EVERYONE, count: |row| micros(row.cpu_app_ns) },
-    PerMessage { name: "cpu_kernel_rx", unit: CPU, roles: EVERYONE, count: |row| micros(row.cpu_kernel_rx_ns) },
-    PerMessage { name: "cpu_total", unit: CPU, roles: EVERYONE, count: |row| micros(row.cpu_total_ns) },
-];
-
-/// A time of each host in ns, brought to one value for the role.
-struct Time {
-    name: &'static str,
-    role: Role,
-    time: fn(&HostRow) -> Option<f64>,
-    fold: fn(&[f64]) -> Option<f64>,
-}
-
-const TIMES: &[Time] = &[
-    Time { name: "latency_p50", role: Role::Receiver, time: |row| nanos(row.latency_p50_ns), fold: stats::median },
-    Time { name: "latency_p99", role: Role::Receiver, time: |row| nanos(row.latency_p99_ns), fold: stats::median },
-    Time { name: "latency_max", role: Role::Receiver, time: |row| nanos(row.latency_max_ns), fold: largest },
-    Time {
-        name: "kernel_latency_p50",
-        role: Role::Receiver,
-        time: |row| nanos(row.kernel_latency_p50_ns),
-        fold: stats::median,
-    },
-    Time {
-        name: "kernel_latency_p99",
-        role: Role::Receiver,
-        time: |row| nanos(row.kernel_latency_p99_ns),
-        fold: stats::median,
-    },
-    Time { name: "jitter", role: Role::Receiver, time: |row| nanos(row.jitter_ns), fold: stats::median },
-    Time { name: "skew_p50", role: Role::Sender, time: |row| nanos(row.skew_p50_ns), fold: stats::median },
-    Time { name: "skew_p99", role: Role::Sender, time: |row| nanos(row.skew_p99_ns), fold: stats::median },
-    Time { name: "lateness_p99", role: Role::Sender, time: |row| nanos(row.lateness_p99_ns), fold: stats::median },
-];
-
-/// The rows of one trial that counts.
-struct Trial<'a> {
-    rows: Vec<&'a HostRow>,
-    /// Messages sent, above 0; `None` where that is not known.
-    messages: Option<f64>,
-    /// Whether its times count as well.
-    timed: bool,
-}
-
-impl<'a> Trial<'a> {
-    /// `None` when the sender's counts are not valid.
-    fn of(rows: Vec<&'a HostRow>) -> Option<Trial<'a>> {
-        let sender = rows.iter().find(|row| row.role == Role::Sender).filter(|row| row.counts_valid)?;
-        let messages = sender.messages_sent.filter(|sent| *sent > 0).map(|sent| sent as f64);
-        let timed = sender.valid;
-        Some(Trial { rows, messages, timed })
-    }
-
-    /// The hosts of a role, without those that were lost.
-    fn hosts(&self, role: Role) -> impl Iterator<Item = &'a HostRow> {
-        self.rows.iter().copied().filter(move |row| row.role == role && row.counts_valid)
-    }
-
-    fn over_hosts(
-        &self,
-        role: Role,
-        value: fn(&HostRow) -> Option<f64>,
-        fold: fn(&[f64]) -> Option<f64>,
-    ) -> Option<f64> {
-        fold(&self.hosts(role).map(value).collect::<Option<Vec<f64>>>()?)
-    }
-
-    fn per_message(&self, role: Role, count: fn(&HostRow) -> Option<f64>) -> Option<f64> {
-        Some(self.over_hosts(role, count, stats::mean)? / self.messages?)
-    }
-
-    /// Per message: what the hosts sent and what they got, so unicast 2K, broadcast N, multicast 1 + K.
-    fn frames_on_all_links(&self) -> Option<f64> {
-        let hosts = self.rows.iter().filter(|row| row.role != Role::Switch);
-        // In floating point: a sum of whatever a file holds cannot overflow.
-        let frames =
-            hosts.map(|row| Some(row.link_tx_frames? as f64 + row.link_rx_frames? as f64)).sum::<Option<f64>>()?;
-        Some(frames / self.messages?)
-    }
-
-    fn cpu_share(&self, role: Role) -> Option<f64> {
-        let cpu = |role| self.hosts(role).map(|row| nanos(row.cpu_total_ns)).sum::<Option<f64>>();
-        let all = PCS.into_iter().map(cpu).sum::<Option<f64>>().filter(|all| *all > 0.0)?;
-        self.hosts(role).next()?;
-        Some(cpu(role)? / all)
-    }
-
-    fn rate(&self) -> Option<f64> {
-        let duration_s = self.hosts(Role::Sender).next()?.duration_s.filter(|duration| *duration > 0.0)?;
-        Some(self.messages? / duration_s)
-    }
-}
-
-fn micros(nanos: Option<u64>) -> Option<f64> {
-    nanos.map(|nanos| nanos as f64 / 1e3)
-}
-
-fn nanos(nanos: Option<u64>) -> Option<f64> {
-    nanos.map(|nanos| nanos as f64)
-}
-
-fn largest(values: &[f64]) -> Option<f64> {
-    values.iter().copied().reduce(f64::max)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Role;
 
     /// A trial of unicast: 1 sender, 2 receivers, 2 bystanders, switch; 100 messages, CPU of the listeners by `cpu_ns`.
     fn trial(number: u32, cpu_ns: u64) -> Vec<HostRow> {
@@ -444,5 +310,108 @@ mod tests {
             .map(|row| (row.condition.as_str(), row.mean))
             .collect();
         assert_eq!(cpu, [("uni", Some(2.0)), ("again", Some(6.0))]);
+    }
+
+    #[test]
+    fn the_values_of_the_trials_are_those_of_the_summary() {
+        let mut rows = [trial(1, 200_000), trial(2, 600_000), trial(3, 700_000), trial(4, 800_000)].concat();
+        rows[6].valid = false;
+        let values = |role, metric| trial_values(&rows, "uni", role, metric);
+        let cpu = values("receiver", "cpu_total").unwrap();
+        assert_eq!((cpu.values.as_slice(), cpu.unit, cpu.doubtful), ([2.0, 7.0, 8.0].as_slice(), "us/message", 0));
+        let frames = values("sender", "link_tx_frames").unwrap();
+        assert_eq!((frames.values.len(), frames.is_count, frames.doubtful), (4, true, 0), "counts are right anyway");
+        rows[12].valid = false;
+        // Only two are valid: the marked ones are taken in, each a doubt where it has the figure at all.
+        rows[13].cpu_total_ns = None;
+        let cpu = trial_values(&rows, "uni", "receiver", "cpu_total").unwrap();
+        assert_eq!((cpu.values.as_slice(), cpu.doubtful), ([2.0, 6.0, 8.0].as_slice(), 1));
+        for (condition, role, metric) in [
+            ("multi", "receiver", "cpu_total"),
+            ("uni", "", "cpu_total"),
+            ("uni", "nobody", "cpu_total"),
+            ("uni", "all", "cpu_total"),
+            ("uni", "sender", "link_frames"),
+            ("uni", "receiver", "cpu"),
+        ] {
+            assert_eq!(trial_values(&rows, condition, role, metric), None, "{condition} {role} {metric}");
+        }
+    }
+
+    #[test]
+    fn a_named_group_has_the_metrics_of_its_role() {
+        let mut rows = trial(1, 200_000);
+        for (row, group) in rows.iter_mut().zip(["", "near", "far", "near", "sender", "", ""]) {
+            row.group = group.to_owned();
+        }
+        let value = |rows: &[HostRow], role: &str, metric| of(rows, role, metric).and_then(|row| row.mean);
+        assert_eq!(value(&rows, "far", "delivered"), Some(0.98));
+        assert_eq!(value(&rows, "far", "cpu_share"), Some(200.0 / 900.0));
+        assert_eq!(value(&rows, "near", "delivered"), None, "not all of it are receivers");
+        assert_eq!(value(&rows, "near", "link_rx_frames"), Some(0.5), "which both roles have");
+        let of_sender = |metric| {
+            let summary = summarize(&rows);
+            summary.iter().filter(|row| row.role == "sender" && row.metric == metric).count()
+        };
+        assert_eq!(of_sender("cpu_total"), 1, "a group by the name of a role is none");
+    }
+
+    #[test]
+    fn what_only_some_hosts_have_is_their_groups() {
+        let mut rows = trial(1, 200_000);
+        (rows[3].work_per_s, rows[3].flow_sent, rows[3].group) = (Some(250.0), Some(1000), "works".to_owned());
+        (rows[1].join_delay_ns, rows[1].last_received_s, rows[1].group) = (Some(9), Some(0.25), "joins".to_owned());
+        rows[2].flow_received = Some(20);
+        let value = |role: &str, metric| of(&rows, role, metric).and_then(|row| row.mean);
+        assert_eq!((value("bystander", "work"), value("works", "work")), (None, Some(250.0)));
+        assert_eq!((value("bystander", "flow_sent"), value("works", "flow_sent")), (None, Some(2000.0)));
+        assert_eq!((value("receiver", "join_delay"), value("joins", "join_delay")), (None, Some(9.0)));
+        assert_eq!((value("receiver", "last_received"), value("joins", "last_received")), (None, Some(0.25)));
+        assert_eq!(value("receiver", "flow_received"), None);
+    }
+
+    #[test]
+    fn a_router_is_a_host_of_its_own_kind() {
+        let mut rows = trial(1, 200_000);
+        let mut router = HostRow::new("1f", "uni", Mode::Unicast, 1, "router", Role::Router);
+        (router.link_tx_frames, router.link_rx_frames, router.cpu_total_ns) = (Some(10), Some(30), Some(50_000_000));
+        rows.push(router);
+        let value = |rows: &[HostRow], role: &str, metric| of(rows, role, metric).and_then(|row| row.mean);
+        assert_eq!(value(&rows, "router", "link_rx_frames"), Some(0.3));
+        assert_eq!(value(&rows, "router", "link_tx_frames"), Some(0.1));
+        assert_eq!(value(&rows, "router", "cpu_total"), Some(500.0));
+        assert_eq!(value(&rows, "router", "cpu_load"), Some(0.1), "50 ms of 500 ms");
+        assert_eq!(value(&rows, "all", "link_frames"), Some(4.4), "its links are links");
+        assert_eq!(value(&rows, "sender", "cpu_share"), Some(400.0 / 900.0), "but it is no PC");
+        rows[6].link_rx_frames = None;
+        assert_eq!(value(&rows, "all", "link_frames"), None);
+    }
+
+    #[test]
+    fn what_a_card_drops_has_crossed_its_link() {
+        let mut rows = trial(1, 200_000);
+        for row in &mut rows[1..5] {
+            row.nic_filtered = Some(100);
+        }
+        let value = |role, metric| of(&rows, role, metric).and_then(|row| row.mean);
+        assert_eq!((value("receiver", "nic_filtered"), value("bystander", "nic_filtered")), (Some(1.0), Some(1.0)));
+        assert_eq!(value("bystander", "link_rx_frames"), Some(0.0));
+        assert_eq!(value("all", "link_frames"), Some(8.0));
+        assert_eq!(value("bystander", "cpu_load"), Some(50e-6 / 0.5));
+    }
+
+    #[test]
+    fn whatever_a_file_holds_gives_no_figure_that_is_none() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -1.0, 1e308] {
+            let mut rows = [trial(1, 200_000), trial(2, u64::MAX / 4)].concat();
+            for row in &mut rows {
+                (row.duration_s, row.work_per_s, row.last_received_s) = (Some(value), Some(value), Some(value));
+                row.link_rx_frames = Some(u64::MAX);
+            }
+            for row in summarize(&rows) {
+                let figures = [row.median, row.mean, row.ci95_low, row.ci95_high, row.cv];
+                assert!(figures.iter().flatten().all(|figure| figure.is_finite()), "{value}: {row:?}");
+            }
+        }
     }
 }

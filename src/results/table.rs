@@ -4,7 +4,8 @@ use super::figure;
 use super::grid::{Grid, width};
 use super::row::SummaryRow;
 use super::setting::Setting;
-use super::summary::{ALL, counted_trials, find, mean, valid_trials};
+use super::summary::{counted_trials, find, mean, valid_trials};
+use super::trial::ALL;
 use crate::units::{Mode, Rate};
 
 /// Whether text for the terminal is styled.

@@ -9,6 +9,7 @@ use crate::counters::cpu::CpuClosure;
 use crate::results::metadata::{RunMetadata, Warning};
 use crate::results::row::{HostRow, SummaryRow};
 use crate::results::summary;
+use crate::results::trial::ALL;
 use crate::sys::socket::RECEIVE_BUFFER;
 use crate::units::Rate;
 
@@ -61,8 +62,7 @@ impl Measured {
         let mut rows = summary::summarize(&self.hosts);
         for (&index, closure) in &self.closure {
             let condition = &plan.conditions[index];
-            let row =
-                |ratio| SummaryRow::of(&condition.name, condition.mode, summary::ALL, "closure", "ratio", &[ratio]);
+            let row = |ratio| SummaryRow::of(&condition.name, condition.mode, ALL, "closure", "ratio", &[ratio]);
             rows.extend(closure.ratio().and_then(row).map(|row| SummaryRow { n: closure.windows, ..row }));
         }
         rows
