@@ -78,13 +78,9 @@ impl SummaryRow {
 }
 
 fn summarize_condition(rows: &[HostRow], condition: &str, mode: Mode) -> Vec<SummaryRow> {
-    let mut by_number: BTreeMap<u32, Vec<&HostRow>> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.condition == condition && row.mode == mode) {
-        by_number.entry(row.trial).or_default().push(row);
-    }
-    let trials: Vec<Trial> = by_number.into_values().filter_map(Trial::of).collect();
+    let trials = Trial::all_of(rows, condition, mode);
     let valid = trials.iter().filter(|trial| trial.timed).count();
-    let too_few = valid < ENOUGH.min(trials.len());
+    let too_few = too_few_valid(&trials);
     let row = |role: &str, metric: &str, unit: &str, value: &dyn Fn(&Trial) -> Option<f64>| {
         let is_count = COUNTS.contains(&unit);
         let usable = trials.iter().filter(|trial| trial.timed || too_few || is_count);
@@ -113,6 +109,61 @@ fn summarize_condition(rows: &[HostRow], condition: &str, mode: Mode) -> Vec<Sum
         summary.extend(row(metric.role.as_str(), metric.name, "ns", &value));
     }
     summary
+}
+
+/// One host over the trials of a condition that count for it, as in the summary.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostMeans {
+    /// `h1` …
+    pub host: String,
+    /// What it did.
+    pub role: Role,
+    /// The group of hosts a lab put it in; empty without one.
+    pub group: String,
+    /// The LAN it is on, from 1; 0 for what is on all of them.
+    pub lan: u32,
+    /// Frames it sent, for each message.
+    pub link_tx_frames: Option<f64>,
+    /// Frames it got, for each message.
+    pub link_rx_frames: Option<f64>,
+    /// CPU time in µs for each message.
+    pub cpu_total: Option<f64>,
+}
+
+/// What each host of a condition had for each message, in the order of its first trial: means over the trials in which
+/// it was measured, counts and times from the trials that count for them.
+pub fn each_host(rows: &[HostRow], condition: &str, mode: Mode) -> Vec<HostMeans> {
+    let trials = Trial::all_of(rows, condition, mode);
+    let too_few = too_few_valid(&trials);
+    let mut counts: BTreeMap<&str, [Vec<f64>; 3]> = BTreeMap::new();
+    for trial in &trials {
+        let Some(messages) = trial.messages else { continue };
+        for row in trial.rows.iter().filter(|row| row.counts_valid) {
+            let [sent, got, cpu] = counts.entry(&row.host).or_default();
+            sent.extend(row.link_tx_frames.map(|frames| frames as f64 / messages));
+            got.extend(row.link_rx_frames.map(|frames| frames as f64 / messages));
+            cpu.extend(micros(row.cpu_total_ns).filter(|_| trial.timed || too_few).map(|cpu| cpu / messages));
+        }
+    }
+    let Some(first) = trials.first() else { return Vec::new() };
+    let host = |row: &&HostRow| {
+        let mean = |which: usize| stats::mean(counts.get(row.host.as_str())?.get(which)?);
+        HostMeans {
+            host: row.host.clone(),
+            role: row.role,
+            group: row.group.clone(),
+            lan: row.lan,
+            link_tx_frames: mean(0),
+            link_rx_frames: mean(1),
+            cpu_total: mean(2),
+        }
+    };
+    first.rows.iter().map(host).collect()
+}
+
+/// Whether marked trials are taken in for times.
+fn too_few_valid(trials: &[Trial]) -> bool {
+    trials.iter().filter(|trial| trial.timed).count() < ENOUGH.min(trials.len())
 }
 
 /// Valid trials that make a usable interval. With fewer, marked ones are taken in: better a time that bears its doubt.
@@ -154,6 +205,7 @@ macro_rules! column {
 const PER_MESSAGE: &[PerMessage] = &[
     column!(link_tx_frames, FRAMES, &PCS),
     column!(link_tx_dropped, FRAMES, &[Role::Sender]),
+    column!(nic_filtered, FRAMES, LISTENERS),
     column!(link_ring_dropped, FRAMES, LISTENERS),
     column!(link_rx_frames, FRAMES, LISTENERS),
     column!(link_rx_other_host, FRAMES, LISTENERS),
@@ -217,6 +269,15 @@ struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
+    /// Those of a condition that count, by their number.
+    fn all_of(rows: &'a [HostRow], condition: &str, mode: Mode) -> Vec<Trial<'a>> {
+        let mut by_number: BTreeMap<u32, Vec<&HostRow>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.condition == condition && row.mode == mode) {
+            by_number.entry(row.trial).or_default().push(row);
+        }
+        by_number.into_values().filter_map(Trial::of).collect()
+    }
+
     /// `None` when the sender's counts are not valid.
     fn of(rows: Vec<&'a HostRow>) -> Option<Trial<'a>> {
         let sender = rows.iter().find(|row| row.role == Role::Sender).filter(|row| row.counts_valid)?;
@@ -427,6 +488,31 @@ mod tests {
         let delivered = of(&rows, "receiver", "delivered").unwrap();
         assert_eq!((delivered.n, delivered.mean), (1, Some(1.0)), "h2 alone");
         assert_eq!(of(&rows, "all", "link_frames"), None, "the frames on the lost host's link are not known");
+    }
+
+    #[test]
+    fn each_host_by_hand() {
+        let mut rows = [trial(1, 200_000), trial(2, 600_000), trial(3, 400_000), trial(4, 9_000_000)].concat();
+        // The last trial was disturbed: its counts count, its times don't.
+        rows[18].valid = false;
+        // h3 was lost in the second.
+        rows[8] = HostRow {
+            valid: false,
+            counts_valid: false,
+            ..HostRow::new("1f", "uni", Mode::Unicast, 2, "h3", Role::Receiver)
+        };
+        let hosts = each_host(&rows, "uni", Mode::Unicast);
+        let names: Vec<&str> = hosts.iter().map(|host| host.host.as_str()).collect();
+        assert_eq!(names, ["h1", "h2", "h3", "h4", "h5", "switch"]);
+        assert_eq!((hosts[0].link_tx_frames, hosts[0].link_rx_frames), (Some(2.0), Some(0.0)));
+        assert_eq!((hosts[1].link_rx_frames, hosts[1].cpu_total), (Some(1.0), Some(4.0)));
+        assert_eq!(hosts[2].cpu_total, Some(3.0), "of trials 1 and 3");
+        assert_eq!(
+            (hosts[3].role, hosts[3].link_rx_frames, hosts[3].cpu_total),
+            (Role::Bystander, Some(0.0), Some(1.0))
+        );
+        assert_eq!((hosts[5].link_rx_frames, hosts[5].cpu_total), (None, Some(9.0)), "not measured");
+        assert_eq!(each_host(&rows, "uni", Mode::Multicast), []);
     }
 
     #[test]
