@@ -7,6 +7,7 @@
 //!             │            ├─ counters ─┤        │
 //!             │            ├─ lan ──────┴─ sys ──┘
 //!             │            └─ results (counters, units)
+//!             ├─ report ───── results
 //!             └─ (each of them)
 //! ```
 //!
@@ -19,6 +20,7 @@
 //! | which kernel counter a column comes from | [`counters`] |
 //! | namespaces, veth pairs, the bridge, threaded NAPI | [`lan`] |
 //! | the columns of the CSV files, the statistics, the tables | [`results`] |
+//! | the page and the charts that a run is shown with | [`report`] |
 //! | the bytes of a probe, a frame, an order to an agent | [`wire`] |
 //! | a system call, an ioctl, `unsafe` | [`sys`] |
 //! | how a rate, a size, a mode is written | [`units`] |
@@ -28,6 +30,7 @@ pub mod counters;
 pub mod delivery;
 pub mod error;
 pub mod lan;
+pub mod report;
 pub mod results;
 pub mod run;
 pub mod sys;

@@ -14,8 +14,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("delivery", &["wire", "sys", "units", "error"]),
     ("lan", &["wire", "sys", "units", "error"]),
     ("results", &["counters", "units", "error"]),
+    ("report", &["results", "units", "error"]),
     ("run", &["counters", "delivery", "lan", "results", "wire", "sys", "units", "error"]),
-    ("cli", &["run", "results", "lan", "delivery", "counters", "wire", "sys", "units", "error"]),
+    ("cli", &["report", "run", "results", "lan", "delivery", "counters", "wire", "sys", "units", "error"]),
     ("lib", &[]),
     ("main", &[]),
 ];

@@ -9,6 +9,7 @@
 //! | Ctrl-C | `interrupt.rs` |
 //! | `netlab lan shell`, and the program under the name `on` | `lan.rs` |
 //! | the main comparison, and one host's part of it | `measure.rs`, `agent.rs` |
+//! | drawing the report of a run again | `report.rs` |
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -27,6 +28,7 @@ mod lan;
 mod measure;
 mod multicast;
 mod recv;
+mod report;
 mod screen;
 mod send;
 mod silence;
@@ -67,6 +69,8 @@ enum Command {
     Multicast(multicast::Args),
     /// Measure who pays for each mode of delivery, on a virtual LAN
     Measure(measure::Args),
+    /// Draw the report of a run again, from its tables
+    Report(report::Args),
     /// A virtual LAN in which to try things, as any user, on this machine alone
     Lan(lan::LanArgs),
     /// Serve one host of a measurement
@@ -96,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Broadcast(args) => broadcast::run(&args),
         Command::Multicast(args) => multicast::run(&args),
         Command::Measure(args) => measure::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Lan(args) => lan::run(&args).map_err(Into::into),
         Command::Agent(args) => agent::run(&args),
         Command::Completions(args) => completions::run(&args),

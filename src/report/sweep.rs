@@ -1,0 +1,251 @@
+//! Which charts a run deserves: what its conditions differ in, and the metrics that change with it.
+
+use std::collections::BTreeMap;
+
+use super::axis::{is_drawable, tick_label};
+use super::chart::{LineChart, Point, Series};
+use super::data::{Group, Run};
+use super::metric::{Metric, SWEPT};
+use super::rows::{Mark, Row, RowChart, RowGroup};
+use crate::results::row::ConditionRow;
+use crate::units::Mode;
+
+/// The charts over one factor.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    /// What the conditions differ in.
+    pub(super) over: &'static str,
+    /// What changes along with it, and so cannot be told apart from it.
+    pub(super) along: Vec<&'static str>,
+    pub(super) charts: Vec<LineChart>,
+}
+
+/// A number that sets conditions apart.
+struct Factor {
+    title: &'static str,
+    /// In names of files.
+    slug: &'static str,
+    value: fn(&ConditionRow) -> Option<f64>,
+}
+
+const FACTORS: [Factor; 5] = [
+    Factor { title: "receivers", slug: "receivers", value: |row| Some(row.receivers as f64) },
+    Factor { title: "hosts", slug: "hosts", value: |row| Some(row.hosts as f64) },
+    Factor { title: "messages/s asked for", slug: "rate", value: |row| row.offered_rate },
+    Factor { title: "message size in bytes", slug: "size", value: |row| Some(row.size_bytes as f64) },
+    Factor { title: "hop limit (TTL)", slug: "ttl", value: |row| row.ttl.map(f64::from) },
+];
+
+/// A difference that is no number, in words.
+type Kind = fn(&ConditionRow) -> String;
+
+/// What else sets conditions apart, the case first.
+const KINDS: [Kind; 5] = [
+    |row| row.case.clone(),
+    |row| row.switch.clone(),
+    |row| if row.nic == "filter" { "card with a MAC filter".to_owned() } else { String::new() },
+    |row| if row.ipv6 { "IPv6".to_owned() } else { "IPv4".to_owned() },
+    |row| if row.lans > 1 { format!("{} LANs", row.lans) } else { String::new() },
+];
+
+/// A sweep for each number that conditions differ in while everything else stays the same.
+pub(super) fn sweeps(run: &Run) -> Vec<Sweep> {
+    let conditions: Vec<(&Group, &ConditionRow)> = run.conditions().collect();
+    let mut sweeps: Vec<Sweep> = Vec::new();
+    for (index, factor) in FACTORS.iter().enumerate() {
+        let told = FACTORS.iter().take(index).any(|earlier| {
+            sweeps.iter().any(|sweep| sweep.over == earlier.title) && go_together(&conditions, earlier, factor)
+        });
+        if told {
+            continue;
+        }
+        let along: Vec<&Factor> = FACTORS
+            .iter()
+            .filter(|other| other.title != factor.title && varies(&conditions, other))
+            .filter(|other| follows(&conditions, factor, other))
+            .collect();
+        let lines = lines(&conditions, factor, &along);
+        if lines.is_empty() {
+            continue;
+        }
+        let charts: Vec<LineChart> = SWEPT.iter().filter_map(|metric| chart(metric, factor, &lines)).collect();
+        if !charts.is_empty() {
+            let along = along.into_iter().map(|other| other.title).collect();
+            sweeps.push(Sweep { over: factor.title, along, charts });
+        }
+    }
+    sweeps
+}
+
+/// A chart for each metric that differs between settings, a group of bars for each setting; for runs whose settings
+/// differ in something else than a number that was swept.
+pub(super) fn comparisons(run: &Run, sweeps: &[Sweep]) -> Vec<RowChart> {
+    let kinds = if sweeps.is_empty() { &KINDS[..] } else { &KINDS[1..] };
+    let differ = kinds.iter().any(|kind| {
+        let mut values = run.conditions().map(|(_, condition)| kind(condition));
+        values.next().is_some_and(|first| values.any(|value| value != first))
+    });
+    if !differ || run.groups.len() < 2 {
+        return Vec::new();
+    }
+    let chart = |metric: &Metric| {
+        let row = |group: &Group, mode: Mode| {
+            let row = group.figures(mode, metric.role, metric.name);
+            let figure = metric.figure(row);
+            let mark = figure.map_or(Mark::None, |f| Mark::Bar { value: f.mean, interval: f.interval });
+            (Row { mode, mark, text: metric.with_interval(row) }, figure.map(|figure| figure.mean))
+        };
+        let rows: Vec<Vec<_>> =
+            run.groups.iter().map(|group| group.setting.modes.iter().map(|&mode| row(group, mode)).collect()).collect();
+        let means: Vec<f64> = rows.iter().flatten().filter_map(|(_, mean)| *mean).collect();
+        metric.differ(&means).then(|| RowChart {
+            name: format!("compare-{}", slug(metric)),
+            title: metric.title.to_owned(),
+            unit: metric.unit.to_owned(),
+            parts: Vec::new(),
+            groups: run
+                .groups
+                .iter()
+                .zip(rows)
+                .map(|(group, rows)| RowGroup {
+                    heading: group.heading.clone(),
+                    rows: rows.into_iter().map(|(row, _)| row).collect(),
+                })
+                .collect(),
+        })
+    };
+    SWEPT.iter().filter_map(chart).collect()
+}
+
+/// Conditions in which all but the factor is the same.
+struct Line<'a> {
+    label: String,
+    mode: Mode,
+    variant: Option<usize>,
+    conditions: Vec<(f64, &'a Group)>,
+}
+
+/// The lines of a factor that have at least two different values of it.
+fn lines<'a>(conditions: &[(&'a Group, &ConditionRow)], factor: &Factor, along: &[&Factor]) -> Vec<Line<'a>> {
+    let fixed: Vec<&Factor> = FACTORS
+        .iter()
+        .filter(|other| other.title != factor.title && !along.iter().any(|along| along.title == other.title))
+        .collect();
+    // A case that is but another name for the factor's value is no difference of its own.
+    let named = case_follows(conditions, factor);
+    let kinds = if named { &KINDS[1..] } else { &KINDS[..] };
+    let key = |row: &ConditionRow| {
+        let numbers: Vec<u64> = fixed.iter().map(|other| bits((other.value)(row))).collect();
+        (row.mode, kinds.iter().map(|kind| kind(row)).collect::<Vec<_>>(), numbers)
+    };
+    let mut lists: BTreeMap<_, Vec<(f64, &Group, &ConditionRow)>> = BTreeMap::new();
+    for (group, row) in conditions {
+        if let Some(x) = (factor.value)(row).filter(|x| is_drawable(*x)) {
+            lists.entry(key(row)).or_default().push((x, group, row));
+        }
+    }
+    lists.retain(|_, list| {
+        list.sort_by(|a, b| a.0.total_cmp(&b.0));
+        list.dedup_by(|a, b| a.0 == b.0);
+        list.len() > 1
+    });
+    let firsts: Vec<&ConditionRow> = lists.values().filter_map(|list| list.first()).map(|(.., row)| *row).collect();
+    let mut seen: BTreeMap<Mode, usize> = BTreeMap::new();
+    let mut lines: Vec<Line> = Vec::new();
+    for list in lists.values() {
+        let Some((_, _, row)) = list.first() else { continue };
+        let variant = seen.entry(row.mode).or_default();
+        lines.push(Line {
+            label: label(row, &firsts, kinds, &fixed),
+            mode: row.mode,
+            variant: Some(*variant),
+            conditions: list.iter().map(|(x, group, _)| (*x, *group)).collect(),
+        });
+        *variant += 1;
+    }
+    for line in &mut lines {
+        line.variant = line.variant.filter(|_| seen.get(&line.mode).is_some_and(|lines| *lines > 1));
+    }
+    lines
+}
+
+/// The mode, and in what the line differs from others.
+fn label(row: &ConditionRow, others: &[&ConditionRow], kinds: &[Kind], fixed: &[&Factor]) -> String {
+    let mut label = vec![row.mode.to_string()];
+    for kind in kinds {
+        let value = kind(row);
+        if !value.is_empty() && others.iter().any(|other| kind(other) != value) && !label.contains(&value) {
+            label.push(value);
+        }
+    }
+    for factor in fixed {
+        let value = (factor.value)(row);
+        let same_mode = others.iter().filter(|other| other.mode == row.mode);
+        if same_mode.map(|other| (factor.value)(other)).any(|other| bits(other) != bits(value)) {
+            let value = value.map_or_else(|| "max".to_owned(), tick_label);
+            label.push(format!("{value} {}", factor.title));
+        }
+    }
+    label.join(", ")
+}
+
+fn chart(metric: &Metric, factor: &Factor, lines: &[Line]) -> Option<LineChart> {
+    let series = |line: &Line| {
+        let point = |(x, group): &(f64, &Group)| {
+            let row = group.figures(line.mode, metric.role, metric.name);
+            Point::of(*x, metric.figure(row)?, metric.with_interval(row))
+        };
+        Series {
+            label: line.label.clone(),
+            mode: line.mode,
+            variant: line.variant,
+            points: line.conditions.iter().filter_map(point).collect(),
+        }
+    };
+    let series: Vec<Series> = lines.iter().map(series).collect();
+    let means: Vec<f64> = series.iter().flat_map(|series| &series.points).map(|point| point.figure.mean).collect();
+    let drawn = series.iter().any(|series| series.points.len() > 1) && metric.differ(&means);
+    drawn.then(|| LineChart {
+        name: format!("{}-{}", factor.slug, slug(metric)),
+        title: metric.title.to_owned(),
+        unit: metric.unit.to_owned(),
+        over: factor.title.to_owned(),
+        in_time: false,
+        series,
+    })
+}
+
+fn slug(metric: &Metric) -> String {
+    format!("{}-{}", metric.role, metric.name).replace('_', "-")
+}
+
+fn varies(conditions: &[(&Group, &ConditionRow)], factor: &Factor) -> bool {
+    let mut values = conditions.iter().filter_map(|(_, row)| (factor.value)(row));
+    values.next().is_some_and(|first| values.any(|value| value != first))
+}
+
+/// Whether each value of the one factor comes with but one value of the other, in each mode.
+fn follows(conditions: &[(&Group, &ConditionRow)], one: &Factor, other: &Factor) -> bool {
+    let mut with: BTreeMap<(Mode, u64), u64> = BTreeMap::new();
+    conditions.iter().all(|(_, row)| {
+        let value = bits((other.value)(row));
+        *with.entry((row.mode, bits((one.value)(row)))).or_insert(value) == value
+    })
+}
+
+/// Whether each value of the factor has but one case.
+fn case_follows(conditions: &[(&Group, &ConditionRow)], factor: &Factor) -> bool {
+    let mut with: BTreeMap<u64, &str> = BTreeMap::new();
+    let case = |row: &ConditionRow| bits((factor.value)(row));
+    varies(conditions, factor)
+        && conditions.iter().all(|(_, row)| *with.entry(case(row)).or_insert(row.case.as_str()) == row.case)
+}
+
+fn go_together(conditions: &[(&Group, &ConditionRow)], one: &Factor, other: &Factor) -> bool {
+    follows(conditions, one, other) && follows(conditions, other, one)
+}
+
+/// A value that can be compared for being the same.
+fn bits(value: Option<f64>) -> u64 {
+    value.map_or(u64::MAX, f64::to_bits)
+}
