@@ -26,8 +26,8 @@ pub(super) struct Style<'a> {
     pub(super) scale: &'a Scale,
     /// What the device in the middle is called.
     pub(super) device: &'a str,
-    /// Whether a link comes from above.
-    pub(super) routed: bool,
+    /// Where a link comes from above: how many LANs further to the left, or to the right where it is negative.
+    pub(super) router: Option<f64>,
     /// What the LAN is called, where there are several; each is then drawn smaller.
     pub(super) name: Option<String>,
 }
@@ -37,7 +37,9 @@ const WIDTH: f64 = 384.0;
 /// More hosts than this have no room around a switch.
 const MOST_AROUND: usize = 41;
 /// The part of the circle left free for a link from above.
-const FREE: f64 = PI / 3.0;
+const FREE: f64 = PI / 6.0;
+/// How far above the LANs the router is.
+pub(super) const ABOVE: f64 = 28.0;
 
 /// The hosts of one LAN.
 pub(super) fn lan(hosts: &[&HostMeans], style: &Style) -> Cell {
@@ -53,12 +55,15 @@ pub(super) fn empty() -> Cell {
 fn around(hosts: &[&HostMeans], style: &Style) -> Cell {
     let away = if style.name.is_some() { 100.0 } else { 138.0 };
     let width = if style.name.is_some() { 2.0 * away + 60.0 } else { WIDTH };
-    let free = if style.routed { FREE } else { 0.0 };
     let size = (PI * away / hosts.len().max(1) as f64 * 0.78).clamp(7.0, 18.0);
     let centre = (width / 2.0, away + 24.0);
-    let slots = hosts.len() as f64 - if style.routed { 1.0 } else { 0.0 };
+    // Towards the router nothing is in the way.
+    let towards = style.router.map(|aside| (-ABOVE - centre.1).atan2(-aside * width));
     let place = |index: usize| {
-        let angle = -PI / 2.0 + free / 2.0 + (2.0 * PI - free) * index as f64 / slots.max(1.0);
+        let angle = match towards {
+            None => -PI / 2.0 + 2.0 * PI * index as f64 / hosts.len() as f64,
+            Some(towards) => towards + FREE / 2.0 + (2.0 * PI - FREE) * (index as f64 + 0.5) / hosts.len() as f64,
+        };
         (centre.0 + away * angle.cos(), centre.1 + away * angle.sin())
     };
     let placed: Vec<_> = hosts.iter().enumerate().map(|(index, host)| (place(index), *host)).collect();
@@ -181,10 +186,12 @@ pub(super) fn badge(role: Role, (x, y): (f64, f64), size: f64, fill: Fill) -> Ma
     html! {
         @if role == Role::Sender {
             rect class=(class) x=(Num(x - size)) y=(Num(y - size)) width=(Num(2.0 * size)) height=(Num(2.0 * size)) rx="4" {}
+        } @else if role == Role::Router {
+            rect class="device" x=(Num(x - size)) y=(Num(y - size * 0.6)) width=(Num(2.0 * size)) height=(Num(1.2 * size)) rx="3" {}
         } @else {
             circle class=(class) cx=(Num(x)) cy=(Num(y)) r=(Num(size)) {}
         }
-        @if size >= 8.5 {
+        @if size >= 8.5 && role != Role::Router {
             text class={ "mid bold " (if size >= 13.0 { "" } else { "tiny " }) (fill.letter) }
                 x=(Num(x)) y=(Num(y + if size >= 13.0 { 5.8 } else { 4.4 })) { (letter(role)) }
         }

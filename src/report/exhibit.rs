@@ -39,11 +39,11 @@ pub(super) fn figure_of(picture: &Markup, caption: &str, table: &Table, name: &s
     html! {
         figure {
             (picture)
-            figcaption {
-                @if !caption.is_empty() { (caption) " " }
+            @if !caption.is_empty() { figcaption { (caption) } }
+            div.below {
+                details { summary { "Figures" } (table.markup()) }
                 a href={ "charts/" (name) ".svg" } { "SVG" }
             }
-            details { summary { "Figures" } (table.markup()) }
         }
     }
 }

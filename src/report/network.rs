@@ -32,11 +32,13 @@ struct Network {
     crews: Vec<Crew>,
 }
 
-/// Hosts that do the same: those of a role, or of a group of it that a lab named.
+/// Hosts that do the same on the same LAN: those of a role, or of a group of it that a lab named.
 #[derive(Debug, PartialEq)]
 struct Crew {
     role: Role,
     group: String,
+    /// `None` where there is but one LAN.
+    lan: Option<u32>,
     hosts: usize,
     /// On each one's link, for each message.
     frames: Option<f64>,
@@ -53,8 +55,8 @@ const ROW: f64 = 27.0;
 const ABREAST: usize = 4;
 
 impl Pictures {
-    /// Of the conditions of a group.
-    pub(super) fn of(group: &Group, hosts: &[HostRow]) -> Pictures {
+    /// Of the conditions of a group; `verdicts` says for each who paid.
+    pub(super) fn of(group: &Group, hosts: &[HostRow], verdicts: &[&str]) -> Pictures {
         let network = |condition: &crate::results::row::ConditionRow| {
             let hosts = each_host(hosts, &condition.condition, condition.mode);
             let doubtful = |role: Role| {
@@ -69,9 +71,17 @@ impl Pictures {
         let device = if hub { "hub" } else { "switch" };
 
         let name = |what: &str| format!("network-{}{what}", group.number);
+        let verdicts: Vec<Vec<String>> = verdicts.iter().map(|verdict| wrap(verdict, 18.0, 340.0, 2)).collect();
+        let verdict_lines = verdicts.iter().map(Vec::len).max().unwrap_or(0);
         let panels: Vec<Drawing> = networks
             .iter()
-            .map(|network| network.panel(&name(&format!("-{}", network.mode)), &group.heading, &scale, device))
+            .enumerate()
+            .map(|(index, network)| {
+                let name = name(&format!("-{}", network.mode));
+                let verdict = verdicts.get(index).map_or(&[][..], Vec::as_slice);
+                let top = 44.0 + 21.0 * verdict_lines as f64;
+                Drawing { name, ..network.panel(&group.heading, verdict, top, &scale, device) }
+            })
             .collect();
         let (width, height, body) = scale.key();
         let key = Drawing { name: name("-key"), title: "Key".to_owned(), desc: scale.in_words(), width, height, body };
@@ -91,16 +101,17 @@ pub(super) fn letter(role: Role) -> char {
 
 /// Hosts that do the same, put together, in the order of their roles.
 fn crews(hosts: &[HostMeans], doubtful: impl Fn(Role) -> bool) -> Vec<Crew> {
-    let mut kinds: Vec<(Role, &str)> =
-        hosts.iter().filter(|host| host.role != Role::Switch).map(|host| (host.role, host.group.as_str())).collect();
+    let several = hosts.iter().any(|host| host.lan > 1);
+    let kind = |host: &HostMeans| (host.role, Some(host.lan).filter(|lan| several && *lan > 0), host.group.clone());
+    let mut kinds: Vec<_> = hosts.iter().filter(|host| host.role != Role::Switch).map(kind).collect();
     kinds.sort();
     kinds.dedup();
-    let crew = |(role, group): (Role, &str)| {
-        let of_kind = || hosts.iter().filter(|host| host.role == role && host.group == group);
+    let crew = |(role, lan, group): (Role, Option<u32>, String)| {
+        let of_kind = || hosts.iter().filter(|host| kind(host) == (role, lan, group.clone()));
         let costs: Vec<f64> = of_kind().filter_map(|host| host.cpu_total).collect();
         Crew {
             role,
-            group: group.to_owned(),
+            lan,
             hosts: of_kind().count(),
             frames: mean(&of_kind().filter_map(frames).collect::<Vec<_>>()),
             cost: mean(&costs).map(|mean| {
@@ -108,6 +119,7 @@ fn crews(hosts: &[HostMeans], doubtful: impl Fn(Role) -> bool) -> Vec<Crew> {
                 (mean, low, high)
             }),
             doubtful: doubtful(role),
+            group,
         }
     };
     kinds.into_iter().map(crew).collect()
@@ -125,7 +137,10 @@ impl Crew {
             1 => role.to_owned(),
             hosts => format!("{} {role}s", figure::count(hosts as f64)),
         };
-        if self.group.is_empty() || self.group == role { name } else { format!("{name} “{}”", self.group) }
+        let group =
+            if self.group.is_empty() || self.group == role { String::new() } else { format!(" “{}”", self.group) };
+        let lan = self.lan.map_or_else(String::new, |lan| format!(", LAN {lan}"));
+        format!("{name}{group}{lan}")
     }
 
     fn cost_text(&self) -> String {
@@ -140,10 +155,11 @@ impl Crew {
 }
 
 impl Network {
-    fn panel(&self, name: &str, heading: &str, scale: &Scale, device: &str) -> Drawing {
+    /// The picture, without a name, under its verdict; the network begins at `top`.
+    fn panel(&self, heading: &str, verdict: &[String], top: f64, scale: &Scale, device: &str) -> Drawing {
         let cell = self.cells(scale, device);
         let width = cell.width;
-        let mut y = 44.0 + cell.height + 30.0;
+        let mut y = top + cell.height + 30.0;
         let (frames_end, cost_end) = (width - 112.0, width - 10.0);
         let mut rows = Vec::new();
         for crew in &self.crews {
@@ -154,12 +170,13 @@ impl Network {
         let body = html! {
             (marker(self.mode, (16.0, 18.0), 8.0, false))
             text class="large bold" x="34" y="25" { (self.mode) }
-            g transform="translate(0 44)" { (cell.body) }
+            (lines(verdict, "row", (34.0, 50.0), 21.0))
+            g transform={ "translate(0 " (Num(top)) ")" } { (cell.body) }
             @if self.crews.is_empty() {
-                text class="muted mid" x=(Num(width / 2.0)) y=(Num(44.0 + cell.height / 2.0)) { "not measured" }
+                text class="muted mid" x=(Num(width / 2.0)) y=(Num(top + cell.height / 2.0)) { "not measured" }
             } @else {
-                text class="small muted end" x=(Num(frames_end)) y=(Num(44.0 + cell.height + 30.0)) { "frames" }
-                text class="small muted end" x=(Num(cost_end)) y=(Num(44.0 + cell.height + 30.0)) { "CPU µs" }
+                text class="small muted end" x=(Num(frames_end)) y=(Num(top + cell.height + 30.0)) { "frames" }
+                text class="small muted end" x=(Num(cost_end)) y=(Num(top + cell.height + 30.0)) { "CPU µs" }
             }
             @for (crew, label, y) in rows {
                 (cell::badge(crew.role, (17.0, y - 6.3), 10.0, PLAIN))
@@ -170,10 +187,11 @@ impl Network {
         };
         let told: Vec<String> = self.crews.iter().map(Crew::in_words).collect();
         Drawing {
-            name: name.to_owned(),
+            name: String::new(),
             title: format!("{}: frames and CPU time of each host", self.mode),
             desc: format!(
-                "{heading}. For each message: {}.",
+                "{heading}. {}. For each message: {}.",
+                verdict.join(" "),
                 if told.is_empty() { "not measured".to_owned() } else { told.join("; ") }
             ),
             width,
@@ -190,11 +208,15 @@ impl Network {
         lans.dedup();
         let cells: Vec<Cell> = lans
             .iter()
-            .map(|lan| {
+            .enumerate()
+            .map(|(index, lan)| {
                 let mut hosts: Vec<&HostMeans> = self.ends().filter(|host| host.lan == *lan).collect();
                 hosts.sort_by_key(|host| host.role);
                 let name = (lans.len() > 1).then(|| format!("LAN {lan}"));
-                cell::lan(&hosts, &Style { mode: self.mode, scale, device, routed: router.is_some(), name })
+                // Where the router is, from the middle of all LANs.
+                let aside = index as f64 - (lans.len() as f64 - 1.0) / 2.0;
+                let router = router.map(|_| aside);
+                cell::lan(&hosts, &Style { mode: self.mode, scale, device, router, name })
             })
             .collect();
         if cells.is_empty() {
@@ -203,7 +225,7 @@ impl Network {
         let Some(router) = router else { return beside(cells, 0.0, html! {}) };
 
         const ROUTER_Y: f64 = 22.0;
-        let above = 2.0 * ROUTER_Y + 6.0;
+        let above = cell::ABOVE + ROUTER_Y;
         let width: f64 = cells.iter().map(|cell| cell.width).sum();
         let mut left = 0.0;
         let mut links = Vec::new();

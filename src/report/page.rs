@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::about;
 use super::claims;
 use super::data::{Group, Run};
-use super::drawing::{Drawing, swatch};
+use super::drawing::Drawing;
 use super::exhibit::{self, Exhibit, figure_of};
 use super::network::Pictures;
 use super::style;
@@ -151,7 +151,9 @@ fn settings(run: &Run, drawings: &mut Vec<Drawing>) -> Markup {
 }
 
 fn setting(run: &Run, group: &Group, drawings: &mut Vec<Drawing>) -> Markup {
-    let pictures = Pictures::of(group, &run.hosts);
+    let sentences = sentences(&group.setting, &group.summary);
+    let verdicts: Vec<&str> = sentences.iter().map(|sentence| verdict(sentence)).collect();
+    let pictures = Pictures::of(group, &run.hosts, &verdicts);
     let networks = html! {
         div.panels { @for panel in &pictures.panels { (panel.inline()) } }
         div.key { (pictures.key.inline()) }
@@ -161,21 +163,25 @@ fn setting(run: &Run, group: &Group, drawings: &mut Vec<Drawing>) -> Markup {
     let exhibits = [exhibit::costs(group), exhibit::funnel(group)].into_iter().chain(exhibit::delays(group));
     html! {
         (exhibit::main_table(group).markup())
-        @for remark in remarks(group) { p.remark { (remark) } }
-        ul.who {
-            @for (mode, sentence) in group.setting.modes.iter().zip(sentences(&group.setting, &group.summary)) {
-                @let (verdict, why) = sentence.split_once(". ").unwrap_or((&sentence, ""));
-                li { (swatch(*mode)) " " strong { (verdict) } @if !why.is_empty() { "." span.why { " " (why) } } }
-            }
-        }
+        p.remark { (remarks(group).join("; ")) }
         (figure_of(
             &networks,
             "Thickness of a link: frames. Fill of a host: CPU time. The same scale in all of them.",
             &pictures.table,
             &name,
         ))
+        details.words {
+            summary { "In words" }
+            @for sentence in &sentences { p { (sentence) } }
+        }
         (shown("packed", exhibits, drawings))
     }
+}
+
+/// The first part of a sentence on who paid, without the mode: `the sender paid`.
+fn verdict(sentence: &str) -> &str {
+    let verdict = sentence.split_once(": ").map_or(sentence, |(_, rest)| rest);
+    verdict.split(['.', ',']).next().unwrap_or(verdict)
 }
 
 /// What limits the main table.
@@ -191,10 +197,13 @@ fn remarks(group: &Group) -> Vec<String> {
     };
     let accounted = range(&of_conditions("all", "closure"), figure::share);
     let switch = range(&of_conditions("switch", "cpu_total"), figure::cost);
-    let unit = if switch == figure::MISSING { "" } else { " µs/message" };
-    let mut remarks = vec![format!(
-        "{accounted} of the machine’s CPU time accounted for; switch {switch}{unit} (hardware switches do this without a CPU)."
-    )];
+    let mut remarks = Vec::new();
+    if accounted != figure::MISSING {
+        remarks.push(format!("{accounted} of the machine’s CPU time accounted for"));
+    }
+    if switch != figure::MISSING {
+        remarks.push(format!("switch {switch} µs/message (hardware switches do this without a CPU)"));
+    }
     let modes = &group.setting.modes;
     remarks.extend(remark_on_rate(&group.setting, &group.summary));
     remarks.extend(modes.iter().filter_map(|&mode| remark_on_repeats(&group.setting, &group.summary, mode)));

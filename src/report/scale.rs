@@ -27,6 +27,8 @@ const FEW: f64 = 4.0;
 const STRAY: f64 = 0.005;
 /// From the second fill above the one for nothing on.
 const STEPS: usize = 4;
+/// Between one step and the next, at least.
+const LEAST_RATIO: f64 = 2.1;
 
 /// The classes of a host's fill and of a letter on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +42,7 @@ impl Scale {
     pub(super) fn of(frames: impl Iterator<Item = f64>, costs: impl Iterator<Item = f64>) -> Scale {
         let most = frames.filter(|frames| is_drawable(*frames)).fold(0.0, f64::max);
         let costs: Vec<f64> = costs.filter(|cost| is_drawable(*cost)).collect();
-        let highest = costs.iter().copied().fold(0.0, f64::max);
-        let steps = if highest < STRAY { Vec::new() } else { steps_below(highest) };
+        let steps = steps(costs.iter().copied().filter(|cost| *cost >= STRAY));
         Scale { most, steps, measured: !costs.is_empty() }
     }
 
@@ -145,20 +146,29 @@ impl Scale {
     }
 }
 
-/// Round numbers below this one, 1, 2 and 5 times powers of ten, ascending.
-fn steps_below(highest: f64) -> Vec<f64> {
-    let mut step = 10_f64.powf(highest.log10().ceil());
-    let mut steps = Vec::new();
-    for factor in [0.5, 0.4, 0.5].into_iter().cycle() {
-        if step < highest {
-            steps.insert(0, step);
-        }
-        if steps.len() == STEPS {
-            break;
-        }
-        step *= factor;
+/// Round numbers, ascending, that part costs from the lowest to the highest of these into equal ratios; with costs that
+/// are much alike, those next below the highest.
+fn steps(costs: impl Iterator<Item = f64>) -> Vec<f64> {
+    let (low, high) = costs.fold((f64::INFINITY, 0.0_f64), |(low, high), cost| (low.min(cost), high.max(cost)));
+    if high == 0.0 {
+        return Vec::new();
     }
+    let ratio = (high / low).powf(1.0 / (STEPS + 1) as f64).max(LEAST_RATIO);
+    let mut steps: Vec<f64> = (1..=STEPS).map(|step| round(high / ratio.powi(step as i32))).collect();
+    steps.reverse();
+    steps.dedup();
     steps
+}
+
+/// The nearest of 1, 2 and 5 times powers of ten, by ratio.
+fn round(value: f64) -> f64 {
+    let power = 10_f64.powf(value.log10().floor());
+    let factor = value / power;
+    let nearest = [1.0, 2.0, 5.0, 10.0].into_iter().min_by(|a: &f64, b: &f64| {
+        let off = |step: f64| (factor / step).ln().abs();
+        off(*a).total_cmp(&off(*b))
+    });
+    nearest.unwrap_or(1.0) * power
 }
 
 /// The fill for nothing, and the ones above it.
@@ -198,7 +208,9 @@ mod tests {
             ["f-cost0", "f-cost1", "f-cost2", "f-cost3", "f-cost4", "f-cost5", "unknown", "unknown"]
         );
         assert_eq!(of(&[], &[100.0]).fill_labels(), ["0", "<5", "5–10", "10–20", "20–50", "≥50"]);
-        assert_eq!(of(&[], &[0.3]).fill_labels(), ["0", "<0.02", "0.02–0.05", "0.05–0.1", "0.1–0.2", "≥0.2"]);
+        // From few to very many: each in a fill of its own.
+        let wide = of(&[], &[6.0, 30.0, 620.0]);
+        assert_eq!(wide.fill_labels(), ["0", "<20", "20–50", "50–100", "100–200", "≥200"]);
         assert_eq!(of(&[], &[0.0]).fill_labels(), ["0"]);
     }
 

@@ -67,17 +67,18 @@ const COLOURS: &[(&str, &str, &str)] = &[
     ("cost5", "#8f0f0a", "#ffcf9e"),
     ("on-low", "#14181d", "#eef1f5"),
     ("on-high", "#ffffff", "#10131a"),
-    // Where packets end, from the link up; the last one is what no layer tells apart.
+    // Where packets end, from the link up: none is a mode's colour, losses are red, and what got through is strongest. The
+    // last one is what no layer tells apart.
     ("end0", "#66707c", "#a9b4c0"),
     ("end1", "#8f1d1d", "#ff9d96"),
-    ("end2", "#37659f", "#86b2f0"),
-    ("end3", "#6a55b0", "#b5a5f7"),
-    ("end4", "#9c4690", "#e39ad8"),
-    ("end5", "#8a5f00", "#e6bb55"),
-    ("end6", "#b35000", "#ffa25c"),
-    ("end7", "#75582f", "#cfab7e"),
+    ("end2", "#0d6b80", "#57c4d8"),
+    ("end3", "#56662b", "#b3c677"),
+    ("end4", "#6f3a63", "#d6a3cc"),
+    ("end5", "#876300", "#e3c04f"),
+    ("end6", "#465587", "#a3b1e6"),
+    ("end7", "#78492b", "#d3a27f"),
     ("end8", "#c22424", "#ff7f78"),
-    ("end9", "#00795b", "#3fc99e"),
+    ("end9", "#1f2b36", "#d5dee8"),
     ("end10", "#6d737c", "#9aa1ab"),
 ];
 
