@@ -145,7 +145,7 @@ fn tiles(hosts: &[&HostMeans], (left, top): (f64, f64), width: f64, tile: f64, s
         @for (index, host) in hosts.iter().enumerate() {
             @let (column, row) = ((index % columns) as f64, (index / columns) as f64);
             @let fill = style.scale.fill(host.cpu_total);
-            rect class={ "host " (fill.ground) } stroke-width="0.7" rx="1.5"
+            rect class={ "tile " (fill.ground) } rx="1.5"
                 x=(Num(left + (width - used) / 2.0 + column * tile)) y=(Num(top + row * tile))
                 width=(Num(tile - gap)) height=(Num(tile - gap)) {
                 title { (in_words(host)) }

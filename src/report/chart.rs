@@ -25,6 +25,8 @@ pub(super) struct LineChart {
     pub(super) in_time: bool,
     /// The lines, in the order of the modes.
     pub(super) series: Vec<Series>,
+    /// Values in charts to be compared with this one, which then have the same scale.
+    pub(super) beside: Vec<f64>,
 }
 
 /// One line.
@@ -163,7 +165,7 @@ impl LineChart {
     /// All that has to have a place on the y axis.
     fn ys(&self) -> Vec<f64> {
         let points = || self.series.iter().flat_map(|series| &series.points);
-        let mut values: Vec<f64> = points().map(|point| point.figure.mean).collect();
+        let mut values: Vec<f64> = points().map(|point| point.figure.mean).chain(self.beside.iter().copied()).collect();
         let largest = values.iter().copied().fold(0.0, f64::max);
         let highs = points().filter_map(|point| point.figure.interval).map(|(_, high)| high);
         values.extend(highs.map(|high| high.min(largest * LONGEST_WHISKER)));
@@ -309,6 +311,7 @@ mod tests {
             over: "receivers".to_owned(),
             in_time: false,
             series: series.collect(),
+            beside: Vec::new(),
         }
     }
 

@@ -224,7 +224,7 @@ fn setting_of(conditions: &[ConditionRow]) -> Option<Setting> {
 }
 
 /// A switch as headings have it.
-fn switch_in_words(switch: &str, ipv6: bool) -> String {
+pub(super) fn switch_in_words(switch: &str, ipv6: bool) -> String {
     match switch {
         "" => "switch not recorded".to_owned(),
         "snooping" => format!("switch with {} snooping", if ipv6 { "MLD" } else { "IGMP" }),

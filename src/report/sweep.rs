@@ -1,10 +1,10 @@
 //! Which charts a run deserves: what its conditions differ in, and the metrics that change with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::axis::{is_drawable, tick_label};
 use super::chart::{LineChart, Point, Series};
-use super::data::{Group, Run};
+use super::data::{Group, Run, switch_in_words};
 use super::metric::{Metric, SWEPT};
 use super::rows::{Mark, Row, RowChart, RowGroup};
 use crate::results::row::ConditionRow;
@@ -18,6 +18,8 @@ pub(super) struct Sweep {
     /// What changes along with it, and so cannot be told apart from it.
     pub(super) along: Vec<&'static str>,
     pub(super) charts: Vec<LineChart>,
+    /// Numbers of the settings in them.
+    settings: BTreeSet<usize>,
 }
 
 /// A number that sets conditions apart.
@@ -36,13 +38,16 @@ const FACTORS: [Factor; 5] = [
     Factor { title: "hop limit (TTL)", slug: "ttl", value: |row| row.ttl.map(f64::from) },
 ];
 
+/// More lines than this in one chart hide each other.
+const MOST_LINES: usize = 6;
+
 /// A difference that is no number, in words.
 type Kind = fn(&ConditionRow) -> String;
 
 /// What else sets conditions apart, the case first.
 const KINDS: [Kind; 5] = [
     |row| row.case.clone(),
-    |row| row.switch.clone(),
+    |row| switch_in_words(&row.switch, row.ipv6),
     |row| if row.nic == "filter" { "card with a MAC filter".to_owned() } else { String::new() },
     |row| if row.ipv6 { "IPv6".to_owned() } else { "IPv4".to_owned() },
     |row| if row.lans > 1 { format!("{} LANs", row.lans) } else { String::new() },
@@ -68,24 +73,26 @@ pub(super) fn sweeps(run: &Run) -> Vec<Sweep> {
         if lines.is_empty() {
             continue;
         }
-        let charts: Vec<LineChart> = SWEPT.iter().filter_map(|metric| chart(metric, factor, &lines)).collect();
+        let charts: Vec<LineChart> = SWEPT.iter().flat_map(|metric| charts(metric, factor, &lines)).collect();
         if !charts.is_empty() {
             let along = along.into_iter().map(|other| other.title).collect();
-            sweeps.push(Sweep { over: factor.title, along, charts });
+            let points = lines.iter().flat_map(|line| &line.conditions);
+            let settings = points.map(|(_, group)| group.number).collect();
+            sweeps.push(Sweep { over: factor.title, along, charts, settings });
         }
     }
     sweeps
 }
 
-/// A chart for each metric that differs between settings, a group of bars for each setting; for runs whose settings
-/// differ in something else than a number that was swept.
+/// A chart for each metric that differs between settings, a group of bars for each setting; for runs with settings that
+/// are in no sweep and differ in more than a number.
 pub(super) fn comparisons(run: &Run, sweeps: &[Sweep]) -> Vec<RowChart> {
-    let kinds = if sweeps.is_empty() { &KINDS[..] } else { &KINDS[1..] };
-    let differ = kinds.iter().any(|kind| {
+    let swept = run.groups.iter().all(|group| sweeps.iter().any(|sweep| sweep.settings.contains(&group.number)));
+    let differ = KINDS.iter().any(|kind| {
         let mut values = run.conditions().map(|(_, condition)| kind(condition));
         values.next().is_some_and(|first| values.any(|value| value != first))
     });
-    if !differ || run.groups.len() < 2 {
+    if swept || !differ {
         return Vec::new();
     }
     let chart = |metric: &Metric| {
@@ -119,9 +126,9 @@ pub(super) fn comparisons(run: &Run, sweeps: &[Sweep]) -> Vec<RowChart> {
 
 /// Conditions in which all but the factor is the same.
 struct Line<'a> {
-    label: String,
     mode: Mode,
-    variant: Option<usize>,
+    /// In what it differs from other lines of its mode, in words; empty for nothing.
+    variant: String,
     conditions: Vec<(f64, &'a Group)>,
 }
 
@@ -150,28 +157,20 @@ fn lines<'a>(conditions: &[(&'a Group, &ConditionRow)], factor: &Factor, along: 
         list.len() > 1
     });
     let firsts: Vec<&ConditionRow> = lists.values().filter_map(|list| list.first()).map(|(.., row)| *row).collect();
-    let mut seen: BTreeMap<Mode, usize> = BTreeMap::new();
-    let mut lines: Vec<Line> = Vec::new();
-    for list in lists.values() {
-        let Some((_, _, row)) = list.first() else { continue };
-        let variant = seen.entry(row.mode).or_default();
-        lines.push(Line {
-            label: label(row, &firsts, kinds, &fixed),
+    let line = |list: &Vec<(f64, &'a Group, &ConditionRow)>| {
+        let (_, _, row) = list.first()?;
+        Some(Line {
             mode: row.mode,
-            variant: Some(*variant),
+            variant: variant(row, &firsts, kinds, &fixed),
             conditions: list.iter().map(|(x, group, _)| (*x, *group)).collect(),
-        });
-        *variant += 1;
-    }
-    for line in &mut lines {
-        line.variant = line.variant.filter(|_| seen.get(&line.mode).is_some_and(|lines| *lines > 1));
-    }
-    lines
+        })
+    };
+    lists.values().filter_map(line).collect()
 }
 
-/// The mode, and in what the line differs from others.
-fn label(row: &ConditionRow, others: &[&ConditionRow], kinds: &[Kind], fixed: &[&Factor]) -> String {
-    let mut label = vec![row.mode.to_string()];
+/// In what a line differs from others.
+fn variant(row: &ConditionRow, others: &[&ConditionRow], kinds: &[Kind], fixed: &[&Factor]) -> String {
+    let mut label = Vec::new();
     for kind in kinds {
         let value = kind(row);
         if !value.is_empty() && others.iter().any(|other| kind(other) != value) && !label.contains(&value) {
@@ -189,30 +188,64 @@ fn label(row: &ConditionRow, others: &[&ConditionRow], kinds: &[Kind], fixed: &[
     label.join(", ")
 }
 
-fn chart(metric: &Metric, factor: &Factor, lines: &[Line]) -> Option<LineChart> {
-    let series = |line: &Line| {
+/// A chart with all lines, or, where they would be too many, one for each variant; none where there is nothing to see.
+fn charts(metric: &Metric, factor: &Factor, lines: &[Line]) -> Vec<LineChart> {
+    let mut variants: Vec<&str> = Vec::new();
+    for line in lines {
+        if !variants.contains(&line.variant.as_str()) {
+            variants.push(&line.variant);
+        }
+    }
+    let series = |line: &Line, label: String, variant: Option<usize>| {
         let point = |(x, group): &(f64, &Group)| {
             let row = group.figures(line.mode, metric.role, metric.name);
             Point::of(*x, metric.figure(row)?, metric.with_interval(row))
         };
-        Series {
-            label: line.label.clone(),
-            mode: line.mode,
-            variant: line.variant,
-            points: line.conditions.iter().filter_map(point).collect(),
-        }
+        let points = line.conditions.iter().filter_map(point).collect();
+        Series { label, mode: line.mode, variant, points }
     };
-    let series: Vec<Series> = lines.iter().map(series).collect();
-    let means: Vec<f64> = series.iter().flat_map(|series| &series.points).map(|point| point.figure.mean).collect();
-    let drawn = series.iter().any(|series| series.points.len() > 1) && metric.differ(&means);
-    drawn.then(|| LineChart {
-        name: format!("{}-{}", factor.slug, slug(metric)),
-        title: metric.title.to_owned(),
+    let chart = |index: Option<usize>, series: Vec<Series>| LineChart {
+        name: format!("{}-{}{}", factor.slug, slug(metric), index.map_or_else(String::new, |i| format!("-{}", i + 1))),
+        title: match index {
+            Some(index) => format!("{}: {}", metric.title, variants[index]),
+            None => metric.title.to_owned(),
+        },
         unit: metric.unit.to_owned(),
         over: factor.title.to_owned(),
         in_time: false,
         series,
-    })
+        beside: Vec::new(),
+    };
+    let mut charts: Vec<LineChart> = if variants.len() > 1 && lines.len() > MOST_LINES {
+        let of_variant = |index: usize| {
+            let lines = lines.iter().filter(|line| line.variant == variants[index]);
+            chart(Some(index), lines.map(|line| series(line, line.mode.to_string(), None)).collect())
+        };
+        (0..variants.len()).map(of_variant).collect()
+    } else {
+        let labelled = |line: &Line| {
+            let index = variants.iter().position(|variant| *variant == line.variant);
+            let label = if line.variant.is_empty() {
+                line.mode.to_string()
+            } else {
+                format!("{}, {}", line.mode, line.variant)
+            };
+            series(line, label, index.filter(|_| variants.len() > 1))
+        };
+        vec![chart(None, lines.iter().map(labelled).collect())]
+    };
+
+    let points = || charts.iter().flat_map(|chart| &chart.series).flat_map(|series| &series.points);
+    let means: Vec<f64> = points().map(|point| point.figure.mean).collect();
+    charts.retain(|chart| chart.series.iter().any(|series| series.points.len() > 1));
+    if !metric.differ(&means) {
+        charts.clear();
+    }
+    if charts.len() > 1 {
+        // Charts to be compared have one scale.
+        charts.iter_mut().for_each(|chart| chart.beside.clone_from(&means));
+    }
+    charts
 }
 
 fn slug(metric: &Metric) -> String {

@@ -51,7 +51,7 @@ pub(super) fn charts(run: &Run) -> Vec<LineChart> {
             let long = lines.iter().any(|(_, intervals)| intervals.len() >= FEW_POINTS);
             let changes = lines.iter().any(|(_, intervals)| change(intervals));
             if long && (few || silent || changes) {
-                charts.push(chart(group, role, lines));
+                charts.push(chart(group, role, lines, run.groups.len() == 1));
             }
         }
     }
@@ -68,7 +68,8 @@ struct Interval {
     frames: f64,
 }
 
-fn chart(group: &Group, role: Role, lines: Vec<(Mode, Vec<Interval>)>) -> LineChart {
+/// `alone`: it is the only setting.
+fn chart(group: &Group, role: Role, lines: Vec<(Mode, Vec<Interval>)>, alone: bool) -> LineChart {
     let series = |(mode, intervals): (Mode, Vec<Interval>)| {
         let point = |interval: Interval| {
             let rate = interval.frames / interval.length_s;
@@ -84,11 +85,16 @@ fn chart(group: &Group, role: Role, lines: Vec<(Mode, Vec<Interval>)>) -> LineCh
     };
     LineChart {
         name: format!("time-{}-{role}", group.number),
-        title: format!("Frames at each {role} — {}", group.heading),
+        title: if alone {
+            format!("Frames at each {role}")
+        } else {
+            format!("Frames at each {role}: {}", group.heading)
+        },
         unit: "frames/s".to_owned(),
         over: "seconds from the start".to_owned(),
         in_time: true,
         series: lines.into_iter().map(series).collect(),
+        beside: Vec::new(),
     }
 }
 
