@@ -244,3 +244,32 @@ pub(super) fn delays(group: &Group) -> Option<Exhibit> {
         table,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(mode: Mode, values: &[(&str, f64)]) -> Vec<SummaryRow> {
+        let row = |(metric, value): &(&str, f64)| SummaryRow::of("c", mode, "bystander", metric, "", &[*value]);
+        values.iter().filter_map(row).collect()
+    }
+
+    #[test]
+    fn every_frame_has_an_end() {
+        let of = |values: &[(&str, f64)]| ended(&summary(Mode::Unicast, values), Mode::Unicast, Role::Bystander);
+        // A card that filters, a full ring, then the layers above; 0.5 of what reached the link no counter tells of.
+        let all = of(&[
+            ("nic_filtered", 3.0),
+            ("link_ring_dropped", 0.25),
+            ("link_rx_frames", 2.0),
+            ("link_rx_other_host", 1.0),
+            ("udp_ignored_multi", 0.5),
+            ("udp_no_ports", 0.0),
+        ]);
+        assert_eq!(all, Some(vec![(0, 3.0), (1, 0.25), (2, 1.0), (6, 0.5), (10, 0.5)]));
+        assert_eq!(of(&[("link_rx_frames", 0.0)]), Some(vec![]));
+        assert_eq!(of(&[("udp_no_ports", 1.0)]), None, "what reached the link was not measured");
+        let received = of(&[("link_rx_frames", 1.0), ("udp_in_datagrams", 1.0)]);
+        assert_eq!(received, Some(vec![(9, 1.0)]));
+    }
+}

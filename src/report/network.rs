@@ -338,3 +338,126 @@ fn table(networks: &[Network]) -> Table {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(name: &str, role: Role, lan: u32, sent: f64, got: f64, cost: Option<f64>) -> HostMeans {
+        HostMeans {
+            host: name.to_owned(),
+            role,
+            group: String::new(),
+            lan,
+            link_tx_frames: Some(sent),
+            link_rx_frames: Some(got),
+            cpu_total: cost,
+        }
+    }
+
+    fn network(hosts: Vec<HostMeans>) -> Network {
+        Network { mode: Mode::Unicast, crews: crews(&hosts, |role| role == Role::Sender), hosts }
+    }
+
+    fn drawn(network: &Network) -> String {
+        let hosts = || network.hosts.iter().filter(|host| host.role != Role::Switch);
+        let scale = Scale::of(hosts().filter_map(frames), hosts().filter_map(|host| host.cpu_total));
+        network.panel("heading", &["the sender paid".to_owned()], 60.0, &scale, "switch").file()
+    }
+
+    fn body(svg: &str) -> &str {
+        svg.split("</style>").nth(1).unwrap()
+    }
+
+    /// The values of an attribute of the elements of a class.
+    fn of_class(svg: &str, class: &str, attribute: &str) -> Vec<f64> {
+        let elements = body(svg).split('<').filter(|element| element.contains(&format!("class=\"{class}\"")));
+        let value = |element: &str| element.split(&format!(" {attribute}=\"")).nth(1)?.split('"').next()?.parse().ok();
+        elements.filter_map(value).collect()
+    }
+
+    fn small() -> Vec<HostMeans> {
+        vec![
+            host("h1", Role::Sender, 1, 2.0, 0.0, Some(80.0)),
+            host("h2", Role::Receiver, 1, 0.0, 1.0, Some(30.0)),
+            host("h3", Role::Receiver, 1, 0.0, 1.0, Some(10.0)),
+            host("h4", Role::Bystander, 1, 0.0, 0.0, Some(0.0)),
+            host("h5", Role::Bystander, 1, 0.0, 0.0, None),
+            host("switch", Role::Switch, 0, 0.0, 0.0, Some(500.0)),
+        ]
+    }
+
+    #[test]
+    fn thickness_is_frames_and_fill_is_cpu_time() {
+        let svg = drawn(&network(small()));
+        // Four pixels a frame where there are few; two for the sender.
+        assert_eq!(of_class(&svg, "s-unicast", "stroke-width"), [8.0, 4.0, 4.0]);
+        assert_eq!(of_class(&svg, "none", "x1").len(), 2, "two links carry nothing");
+        let count = |class: &str| of_class(&svg, class, "r").len();
+        assert_eq!(of_class(&svg, "host f-cost5", "rx").len(), 1, "the sender, which is square");
+        assert_eq!((count("host f-cost4 wants"), count("host f-cost3 wants")), (1, 1), "{svg}");
+        assert_eq!(count("host unknown"), 1);
+        assert!(svg.contains("<title>h2, receiver: 1.00 frames, 30.0 µs</title>"));
+        assert!(svg.contains("<title>h5, bystander: 0.00 frames, – µs</title>"));
+        // The table under it, and in words.
+        assert!(svg.contains(">2 receivers<") && svg.contains(">20.0<") && svg.contains(">~80.0<"), "{svg}");
+        assert!(svg.contains("sender: 2.00 frames, ~80.0 µs of CPU time; 2 receivers, each: 1.00 frames, 20.0 µs"));
+    }
+
+    #[test]
+    fn groups_and_lans_are_told_apart() {
+        let mut hosts = small();
+        hosts[3].group = "far".to_owned();
+        let names: Vec<String> = network(hosts.clone()).crews.iter().map(Crew::name).collect();
+        assert_eq!(names, ["sender", "2 receivers", "bystander", "bystander “far”"]);
+
+        hosts[2].lan = 2;
+        hosts.push(host("router", Role::Router, 0, 1.5, 0.5, None));
+        let routed = network(hosts);
+        let names: Vec<String> = routed.crews.iter().map(Crew::name).collect();
+        assert_eq!(
+            names,
+            [
+                "sender, LAN 1",
+                "receiver, LAN 1",
+                "receiver, LAN 2",
+                "bystander, LAN 1",
+                "bystander “far”, LAN 1",
+                "router"
+            ]
+        );
+        let svg = drawn(&routed);
+        assert!(svg.contains(">LAN 1<") && svg.contains(">LAN 2<") && svg.contains(">router<"));
+        // What the router got is on its link to the sender's LAN, what it sent on the other.
+        let router = routed.hosts.last().unwrap();
+        assert_eq!([1, 2].map(|lan| routed.frames_of_router(router, lan, 2)), [Some(0.5), Some(1.5)]);
+        assert_eq!(routed.frames_of_router(router, 1, 3), None);
+    }
+
+    #[test]
+    fn any_number_of_hosts_has_a_picture() {
+        for count in [0, 1, 2, 41, 42, 200, 1000, 5000] {
+            let role = |index| if index == 0 { Role::Sender } else { Role::Bystander };
+            let hosts = (0..count).map(|index| host("h", role(index), 1, f64::NAN, f64::INFINITY, Some(1e300)));
+            let svg = drawn(&network(hosts.collect()));
+            assert!(!body(&svg).contains("\"NaN") && !body(&svg).contains("\"inf"), "{count}");
+            assert_eq!(body(&svg).matches("<title>h, ").count(), count, "each host is there");
+            assert!(svg.contains("not measured") == (count == 0));
+        }
+    }
+
+    #[test]
+    fn all_modes_are_on_one_slide_with_the_key() {
+        let panel = |name: &str| {
+            let scale = Scale::of([2.0].into_iter(), [1.0].into_iter());
+            Drawing { name: name.to_owned(), ..network(small()).panel("h", &[], 44.0, &scale, "hub") }
+        };
+        let (width, height, body) = Scale::of([2.0].into_iter(), [1.0].into_iter()).key();
+        let key = Drawing { name: "key".to_owned(), title: "Key".to_owned(), desc: String::new(), width, height, body };
+        let slide =
+            together("all".to_owned(), "four", &[panel("a"), panel("b"), panel("c"), panel("d"), panel("e")], &key);
+        assert_eq!(slide.body.clone().into_string().matches(">hub<").count(), 5);
+        assert!(slide.body.into_string().contains("link: frames per message"));
+        assert!(slide.width < 5.0 * 384.0, "four beside each other, the fifth below");
+    }
+}

@@ -282,3 +282,165 @@ fn go_together(conditions: &[(&Group, &ConditionRow)], one: &Factor, other: &Fac
 fn bits(value: Option<f64>) -> u64 {
     value.map_or(u64::MAX, f64::to_bits)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::row::SummaryRow;
+    use crate::results::setting::Setting;
+    use crate::units::Rate;
+
+    fn condition(mode: Mode, receivers: u64) -> ConditionRow {
+        ConditionRow {
+            condition: format!("{mode}-{receivers}"),
+            mode,
+            setting: 1,
+            label: String::new(),
+            case: String::new(),
+            hosts: 21,
+            receivers,
+            bystanders: 20 - receivers,
+            switch: "snooping".to_owned(),
+            nic: "promiscuous".to_owned(),
+            lans: 1,
+            ipv6: false,
+            offered_rate: Some(500.0),
+            size_bytes: 64,
+            duration_s: 1.0,
+            trials: 3,
+            ttl: (mode == Mode::Multicast).then_some(1),
+            group_address: String::new(),
+        }
+    }
+
+    /// A setting for each list of conditions. By unicast the sender sends a frame for each receiver, else one.
+    fn run(settings: Vec<Vec<ConditionRow>>) -> Run {
+        let frames = |row: &ConditionRow| if row.mode == Mode::Unicast { row.receivers as f64 } else { 1.0 };
+        let group = |(index, conditions): (usize, Vec<ConditionRow>)| Group {
+            number: index + 1,
+            heading: format!("setting {}", index + 1),
+            label: None,
+            setting: Setting {
+                hosts: 21,
+                receivers: conditions[0].receivers as usize,
+                rate: Rate::Max,
+                size_bytes: 64,
+                trials: 3,
+                switch: String::new(),
+                modes: conditions.iter().map(|row| row.mode).collect(),
+            },
+            summary: conditions
+                .iter()
+                .filter_map(|row| {
+                    let values = [frames(row); 3];
+                    SummaryRow::of(&row.condition, row.mode, "sender", "link_tx_frames", "frames/message", &values)
+                })
+                .collect(),
+            conditions,
+        };
+        Run {
+            hosts: Vec::new(),
+            samples: Vec::new(),
+            groups: settings.into_iter().enumerate().map(group).collect(),
+            claims: Vec::new(),
+            predictions: Vec::new(),
+            facts: None,
+            conditions_known: true,
+            files: Vec::new(),
+        }
+    }
+
+    fn both(receivers: u64, change: impl Fn(&mut ConditionRow)) -> Vec<ConditionRow> {
+        let mut rows = vec![condition(Mode::Unicast, receivers), condition(Mode::Multicast, receivers)];
+        rows.iter_mut().for_each(change);
+        rows
+    }
+
+    fn labels(chart: &LineChart) -> Vec<&str> {
+        chart.series.iter().map(|series| series.label.as_str()).collect()
+    }
+
+    #[test]
+    fn a_number_that_varies_is_swept() {
+        let run = run([4, 1, 16].map(|k| both(k, |_| {})).to_vec());
+        let sweeps = sweeps(&run);
+        assert_eq!(sweeps.iter().map(|sweep| sweep.over).collect::<Vec<_>>(), ["receivers"]);
+        let [chart] = &sweeps[0].charts[..] else { panic!("one metric was measured: {sweeps:?}") };
+        assert_eq!(
+            (chart.name.as_str(), labels(chart)),
+            ("receivers-sender-link-tx-frames", vec!["unicast", "multicast"])
+        );
+        let points: Vec<_> = chart.series[0].points.iter().map(|point| (point.x, point.figure.mean)).collect();
+        assert_eq!(points, [(1.0, 1.0), (4.0, 4.0), (16.0, 16.0)]);
+        assert!(comparisons(&run, &sweeps).is_empty(), "all settings are in the sweep");
+    }
+
+    #[test]
+    fn numbers_that_go_together_are_one_sweep() {
+        let settings = [(2, 10), (8, 40)].map(|(k, hosts)| both(k, |row| row.hosts = hosts));
+        let sweeps = sweeps(&run(settings.to_vec()));
+        let told: Vec<_> = sweeps.iter().map(|sweep| (sweep.over, sweep.along.clone())).collect();
+        assert_eq!(told, [("receivers", vec!["hosts"])]);
+    }
+
+    #[test]
+    fn what_else_differs_parts_the_lines() {
+        let on = |switch: &'static str| [1, 4].map(move |k| both(k, |row| row.switch = switch.to_owned()));
+        let two = sweeps(&run([on("hub"), on("snooping")].concat()));
+        assert_eq!(
+            labels(&two[0].charts[0]),
+            [
+                "unicast, hub",
+                "unicast, switch with IGMP snooping",
+                "multicast, hub",
+                "multicast, switch with IGMP snooping"
+            ]
+        );
+        let variants: Vec<_> = two[0].charts[0].series.iter().map(|series| series.variant).collect();
+        assert_eq!(variants, [Some(0), Some(1), Some(0), Some(1)]);
+        // More of them have a chart each, all with the same scale.
+        let four = sweeps(&run([on("hub"), on("snooping"), on("flooding"), on("other")].concat()));
+        let charts = &four[0].charts;
+        assert_eq!(charts.len(), 4);
+        assert_eq!(
+            (charts[0].title.as_str(), labels(&charts[0])),
+            ("Frames the sender sends: hub", vec!["unicast", "multicast"])
+        );
+        assert!(charts.iter().all(|chart| chart.beside.len() == 16));
+    }
+
+    #[test]
+    fn a_case_that_names_the_value_is_no_difference() {
+        let named = [(1, "few"), (16, "many")].map(|(k, case)| both(k, |row| row.case = case.to_owned()));
+        let sweeps = sweeps(&run(named.to_vec()));
+        assert_eq!(labels(&sweeps[0].charts[0]), ["unicast", "multicast"]);
+    }
+
+    #[test]
+    fn cases_without_a_number_are_compared() {
+        let run = run(vec![
+            both(4, |row| row.case = "querier".to_owned()),
+            both(4, |row| {
+                row.case = "no querier".to_owned();
+                row.condition += "-silent";
+            }),
+        ]);
+        let sweeps = sweeps(&run);
+        assert!(sweeps.is_empty());
+        let charts = comparisons(&run, &sweeps);
+        assert_eq!(charts.len(), 1);
+        let groups: Vec<_> = charts[0].groups.iter().map(|group| (group.heading.as_str(), group.rows.len())).collect();
+        assert_eq!(groups, [("setting 1", 2), ("setting 2", 2)]);
+        assert_eq!(charts[0].groups[1].rows[0].text, "4.00");
+    }
+
+    #[test]
+    fn what_does_not_differ_is_not_drawn() {
+        let mut rows = [1, 4].map(|k| vec![condition(Mode::Multicast, k)]).to_vec();
+        assert!(sweeps(&run(rows.clone())).is_empty(), "one frame whatever the receivers");
+        rows[1][0].offered_rate = Some(f64::NAN);
+        assert!(sweeps(&run(rows)).is_empty());
+        assert!(sweeps(&run(Vec::new())).is_empty() && comparisons(&run(Vec::new()), &[]).is_empty());
+        assert!(sweeps(&run(vec![both(4, |_| {})])).is_empty());
+    }
+}
