@@ -9,6 +9,7 @@
 //!             │            ├─ lan ──────┤        │
 //!             │            ├─ router ───┴─ sys ──┘
 //!             │            └─ results (counters, units)
+//!             ├─ report ───── results
 //!             └─ (each of them)
 //! ```
 //!
@@ -23,6 +24,7 @@
 //! | namespaces, veth pairs, bridges, threaded NAPI | [`lan`] |
 //! | who asks for members (IGMP), what forwards multicast from LAN to LAN | [`router`] |
 //! | the columns of the CSV files, the statistics, the tables | [`results`] |
+//! | the page and the charts that a run is shown with | [`report`] |
 //! | the bytes of a probe, a frame, an order to an agent | [`wire`] |
 //! | a system call, an ioctl, `unsafe` | [`sys`] |
 //! | how a rate, a size, a mode is written | [`units`] |
@@ -33,6 +35,7 @@ pub mod delivery;
 pub mod error;
 pub mod lab;
 pub mod lan;
+pub mod report;
 pub mod results;
 pub mod router;
 pub mod run;

@@ -9,6 +9,7 @@
 //! | Ctrl-C | `interrupt.rs` |
 //! | `netlab lan shell`, and the program under the name `on` | `lan.rs`; what its router runs: `router.rs` |
 //! | the main comparison, and one host's part of it | `measure.rs`, `agent.rs` |
+//! | drawing the report of a run again | `report.rs` |
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -29,6 +30,7 @@ mod lan;
 mod measure;
 mod multicast;
 mod recv;
+mod report;
 mod router;
 mod screen;
 mod send;
@@ -78,6 +80,8 @@ enum Command {
     Multicast(multicast::Args),
     /// Measure who pays for each mode of delivery, on a virtual LAN
     Measure(measure::Args),
+    /// Draw the report of a run again, from its tables
+    Report(report::Args),
     /// A virtual LAN in which to try things, as any user, on this machine alone
     Lan(lan::LanArgs),
     /// Serve one host of a measurement
@@ -110,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Broadcast(args) => broadcast::run(&args),
         Command::Multicast(args) => multicast::run(&args),
         Command::Measure(args) => measure::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Lan(args) => lan::run(&args).map_err(Into::into),
         Command::Agent(args) => agent::run(&args),
         Command::Router(args) => router::run(&args),

@@ -23,12 +23,12 @@ pub fn funnel(setting: &Setting, summary: &[SummaryRow], paint: Paint) -> String
         let places = setting.modes.iter().flat_map(|&mode| roles.iter().map(move |&role| (mode, role)));
         let amounts: Vec<Option<f64>> = places.map(|(mode, role)| layer.amount(summary, mode, role)).collect();
         if amounts.iter().all(Option::is_none) {
-            // Most hosts have no such card, and then there is nothing to be measured.
-            if layer.title != BY_CARD {
-                not_measured.push(layer.title.trim_start());
+            if !layer.seldom {
+                not_measured.push(layer.title);
             }
-        } else if layer.passed() || amounts.iter().any(|amount| *amount != Some(0.0)) {
-            grid.row([layer.title.to_owned()].into_iter().chain(amounts.into_iter().map(figure::amount)).collect());
+        } else if layer.passed || amounts.iter().any(|amount| *amount != Some(0.0)) {
+            let title = if layer.passed { layer.title.to_owned() } else { format!("  {}", layer.title) };
+            grid.row([title].into_iter().chain(amounts.into_iter().map(figure::amount)).collect());
         }
     }
 
@@ -43,50 +43,52 @@ pub fn funnel(setting: &Setting, summary: &[SummaryRow], paint: Paint) -> String
     text
 }
 
-/// One stage on the way up.
-struct Layer {
-    /// Indented where packets end, not where they pass.
-    title: &'static str,
+/// One stage on the way of a packet from the link up to the program.
+#[derive(Debug)]
+pub struct Layer {
+    /// In words.
+    pub title: &'static str,
+    /// Whether it tells what got this far, and not what ended here; shown even where it is 0.
+    pub passed: bool,
+    /// Whether only some set-ups have it, so that its absence is nothing to tell.
+    seldom: bool,
     metric: fn(Mode, Role) -> &'static str,
 }
 
-const BY_CARD: &str = "  dropped by card: not my MAC";
-
-const LAYERS: &[Layer] = &[
-    Layer { title: BY_CARD, metric: |_, _| "nic_filtered" },
-    Layer { title: "  link ring full", metric: |_, _| "link_ring_dropped" },
-    Layer { title: "reached link", metric: |_, _| "link_rx_frames" },
-    Layer { title: "  not my MAC", metric: |_, _| "link_rx_other_host" },
-    Layer { title: "  dropped by link", metric: |_, _| "link_rx_dropped" },
-    Layer { title: "reached IP", metric: |_, _| "ip_in_receives" },
-    Layer { title: "  discarded by IP", metric: |_, _| "ip_in_discards" },
-    Layer { title: "  group not joined", metric: |_, _| "ip_not_joined" },
-    Layer { title: "  nobody listening", metric: |_, _| "udp_ignored_multi" },
-    Layer { title: "  no such port", metric: |_, _| "udp_no_ports" },
-    Layer {
-        title: "  socket buffer full",
-
-        // A raw frame meets no UDP: its socket counts for itself.
-        metric: |mode, role| match (mode, role) {
-            (Mode::RawBroadcast, Role::Receiver) => "socket_dropped",
-            _ => "udp_rcvbuf_errors",
-        },
-    },
-    Layer {
-        title: "to the program",
-
-        // A bystander has no program that counts; what UDP handed on would be for one.
-        metric: |_, role| if role == Role::Receiver { "delivered" } else { "udp_in_datagrams" },
-    },
+/// All of them, from the link up.
+pub const LAYERS: &[Layer] = &[
+    Layer { seldom: true, ..ends("filtered by the card", |_, _| "nic_filtered") },
+    Layer { seldom: true, ..ends("slow link full", |_, _| "link_limit_dropped") },
+    ends("link ring full", |_, _| "link_ring_dropped"),
+    passes("reached link", |_, _| "link_rx_frames"),
+    ends("not my MAC", |_, _| "link_rx_other_host"),
+    ends("dropped by link", |_, _| "link_rx_dropped"),
+    passes("reached IP", |_, _| "ip_in_receives"),
+    ends("discarded by IP", |_, _| "ip_in_discards"),
+    ends("group not joined", |_, _| "ip_not_joined"),
+    ends("nobody listening", |_, _| "udp_ignored_multi"),
+    ends("no such port", |_, _| "udp_no_ports"),
+    // A raw frame meets no UDP: its socket counts for itself.
+    ends("socket buffer full", |mode, role| match (mode, role) {
+        (Mode::RawBroadcast, Role::Receiver) => "socket_dropped",
+        _ => "udp_rcvbuf_errors",
+    }),
+    // A bystander has no program that counts; what UDP handed on would be for one.
+    passes("to the program", |_, role| if role == Role::Receiver { "delivered" } else { "udp_in_datagrams" }),
 ];
 
-impl Layer {
-    /// Whether it tells what got this far; those are shown even where they are 0.
-    fn passed(&self) -> bool {
-        !self.title.starts_with(' ')
-    }
+const fn ends(title: &'static str, metric: fn(Mode, Role) -> &'static str) -> Layer {
+    Layer { title, passed: false, seldom: false, metric }
+}
 
-    fn amount(&self, summary: &[SummaryRow], mode: Mode, role: Role) -> Option<f64> {
+const fn passes(title: &'static str, metric: fn(Mode, Role) -> &'static str) -> Layer {
+    Layer { passed: true, ..ends(title, metric) }
+}
+
+impl Layer {
+    /// How much of a message got to it or ended at it, at each host of a role; `summary` as for
+    /// [`table`](super::table::table).
+    pub fn amount(&self, summary: &[SummaryRow], mode: Mode, role: Role) -> Option<f64> {
         mean(summary, mode, role.as_str(), (self.metric)(mode, role))
     }
 }
@@ -160,21 +162,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_card_drops_is_a_layer_of_its_own() {
-        let setting = Setting { modes: vec![Mode::Unicast], ..setting() };
-        let summary = rows(
-            Mode::Unicast,
-            0.0,
-            &[
-                ("receiver", "nic_filtered", 3.0),
-                ("bystander", "nic_filtered", 4.0),
-                ("receiver", "link_rx_frames", 1.0),
-            ],
-        );
-        let text = funnel(&setting, &summary, Paint::Plain);
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[3], "  dropped by card: not my MAC   3.00      4.00");
-        assert_eq!(lines[4], "reached link                    1.00      –");
+    fn a_card_that_filters_is_a_layer_before_the_link() {
+        let setting = Setting { modes: vec![Mode::Unicast], hosts: 6, ..setting() };
+        let values = [
+            ("receiver", "link_rx_frames", 1.0),
+            ("bystander", "nic_filtered", 4.0),
+            ("bystander", "link_rx_frames", 0.0),
+        ];
+        let text = funnel(&setting, &rows(Mode::Unicast, 0.0, &values), Paint::Plain);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[3], "  filtered by the card   –         4.00");
+        assert_eq!(lines[4], "reached link             1.00      0.00");
     }
 
     #[test]

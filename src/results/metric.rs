@@ -155,6 +155,7 @@ pub const METRICS: &[Metric] = &[
     count!(link_tx_frames, FRAMES, HOSTS, "frames sent by {each}"),
     count!(link_tx_dropped, FRAMES, SENDER, "frames {each} could not send"),
     count!(nic_filtered, FRAMES, LISTENERS, "frames for another MAC that the card of {each} dropped"),
+    count!(link_limit_dropped, FRAMES, LISTENERS, "frames lost at a full slow link towards {each}"),
     count!(link_ring_dropped, FRAMES, LISTENERS, "frames lost at a full receive ring of {each}"),
     count!(link_rx_frames, FRAMES, REACHED, "frames that reached {each}"),
     count!(link_rx_other_host, FRAMES, LISTENERS, "frames for another MAC that the kernel of {each} dropped"),

@@ -10,6 +10,7 @@ mod example;
 pub mod figure;
 pub mod funnel;
 pub mod grid;
+pub mod host;
 pub mod json;
 pub mod metadata;
 pub mod metric;

@@ -120,6 +120,7 @@ pub struct HostRow {
     /// 99th percentile of the same.
     pub skew_p99_ns: Option<u64>,
     /// Whether its counts can be used: true as well where only the machine was too busy for its times to be.
+    #[serde(default)]
     pub counts_valid: bool,
     /// The group of hosts a lab put it in; empty without one.
     #[serde(default)]
@@ -363,6 +364,7 @@ pub struct SummaryRow {
     pub cv: Option<f64>,
     // Beyond the fixed columns.
     /// How many of the `n` trials are marked ones, taken in since the valid ones were too few for a time.
+    #[serde(default)]
     pub doubtful: u64,
 }
 

@@ -12,8 +12,10 @@ use std::collections::BTreeMap;
 use super::metric::{METRICS, Metric};
 use super::row::{HostRow, SummaryRow};
 use super::stats::Estimate;
-use super::trial::{ALL, Trial, Who};
+use super::trial::{Trial, Who};
 use crate::units::Mode;
+
+pub use super::trial::ALL;
 
 /// What the trials of one condition brought.
 #[derive(Clone, Debug)]
@@ -42,10 +44,20 @@ impl<'a> Trials<'a> {
         Trials(by_number.into_values().filter_map(Trial::of).collect())
     }
 
+    /// All of them, each with whether its times count.
+    pub fn all(&self) -> impl Iterator<Item = (&Trial<'a>, bool)> {
+        let all = self.too_few_timed();
+        self.0.iter().map(move |trial| (trial, all || trial.is_timed()))
+    }
+
+    /// Whether marked trials are taken in for times.
+    fn too_few_timed(&self) -> bool {
+        self.0.iter().filter(|trial| trial.is_timed()).count() < ENOUGH.min(self.0.len())
+    }
+
     /// A metric of theirs; `None` where no trial has it.
     pub fn values(&self, who: Who, metric: &Metric) -> Option<TrialValues> {
-        let valid = self.0.iter().filter(|trial| trial.is_timed()).count();
-        let all = metric.is_count() || valid < ENOUGH.min(self.0.len());
+        let all = metric.is_count() || self.too_few_timed();
         let of = |trial: &Trial| Some((metric.value(trial, who)?, trial.is_timed() || metric.is_count()));
         let usable = self.0.iter().filter(|trial| all || trial.is_timed());
         let (values, sure): (Vec<f64>, Vec<bool>) = usable.filter_map(of).unzip();

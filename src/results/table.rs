@@ -98,8 +98,8 @@ fn remark_on_cpu(setting: &Setting, summary: &[SummaryRow], accounted: Option<f6
     )
 }
 
-/// The rates reached, where none was asked for or one was missed by more than 1 %.
-fn remark_on_rate(setting: &Setting, summary: &[SummaryRow]) -> Option<String> {
+/// The rates reached, where none was asked for or one was missed by more than 1 %. `summary` as for [`table`].
+pub fn remark_on_rate(setting: &Setting, summary: &[SummaryRow]) -> Option<String> {
     let reached = |mode: &Mode| Some((*mode, mean(summary, *mode, "sender", "rate")?));
     let reached: Vec<(Mode, f64)> = setting.modes.iter().filter_map(reached).collect();
     let told = match setting.rate {
@@ -110,8 +110,8 @@ fn remark_on_rate(setting: &Setting, summary: &[SummaryRow]) -> Option<String> {
     told.then(|| format!("messages/s reached: {}", rates.join(" · ")))
 }
 
-/// How many repeats a mode's figures are from, where it is not all of them.
-fn remark_on_repeats(setting: &Setting, summary: &[SummaryRow], mode: Mode) -> Option<String> {
+/// How many repeats a mode's figures are from, where it is not all of them. `summary` as for [`table`].
+pub fn remark_on_repeats(setting: &Setting, summary: &[SummaryRow], mode: Mode) -> Option<String> {
     let (counted, timed) = (counted_trials(summary, mode), valid_trials(summary, mode));
     // More than asked for where all of those were disturbed.
     let all = counted.max(setting.trials.into());

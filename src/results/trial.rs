@@ -53,6 +53,11 @@ impl<'a> Trial<'a> {
         Some(Trial { rows, sender })
     }
 
+    /// All rows, the switch's and those of lost hosts too.
+    pub fn rows(&self) -> &[&'a HostRow] {
+        &self.rows
+    }
+
     /// Whether its times count, and not its counts alone.
     pub fn is_timed(&self) -> bool {
         self.sender.valid

@@ -56,7 +56,9 @@ impl MeasurePlan {
 
     /// The rows of `conditions.csv`.
     pub fn rows(&self) -> Vec<ConditionRow> {
-        let labels: Vec<String> = self.settings().iter().map(ToString::to_string).collect();
+        // The case has a column of its own.
+        let label = |setting| Setting { case: String::new(), ..setting }.to_string();
+        let labels: Vec<String> = self.settings().into_iter().map(label).collect();
         self.conditions.iter().map(|condition| condition.row(&labels[condition.setting], self.trials)).collect()
     }
 

@@ -1,0 +1,219 @@
+//! One LAN of the picture: its hosts around the switch, or, where they are many, in blocks under it.
+
+use std::f64::consts::PI;
+
+use maud::{Markup, html};
+
+use super::drawing::{Num, lines, wrap};
+use super::network::{frames, letter};
+use super::scale::{Fill, Scale};
+use crate::results::figure;
+use crate::results::host::HostMeans;
+use crate::units::{Mode, Role};
+
+/// A part of the picture, in its own coordinates.
+pub(super) struct Cell {
+    pub(super) body: Markup,
+    pub(super) width: f64,
+    pub(super) height: f64,
+    /// Where links from elsewhere end.
+    pub(super) switch: (f64, f64),
+}
+
+/// How a LAN is to be drawn.
+pub(super) struct Style<'a> {
+    pub(super) mode: Mode,
+    pub(super) scale: &'a Scale,
+    /// What the device in the middle is called.
+    pub(super) device: &'a str,
+    /// Where a link comes from above: how many LANs further to the left, or to the right where it is negative.
+    pub(super) router: Option<f64>,
+    /// What the LAN is called, where there are several; each is then drawn smaller.
+    pub(super) name: Option<String>,
+}
+
+/// Width of a picture of one LAN.
+const WIDTH: f64 = 384.0;
+/// More hosts than this have no room around a switch.
+const MOST_AROUND: usize = 41;
+/// The part of the circle left free for a link from above.
+const FREE: f64 = PI / 6.0;
+/// How far above the LANs the router is.
+pub(super) const ABOVE: f64 = 28.0;
+
+/// The hosts of one LAN.
+pub(super) fn lan(hosts: &[&HostMeans], style: &Style) -> Cell {
+    if hosts.len() <= MOST_AROUND { around(hosts, style) } else { in_blocks(hosts, style) }
+}
+
+/// Of no LAN at all.
+pub(super) fn empty() -> Cell {
+    Cell { body: html! {}, width: WIDTH, height: 120.0, switch: (0.0, 0.0) }
+}
+
+/// Around the switch, the sender on top.
+fn around(hosts: &[&HostMeans], style: &Style) -> Cell {
+    let away = if style.name.is_some() { 100.0 } else { 138.0 };
+    let width = if style.name.is_some() { 2.0 * away + 60.0 } else { WIDTH };
+    let size = (PI * away / hosts.len().max(1) as f64 * 0.78).clamp(7.0, 18.0);
+    let centre = (width / 2.0, away + 24.0);
+    // Towards the router nothing is in the way.
+    let towards = style.router.map(|aside| (-ABOVE - centre.1).atan2(-aside * width));
+    let place = |index: usize| {
+        let angle = match towards {
+            None => -PI / 2.0 + 2.0 * PI * index as f64 / hosts.len() as f64,
+            Some(towards) => towards + FREE / 2.0 + (2.0 * PI - FREE) * (index as f64 + 0.5) / hosts.len() as f64,
+        };
+        (centre.0 + away * angle.cos(), centre.1 + away * angle.sin())
+    };
+    let placed: Vec<_> = hosts.iter().enumerate().map(|(index, host)| (place(index), *host)).collect();
+    let height = 2.0 * (away + 24.0);
+    let body = html! {
+        @for (at, host) in &placed { (style.scale.link(centre, *at, frames(host), style.mode)) }
+        (device(style.device, centre, None))
+        @for (at, host) in &placed {
+            g {
+                title { (in_words(host)) }
+                (badge(host.role, *at, size, style.scale.fill(host.cpu_total)))
+            }
+        }
+        @if let Some(name) = &style.name {
+            text class="small muted mid" x=(Num(centre.0)) y=(Num(height + 12.0)) { (name) }
+        }
+    };
+    Cell { body, width, height: height + if style.name.is_some() { 16.0 } else { 0.0 }, switch: centre }
+}
+
+/// Hosts of a kind in a block of tiles, each block on a link as thick as that of each of its hosts.
+fn in_blocks(hosts: &[&HostMeans], style: &Style) -> Cell {
+    const TOP: f64 = 118.0;
+    const HEIGHT: f64 = 170.0;
+    const BETWEEN: f64 = 12.0;
+    let switch = (WIDTH / 2.0, 34.0);
+    let mut kinds: Vec<(Role, &str)> = hosts.iter().map(|host| (host.role, host.group.as_str())).collect();
+    kinds.sort();
+    kinds.dedup();
+    kinds.retain(|(role, _)| *role != Role::Sender);
+    let of_kind = |kind: &(Role, &str)| {
+        let of_kind = |host: &&&HostMeans| (host.role, host.group.as_str()) == *kind;
+        hosts.iter().filter(of_kind).copied().collect::<Vec<_>>()
+    };
+    let blocks: Vec<Vec<&HostMeans>> = kinds.iter().map(of_kind).collect();
+    let widths = shared(&blocks.iter().map(Vec::len).collect::<Vec<_>>(), WIDTH - 12.0, BETWEEN);
+    let tile = tile_that_fits(&blocks.iter().map(Vec::len).zip(widths.iter().copied()).collect::<Vec<_>>(), HEIGHT);
+
+    let mut x = 6.0;
+    let mut placed = Vec::new();
+    for (block, width) in blocks.iter().zip(&widths) {
+        placed.push((x, *width, block));
+        x += width + BETWEEN;
+    }
+    let senders: Vec<&HostMeans> = hosts.iter().filter(|host| host.role == Role::Sender).copied().collect();
+    let body = html! {
+        @for (index, sender) in senders.iter().enumerate() {
+            (style.scale.link((36.0, 34.0 + 26.0 * index as f64), switch, frames(sender), style.mode))
+        }
+        @for (x, width, block) in &placed {
+            (style.scale.link(switch, (x + width / 2.0, TOP - 22.0), of_each(block), style.mode))
+        }
+        (device(style.device, switch, None))
+        @for (index, sender) in senders.iter().enumerate() {
+            g {
+                title { (in_words(sender)) }
+                (badge(sender.role, (36.0, 34.0 + 26.0 * index as f64), 18.0, style.scale.fill(sender.cpu_total)))
+            }
+        }
+        @for (x, width, block) in &placed {
+            (tiles(block, (*x, TOP), *width, tile, style))
+        }
+        @if let Some(name) = &style.name {
+            text class="small muted mid" x=(Num(switch.0)) y=(Num(TOP + HEIGHT + 20.0)) { (name) }
+        }
+    };
+    Cell { body, width: WIDTH, height: TOP + HEIGHT + 24.0, switch }
+}
+
+fn tiles(hosts: &[&HostMeans], (left, top): (f64, f64), width: f64, tile: f64, style: &Style) -> Markup {
+    let columns = ((width - 4.0) / tile).floor().max(1.0) as usize;
+    let gap = if tile > 6.0 { 2.0 } else { 1.0 };
+    let used = columns.min(hosts.len()) as f64 * tile;
+    let role = hosts.first().map_or(Role::Bystander, |host| host.role);
+    let heading = format!("{} {role}s", figure::count(hosts.len() as f64));
+    html! {
+        rect class="paper" x=(Num(left)) y=(Num(top - 22.0)) width=(Num(width)) height="20" rx="4" {}
+        (lines(&wrap(&heading, 14.0, width, 1), "small mid", (left + width / 2.0, top - 7.0), 15.0))
+        @for (index, host) in hosts.iter().enumerate() {
+            @let (column, row) = ((index % columns) as f64, (index / columns) as f64);
+            @let fill = style.scale.fill(host.cpu_total);
+            rect class={ "tile " (fill.ground) } rx="1.5"
+                x=(Num(left + (width - used) / 2.0 + column * tile)) y=(Num(top + row * tile))
+                width=(Num(tile - gap)) height=(Num(tile - gap)) {
+                title { (in_words(host)) }
+            }
+        }
+    }
+}
+
+/// The mean on the link of each, where all are known.
+fn of_each(hosts: &[&HostMeans]) -> Option<f64> {
+    let frames: Vec<f64> = hosts.iter().copied().map(frames).collect::<Option<_>>()?;
+    Some(frames.iter().sum::<f64>() / frames.len() as f64)
+}
+
+/// A width for each block, by its hosts, but enough for a heading where that can be.
+fn shared(hosts: &[usize], width: f64, between: f64) -> Vec<f64> {
+    let width = width - between * hosts.len().saturating_sub(1) as f64;
+    let least = (width / hosts.len().max(1) as f64).min(110.0);
+    let rest = width - least * hosts.len() as f64;
+    let all = hosts.iter().sum::<usize>().max(1) as f64;
+    hosts.iter().map(|&hosts| least + rest * hosts as f64 / all).collect()
+}
+
+/// The largest tile with which all blocks (hosts, width) are at most this high.
+fn tile_that_fits(blocks: &[(usize, f64)], height: f64) -> f64 {
+    let fits = |tile: f64| {
+        blocks.iter().all(|(hosts, width)| {
+            let columns = ((width - 4.0) / tile).floor().max(1.0);
+            (*hosts as f64 / columns).ceil() * tile <= height
+        })
+    };
+    (2..=18).rev().map(f64::from).find(|tile| fits(*tile)).unwrap_or(2.0)
+}
+
+/// A host with its role's letter: round, but for the sender; with a thick edge where it wants the messages.
+pub(super) fn badge(role: Role, (x, y): (f64, f64), size: f64, fill: Fill) -> Markup {
+    let class = format!("host {}{}", fill.ground, if role == Role::Receiver { " wants" } else { "" });
+    html! {
+        @if role == Role::Sender {
+            rect class=(class) x=(Num(x - size)) y=(Num(y - size)) width=(Num(2.0 * size)) height=(Num(2.0 * size)) rx="4" {}
+        } @else if role == Role::Router {
+            rect class="device" x=(Num(x - size)) y=(Num(y - size * 0.6)) width=(Num(2.0 * size)) height=(Num(1.2 * size)) rx="3" {}
+        } @else {
+            circle class=(class) cx=(Num(x)) cy=(Num(y)) r=(Num(size)) {}
+        }
+        @if size >= 8.5 && role != Role::Router {
+            text class={ "mid bold " (if size >= 13.0 { "" } else { "tiny " }) (fill.letter) }
+                x=(Num(x)) y=(Num(y + if size >= 13.0 { 5.8 } else { 4.4 })) { (letter(role)) }
+        }
+    }
+}
+
+/// A device between hosts, with its name in it.
+pub(super) fn device(name: &str, (x, y): (f64, f64), fill: Option<Fill>) -> Markup {
+    html! {
+        rect class={ "device" @if let Some(fill) = fill { " " (fill.ground) } }
+            x=(Num(x - 36.0)) y=(Num(y - 15.0)) width="72" height="30" rx="6" {}
+        text class={ "mid small" @if let Some(fill) = fill { " " (fill.letter) } } x=(Num(x)) y=(Num(y + 5.0)) { (name) }
+    }
+}
+
+/// What a pointer on a host tells.
+fn in_words(host: &HostMeans) -> String {
+    format!(
+        "{}, {}: {} frames, {} µs",
+        host.host,
+        host.role,
+        figure::amount(frames(host)),
+        figure::cost(host.cpu_total)
+    )
+}
