@@ -363,9 +363,13 @@ mod tests {
             member_of = "239.129.1.1"
             link_limit = "10M"
             works = true
+            [[measure.groups]]
+            name = "near"
+            role = "bystander"
+            lan = 2
             [measure.flow]
             from = "far"
-            to = "far"
+            to = "near"
             rate = 100
             size = 64
             [measure.querier]
@@ -373,13 +377,13 @@ mod tests {
             stops_at = "600ms"
             "#);
         let case = &lab.design.cases[0];
-        let [sender, slow, far] = &case.groups[..] else { panic!("{:?}", case.groups) };
+        let [sender, slow, far, _] = &case.groups[..] else { panic!("{:?}", case.groups) };
         assert_eq!((sender.role, sender.count, sender.lan), (Role::Sender, 1, 1));
         assert_eq!((slow.name.as_str(), slow.count, slow.busy), ("slow", 3, Duration::from_micros(50)));
         assert_eq!(slow.joins_at.zip(slow.leaves_at), Some((Duration::from_millis(200), Duration::from_millis(700))));
         assert_eq!((far.lan, far.link_limit, far.works), (2, Some(10_000_000), true));
         let flow = case.flow.as_ref().unwrap();
-        assert_eq!((flow.from.as_str(), flow.to.as_deref(), flow.size), ("far", Some("far"), 64));
+        assert_eq!((flow.from.as_str(), flow.to.as_deref(), flow.size), ("far", Some("near"), 64));
         let querier = case.querier.as_ref().unwrap();
         assert_eq!((querier.interval, querier.stops_at), (Duration::from_secs(1), Some(Duration::from_millis(600))));
     }
