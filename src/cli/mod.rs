@@ -10,6 +10,9 @@
 //! | `netlab lan shell`, and the program under the name `on` | `lan.rs`; what its router runs: `router.rs` |
 //! | the main comparison, and one host's part of it | `measure.rs`, `agent.rs` |
 //! | drawing the report of a run again | `report.rs` |
+//! | labs: the menu, a run, guesses | `lab/` |
+//! | how a measurement runs and what is told of it, whoever asked for it | `running.rs` |
+//! | lines that fit the terminal | `paragraph.rs` |
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -26,12 +29,15 @@ mod agent;
 mod broadcast;
 mod completions;
 mod interrupt;
+mod lab;
 mod lan;
 mod measure;
 mod multicast;
+mod paragraph;
 mod recv;
 mod report;
 mod router;
+mod running;
 mod screen;
 mod send;
 mod silence;
@@ -50,6 +56,7 @@ struct Cli {
 const START_HERE: &str = "\
 Start here:
   netlab measure                             who pays? on a virtual LAN, in 90 s
+  netlab lab list                            labs to choose from
 By hand, in two terminals of one machine, or of two on the same LAN:
   netlab multicast --group 239.1.1.1 recv    listens; says why if nothing comes
   netlab multicast --group 239.1.1.1 send    1,000 messages a second for 60 s
@@ -58,9 +65,9 @@ Then the same by unicast and broadcast; `netlab COMMAND --help` has examples.
 `netlab lan shell` opens a virtual LAN of four hosts on this machine, as any
 user; in it, `on h2 COMMAND` runs a command on host h2.
 
-Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 nothing valid was
-measured, 4 not permitted here (the message ends with the remedy), 130
-interrupted.";
+Exit codes: 0 done, 1 failed while running, 2 wrong usage or a bad file, 3 a
+lab's claim was not borne out or nothing valid was measured, 4 not permitted
+here (the message ends with the remedy), 130 interrupted.";
 
 /// Reads one of a closed set of spellings, which help and completions then list.
 fn spelled<T, const N: usize>(spellings: [&'static str; N]) -> impl TypedValueParser<Value = T>
@@ -82,6 +89,8 @@ enum Command {
     Measure(measure::Args),
     /// Draw the report of a run again, from its tables
     Report(report::Args),
+    /// Labs: a network, what is measured on it, and claims that the run holds or refutes
+    Lab(lab::LabArgs),
     /// A virtual LAN in which to try things, as any user, on this machine alone
     Lan(lan::LanArgs),
     /// Serve one host of a measurement
@@ -115,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Multicast(args) => multicast::run(&args),
         Command::Measure(args) => measure::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Lab(args) => lab::run(&args),
         Command::Lan(args) => lan::run(&args).map_err(Into::into),
         Command::Agent(args) => agent::run(&args),
         Command::Router(args) => router::run(&args),

@@ -9,6 +9,9 @@
 //! | what is compared with what, what lies on one line | [`comparison`], [`aspect`] |
 //! | how it is judged: each condition, each line, all of them | [`mod@judge`], [`mod@line`], [`verdict`] |
 //! | how that is said | [`words`] |
+//! | what a lab file may say | [`file`], how a value is written in [`value`] |
+//! | how it is read | [`read`]: [`factors`] to cases, [`interpret`] for claims and questions, [`problem`]s with their places |
+//! | the labs that are built in | [`library`] |
 
 pub mod aspect;
 pub mod bound;
@@ -20,11 +23,23 @@ pub mod line;
 pub mod verdict;
 pub mod words;
 
+pub mod factors;
+pub mod file;
+pub mod interpret;
+pub mod library;
+pub mod problem;
+pub mod read;
+#[cfg(test)]
+mod schema;
+pub mod value;
+
 use crate::run::Design;
 
 pub use bound::Bound;
 pub use claim::{Claim, Question};
 pub use judge::judge;
+pub use problem::Problem;
+pub use read::read;
 
 /// One lab, read from `labs/NAME.toml`.
 #[derive(Clone, Debug, PartialEq)]

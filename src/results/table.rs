@@ -17,6 +17,19 @@ pub enum Paint {
     Ansi,
 }
 
+/// What a verdict is painted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    /// As it should be.
+    Green,
+    /// As it should not.
+    Red,
+    /// Open.
+    Yellow,
+    /// Neither.
+    Plain,
+}
+
 impl Paint {
     /// A heading.
     pub fn bold(self, text: &str) -> String {
@@ -26,6 +39,16 @@ impl Paint {
     /// A remark.
     pub fn dim(self, text: &str) -> String {
         self.paint("2", text)
+    }
+
+    /// A verdict.
+    pub fn coloured(self, colour: Colour, text: &str) -> String {
+        match colour {
+            Colour::Green => self.paint("32", text),
+            Colour::Red => self.paint("31", text),
+            Colour::Yellow => self.paint("33", text),
+            Colour::Plain => text.to_owned(),
+        }
     }
 
     fn paint(self, code: &str, text: &str) -> String {

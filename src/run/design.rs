@@ -17,6 +17,24 @@ const LARGEST_RAW: usize = 1500;
 const LARGEST_DATAGRAM: usize = 65_507;
 /// More conditions than this nobody wants to wait for.
 const MOST_CONDITIONS: usize = 1000;
+/// Nor for more repetitions.
+const MOST_TRIALS: u32 = 10_000;
+/// Nor for longer ones.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Repetitions of each condition unless told otherwise.
+pub const USUAL_TRIALS: u32 = 5;
+
+/// Numbers of receivers unless told otherwise: few hosts want it, then most of them do, where that leaves bystanders;
+/// half of the others on a smaller LAN.
+pub fn usual_receivers(hosts: usize) -> Vec<usize> {
+    let others = hosts.saturating_sub(1);
+    let mut receivers: Vec<_> = [4, 16].into_iter().filter(|&receivers| receivers < others).collect();
+    if receivers.is_empty() {
+        receivers.push((others / 2).max(1));
+    }
+    receivers
+}
 
 /// What is to be measured, in factors.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,6 +140,11 @@ fn refuse<T>(factor: &'static str, value: impl fmt::Display, why: impl Into<Stri
     Err(Refused { factor, value: value.to_string(), why: why.into(), case: None })
 }
 
+fn too_many<T>() -> Result<T, Refused> {
+    let why = format!("all combinations are more than {MOST_CONDITIONS} conditions; leave some out");
+    refuse("modes", "", why)
+}
+
 impl Design {
     /// All conditions, in the order of the tables, with a name each.
     ///
@@ -133,13 +156,15 @@ impl Design {
         if self.trials == 0 {
             return refuse("trials", 0, "measures nothing; ask for at least 1 (3 or more for an interval)");
         }
+        if self.trials > MOST_TRIALS {
+            return refuse("trials", self.trials, format!("{MOST_TRIALS} are the most"));
+        }
         let mut conditions = Vec::new();
         for (index, case) in self.cases.iter().enumerate() {
             let of_case = case.conditions().map_err(|refused| Refused { case: Some(index), ..refused })?;
             conditions.extend(of_case);
             if conditions.len() > MOST_CONDITIONS {
-                let why = format!("all combinations are more than {MOST_CONDITIONS} conditions; leave some out");
-                return refuse("modes", "", why);
+                return too_many();
             }
         }
         number_settings(&mut conditions);
@@ -176,6 +201,13 @@ impl Case {
             if empty {
                 return refuse(factor, "", "name at least one value");
             }
+        }
+        // Before they are made, lest they fill the memory.
+        let lists = [self.hosts.len(), self.receivers.len(), self.switch.len(), self.nic.len(), self.rate.len()];
+        let lists = lists.into_iter().chain([self.size.len(), self.ttl.len(), self.igmp.len(), self.group.len()]);
+        let combinations = lists.fold(modes.len(), |product, length| product.saturating_mul(length.max(1)));
+        if combinations > MOST_CONDITIONS {
+            return too_many();
         }
         self.check_sizes(&modes)?;
         if self.ipv6 && modes.contains(&Mode::Multicast) && self.groups.iter().any(|group| group.lan > 1) {
@@ -342,6 +374,10 @@ impl Case {
     fn check_traffic(&self) -> Result<(), Refused> {
         if self.duration.is_zero() {
             return refuse("duration", "0s", "leaves no time to measure");
+        }
+        if self.duration > LONGEST {
+            let longest = humantime::format_duration(LONGEST);
+            return refuse("duration", humantime::format_duration(self.duration), format!("{longest} is the longest"));
         }
         if self.ttl.contains(&0) {
             return refuse("ttl", 0, "a hop limit is a number from 1 to 255");
@@ -552,6 +588,15 @@ mod tests {
     }
 
     #[test]
+    fn receivers_fit_the_lan() {
+        assert_eq!(usual_receivers(21), [4, 16]);
+        assert_eq!(usual_receivers(8), [4]);
+        assert_eq!(usual_receivers(5), [2]);
+        assert_eq!(usual_receivers(3), [1]);
+        assert_eq!(usual_receivers(2), [1]);
+    }
+
+    #[test]
     fn ipv6_leaves_broadcast_out() {
         let design = design(Case { ipv6: true, ..Case::default() });
         assert!(design.leaves_out_broadcast());
@@ -562,7 +607,7 @@ mod tests {
 
     #[test]
     fn impossible_designs_are_refused_by_the_factor() {
-        let cases: [(&str, Case); 11] = [
+        let cases: [(&str, Case); 13] = [
             ("hosts 1:", Case { hosts: vec![1], ..Case::default() }),
             ("hosts 1024:", Case { hosts: vec![1024], ..Case::default() }),
             ("receivers 21:", Case { receivers: vec![4, 21], ..Case::default() }),
@@ -574,6 +619,16 @@ mod tests {
             ("ttl 0:", Case { ttl: vec![0], ..Case::default() }),
             ("group 10.0.0.1:", Case { group: vec![[10, 0, 0, 1].into()], ..Case::default() }),
             ("rate:", Case { rate: vec![], ..Case::default() }),
+            ("duration 1h 1s:", Case { duration: Duration::from_secs(3601), ..Case::default() }),
+            (
+                "modes:",
+                Case {
+                    size: vec![64; 1000],
+                    ttl: vec![1; 1000],
+                    switch: vec![SwitchKind::Hub; 1000],
+                    ..Case::default()
+                },
+            ),
         ];
         for (begins, case) in cases {
             let refused = design(case).plan().unwrap_err();
@@ -582,5 +637,7 @@ mod tests {
         }
         let refused = Design { trials: 0, ..design(Case::default()) }.plan().unwrap_err();
         assert!(refused.to_string().starts_with("trials 0:"), "{refused}");
+        let refused = Design { trials: 10_001, ..design(Case::default()) }.plan().unwrap_err();
+        assert!(refused.to_string().starts_with("trials 10001:"), "{refused}");
     }
 }

@@ -1,0 +1,119 @@
+//! Verdicts on claims for the terminal: a sign, the sentence, and what it rests on.
+
+use crate::cli::paragraph::wrapped;
+use crate::results::row::ClaimRow;
+use crate::results::table::{Colour, Paint};
+
+/// Under the sign and the statement.
+const INDENT: &str = "           ";
+
+/// All verdicts below each other, in lines of at most `columns`, and how many are as expected.
+pub(super) fn verdicts(rows: &[ClaimRow], columns: usize, paint: Paint) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let (sign, colour) = sign(row);
+        let first = format!("{sign} {:<8} ", row.statement);
+        // The sign alone is painted, and after the line was broken: colours take no columns.
+        for (index, line) in wrapped(&row.says, columns, &first, INDENT).iter().enumerate() {
+            match line.strip_prefix(sign).filter(|_| index == 0) {
+                Some(rest) => text += &format!("{}{rest}\n", paint.coloured(colour, sign)),
+                None => text += &format!("{line}\n"),
+            }
+        }
+        for line in wrapped(&in_words(row), columns, INDENT, INDENT) {
+            text += &format!("{line}\n");
+        }
+    }
+    text + &format!("{}\n", count(rows))
+}
+
+/// `9 of 10 claims came out as expected`
+pub(super) fn count(rows: &[ClaimRow]) -> String {
+    let expected = rows.iter().filter(|row| row.as_expected).count();
+    match rows.len() {
+        0 => "The lab claims nothing.".to_owned(),
+        1 if expected == 1 => "The claim came out as expected.".to_owned(),
+        1 => "The claim did not come out as expected.".to_owned(),
+        all if all == expected => format!("All {all} claims came out as expected."),
+        all => format!("{expected} of {all} claims came out as expected."),
+    }
+}
+
+fn sign(row: &ClaimRow) -> (&'static str, Colour) {
+    let as_expected = if row.as_expected { Colour::Green } else { Colour::Red };
+    match row.verdict.as_str() {
+        "holds" => ("✓", as_expected),
+        "does-not-hold" | "holds-only-on" => ("✗", as_expected),
+        "undecided" => ("?", Colour::Yellow),
+        _ => ("–", Colour::Plain),
+    }
+}
+
+/// The verdict, the figures and the remark.
+fn in_words(row: &ClaimRow) -> String {
+    let is_to_fail = row.expect == "fails";
+    let (verdict, rest) = match row.verdict.as_str() {
+        "holds" if is_to_fail => ("holds, though the lab expects it to fail".to_owned(), &row.remark),
+        "holds" => ("holds".to_owned(), &row.remark),
+        "does-not-hold" if is_to_fail => ("does not hold, as the lab expects".to_owned(), &row.remark),
+        "does-not-hold" => ("does not hold".to_owned(), &row.remark),
+        "holds-only-on" => (format!("holds only on {}", row.remark), &String::new()),
+        "undecided" => ("undecided".to_owned(), &row.remark),
+        _ => ("cannot be shown here".to_owned(), &row.remark),
+    };
+    let parts = [row.figures.as_str(), rest.as_str()].into_iter().filter(|part| !part.is_empty());
+    let parts: Vec<&str> = parts.collect();
+    if parts.is_empty() { verdict } else { format!("{verdict}: {}", parts.join(" · ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(verdict: &str, expect: &str, as_expected: bool, remark: &str) -> ClaimRow {
+        ClaimRow {
+            claim: 1,
+            statement: "L3 L8".to_owned(),
+            says: "By unicast the sender sends a copy for each receiver.".to_owned(),
+            judged: String::new(),
+            expect: expect.to_owned(),
+            verdict: verdict.to_owned(),
+            as_expected,
+            figures: "4.00 with 4 receivers".to_owned(),
+            remark: remark.to_owned(),
+        }
+    }
+
+    #[test]
+    fn verdicts_in_words() {
+        let of = |verdict, expect, as_expected, remark| in_words(&row(verdict, expect, as_expected, remark));
+        assert_eq!(of("holds", "holds", true, ""), "holds: 4.00 with 4 receivers");
+        assert_eq!(of("holds", "fails", false, ""), "holds, though the lab expects it to fail: 4.00 with 4 receivers");
+        assert_eq!(of("does-not-hold", "fails", true, ""), "does not hold, as the lab expects: 4.00 with 4 receivers");
+        assert_eq!(of("holds-only-on", "holds", false, "hub"), "holds only on hub: 4.00 with 4 receivers");
+        assert_eq!(of("undecided", "holds", false, "too noisy"), "undecided: 4.00 with 4 receivers · too noisy");
+        let nothing = ClaimRow { figures: String::new(), ..row("cannot-be-shown", "holds", true, "no threads") };
+        assert_eq!(in_words(&nothing), "cannot be shown here: no threads");
+    }
+
+    #[test]
+    fn lines_fit_and_colours_say_what_is_expected() {
+        let rows = [row("holds", "holds", true, ""), row("does-not-hold", "holds", false, "")];
+        assert_eq!(
+            verdicts(&rows, 50, Paint::Plain).lines().collect::<Vec<_>>(),
+            [
+                "✓ L3 L8    By unicast the sender sends a copy for",
+                "           each receiver.",
+                "           holds: 4.00 with 4 receivers",
+                "✗ L3 L8    By unicast the sender sends a copy for",
+                "           each receiver.",
+                "           does not hold: 4.00 with 4 receivers",
+                "1 of 2 claims came out as expected.",
+            ]
+        );
+        let painted = verdicts(&rows, 50, Paint::Ansi);
+        assert!(painted.starts_with("\u{1b}[32m✓\u{1b}[0m L3 L8") && painted.contains("\u{1b}[31m✗\u{1b}[0m L3"));
+        let broken = verdicts(&[row("does-not-hold", "fails", true, "")], 50, Paint::Ansi);
+        assert!(broken.starts_with("\u{1b}[32m✗"), "as the lab expects");
+    }
+}

@@ -1,0 +1,310 @@
+//! What a lab file may say: the tables and keys of `labs/NAME.toml`.
+//!
+//! These structs are the format, and their comments its documentation: `labs/schema.json`, by which editors complete and
+//! check lab files, is made from them.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{MapAccess, value::MapAccessDeserializer};
+
+use super::Bound;
+use super::claim::{Expect, Factor, Tolerance};
+use super::value::{Bits, Name, Scalar, Several, Spot, Table, Text, WantedRate, Written};
+use crate::lan::{Igmp, Nic, SwitchKind};
+use crate::units::{Bytes, Mode, Rate, Role};
+
+/// A lab of netlab: a network, what is measured on it, and claims about the outcome.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(title = "netlab lab"))]
+#[serde(deny_unknown_fields, expecting = "a lab file")]
+pub struct LabFile {
+    /// In a few words: "One to many: who pays?"
+    #[cfg_attr(test, schemars(required))]
+    pub title: Option<Spot<Text>>,
+    /// The sentence of the lecture that is put to the test.
+    #[cfg_attr(test, schemars(required))]
+    pub lecture: Option<Spot<Text>>,
+    /// What is measured. What is not said is as with `netlab measure`.
+    pub measure: Option<Table<Measure>>,
+    /// What `--quick` changes. It goes over [measure], and a case's own keys go over it. Without this table: trials = 3.
+    pub quick: Option<Table<Quick>>,
+    /// What should come out.
+    #[serde(default)]
+    pub claim: Vec<Table<Claim>>,
+    /// What `--predict` asks before the run, three questions at most.
+    #[serde(default)]
+    pub question: Vec<Table<Question>>,
+}
+
+/// Defines a table with the keys that `[measure]`, its cases and `[quick]` have in common, beside those of its own.
+macro_rules! table_of_factors {
+    ($(#[$about:meta])* $name:ident { $($(#[$note:meta])* $own:ident: $type:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        #[serde(deny_unknown_fields, expecting = "a table of what is measured")]
+        pub struct $name {
+            $($(#[$note])* pub $own: $type,)*
+            /// Modes to compare: unicast, broadcast, raw-broadcast, multicast. All of them unless said.
+            pub modes: Option<Several<Mode>>,
+            /// Hosts on the LAN: the sender, the receivers and the bystanders, 2 to 1023. 21 unless said.
+            pub hosts: Option<Several<usize>>,
+            /// How many of the hosts want the messages. 4 and 16 unless said, as far as there are hosts.
+            pub receivers: Option<Several<usize>>,
+            /// Instead of hosts and receivers: groups of hosts, in their order, the sender first.
+            pub groups: Option<Vec<Table<Group>>>,
+            /// What the switch does with frames. snooping unless said.
+            pub switch: Option<Several<SwitchKind>>,
+            /// The hosts' network cards: promiscuous lets every frame through to the kernel (so unless said), filter drops
+            /// what is for another MAC.
+            pub nic: Option<Several<Nic>>,
+            /// Messages a second: 500, "10k", "max"; or "sustainable": the highest of those to `try` at which nothing is lost.
+            /// 2000 unless said.
+            pub rate: Option<Several<WantedRate>>,
+            /// Size of a message in bytes of UDP payload, 32 or more: 64, "8k". 64 unless said.
+            pub size: Option<Several<Bytes>>,
+            /// How long each trial sends: "400ms", "5s". "1200ms" unless said.
+            pub duration: Option<Spot<Duration>>,
+            /// IPv6 instead of IPv4; leaves broadcast out, since IPv6 has none.
+            pub ipv6: Option<Spot<bool>>,
+            /// Hop limit of multicast messages. 1 unless said.
+            pub ttl: Option<Several<u8>>,
+            /// Group of multicast messages. "239.1.1.1" unless said (IPv6: "ff12::4e4c:1").
+            pub group: Option<Several<IpAddr>>,
+            /// Whether receivers join for this sender alone (RFC 4607).
+            pub source_specific: Option<Spot<bool>>,
+            /// How membership is kept: the version of IGMP, 2 or 3, or a table. 3 unless said.
+            pub igmp: Option<Several<Igmp>>,
+            /// Whether loss is what is looked for, so that it does not speak against a trial.
+            pub loss_expected: Option<Spot<bool>>,
+            /// Datagrams of bystanders beside the measured messages.
+            pub flow: Option<Table<Flow>>,
+            /// A router that asks for members where the switch does not.
+            pub querier: Option<Table<Querier>>,
+        }
+
+        impl $name {
+            /// The keys that all tables of factors have.
+            pub fn factors(self) -> Factors {
+                Factors {
+                    modes: self.modes,
+                    hosts: self.hosts,
+                    receivers: self.receivers,
+                    groups: self.groups,
+                    switch: self.switch,
+                    nic: self.nic,
+                    rate: self.rate,
+                    size: self.size,
+                    duration: self.duration,
+                    ipv6: self.ipv6,
+                    ttl: self.ttl,
+                    group: self.group,
+                    source_specific: self.source_specific,
+                    igmp: self.igmp,
+                    loss_expected: self.loss_expected,
+                    flow: self.flow,
+                    querier: self.querier,
+                }
+            }
+        }
+    };
+}
+
+table_of_factors! {
+    /// What is measured. Wherever a list is possible it is a factor: all combinations are measured.
+    #[derive(Default)]
+    Measure {
+        /// How often each condition is repeated. 5 unless said.
+        trials: Option<Spot<u32>>,
+        /// With rate = "sustainable": the rates to try, until every condition sustains one without loss.
+        r#try: Option<Several<Rate>>,
+        /// Several cases, each with a name; their keys go over those of [measure].
+        case: Option<Vec<Table<Case>>>,
+    }
+}
+
+table_of_factors! {
+    /// One of several cases: its keys go over those of [measure] and [quick].
+    Case {
+        /// What it is called.
+        name: Spot<Name>,
+    }
+}
+
+table_of_factors! {
+    /// What `--quick` changes.
+    #[derive(Default)]
+    Quick {
+        /// How often each condition is repeated.
+        trials: Option<Spot<u32>>,
+        /// With rate = "sustainable": the rates to try.
+        r#try: Option<Several<Rate>>,
+    }
+}
+
+table_of_factors! {
+    /// The keys that all tables of factors have.
+    #[derive(Default)]
+    Factors {}
+}
+
+/// Hosts that do the same.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table of a group of hosts")]
+pub struct Group {
+    /// What claims and flows call them.
+    pub name: Option<Spot<Name>>,
+    /// What they are to the measured messages: sender (the first group, one host), receiver, bystander.
+    pub role: Spot<Role>,
+    /// How many. 1 unless said.
+    pub count: Option<Spot<usize>>,
+    /// On which LAN, counted from 1; a router joins several. 1 unless said.
+    pub lan: Option<Spot<usize>>,
+    /// Receivers: how long their program is busy with each message.
+    pub busy: Option<Spot<Duration>>,
+    /// Receivers of multicast: when they join, from the start of sending; before it unless said.
+    pub joins_at: Option<Spot<Duration>>,
+    /// Receivers of multicast: when they leave; after the end unless said.
+    pub leaves_at: Option<Spot<Duration>>,
+    /// Bystanders: another group they are members of.
+    pub member_of: Option<Spot<IpAddr>>,
+    /// Bystanders: whether they do a fixed kind of work all the while, on a CPU that also does their receive work.
+    pub works: Option<Spot<bool>>,
+    /// Bits a second their links carry towards them: "10M"; as fast as they can unless said.
+    pub link_limit: Option<Spot<Bits>>,
+}
+
+/// Datagrams beside the measured messages, between the first hosts of two groups of bystanders.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table of a flow")]
+pub struct Flow {
+    /// The group that sends.
+    pub from: Spot<Name>,
+    /// The group that receives, by unicast; without it they go to the measured messages' own group.
+    pub to: Option<Spot<Name>>,
+    /// Datagrams a second.
+    pub rate: Spot<Rate>,
+    /// Bytes of UDP payload.
+    pub size: Spot<Bytes>,
+}
+
+/// A router that asks for members.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table of a querier")]
+pub struct Querier {
+    /// Time between its queries.
+    pub interval: Spot<Duration>,
+    /// When it stops, from the start of sending; never unless said.
+    pub stops_at: Option<Spot<Duration>>,
+}
+
+/// How membership is kept.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table of IGMP")]
+pub struct IgmpTable {
+    /// 2 or 3, at the hosts and at the switch. 3 unless said.
+    pub version: Option<Spot<u8>>,
+    /// Time between the queries that ask whether a leaver was the last member. "100ms" unless said.
+    pub last_member_interval: Option<Spot<Duration>>,
+    /// How long a membership lasts that nobody confirms; longer than any run unless said.
+    pub membership_interval: Option<Spot<Duration>>,
+}
+
+impl Written for Igmp {
+    fn read(scalar: Scalar<'_>) -> Result<Self, String> {
+        u8::read(scalar).map(|version| Igmp { version, ..Igmp::default() })
+    }
+
+    fn read_table<'de, A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
+        let table = IgmpTable::deserialize(MapAccessDeserializer::new(table))?;
+        let usual = Igmp::default();
+        Ok(Igmp {
+            version: table.version.map_or(usual.version, |version| version.value),
+            last_member_interval: table.last_member_interval.map_or(usual.last_member_interval, |time| time.value),
+            membership_interval: table.membership_interval.map(|time| time.value).or(usual.membership_interval),
+        })
+    }
+}
+
+/// Something that should be true of a figure. One of at_most, at_least, about, grows_with, flat_in says what.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table of a claim")]
+pub struct Claim {
+    /// The statements of the lecture it belongs to: "L3", or "L3 L8".
+    pub statement: Option<Spot<Text>>,
+    /// The sentence it stands for.
+    pub says: Spot<Text>,
+    /// What is judged, as in summary.csv: link_rx_frames, cpu_total, …
+    pub metric: Spot<Text>,
+    /// Whose: sender, receiver, bystander, router, switch, all, or the name of a group of hosts.
+    pub role: Spot<Text>,
+    /// In which conditions; each of them has to bear the claim out.
+    pub r#where: Option<Table<Selector>>,
+    /// As a ratio to the same figure in these conditions, all else being equal.
+    pub against: Option<Table<Selector>>,
+    /// The figure is not above this: a number, or an expression such as "2 * receivers".
+    pub at_most: Option<Spot<Bound>>,
+    /// The figure is not below this.
+    pub at_least: Option<Spot<Bound>>,
+    /// The figure is this, within the tolerance.
+    pub about: Option<Spot<Bound>>,
+    /// The figure grows with this factor: receivers, hosts, rate, size, ttl.
+    pub grows_with: Option<Spot<Factor>>,
+    /// With grows_with: by more than this for each one more. 0 unless said.
+    pub by_at_least: Option<Spot<f64>>,
+    /// Over this factor the figure stays the same, within the tolerance.
+    pub flat_in: Option<Spot<Factor>>,
+    /// The tolerance of about ("1 %" unless said) and flat_in ("10 %" unless said): a share, or a number in the unit of
+    /// the figure.
+    pub within: Option<Spot<Tolerance>>,
+    /// "fails" where the lab shows that something does not hold.
+    pub expect: Option<Spot<Expect>>,
+}
+
+/// A figure to guess before it is measured.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table of a question")]
+pub struct Question {
+    /// The question in words.
+    pub ask: Spot<Text>,
+    /// What is guessed, as in summary.csv.
+    pub metric: Spot<Text>,
+    /// Whose: sender, receiver, bystander, router, switch, all, or the name of a group of hosts.
+    pub role: Spot<Text>,
+    /// In which condition; one alone.
+    pub r#where: Option<Table<Selector>>,
+}
+
+/// Conditions by the values of their factors; one that is not named may have any value.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table that selects conditions")]
+pub struct Selector {
+    /// Modes.
+    pub mode: Option<Several<Mode>>,
+    /// Names of cases.
+    pub case: Option<Several<Name>>,
+    /// Numbers of receivers.
+    pub receivers: Option<Several<usize>>,
+    /// Numbers of hosts.
+    pub hosts: Option<Several<usize>>,
+    /// Kinds of switch.
+    pub switch: Option<Several<SwitchKind>>,
+    /// Kinds of network card.
+    pub nic: Option<Several<Nic>>,
+    /// Messages a second.
+    pub rate: Option<Several<Rate>>,
+    /// Sizes of a message in bytes.
+    pub size: Option<Several<Bytes>>,
+    /// Hop limits.
+    pub ttl: Option<Several<u8>>,
+}
