@@ -1,9 +1,15 @@
 //! Ten million datagrams that nobody's sender would send, through the probe decoder and the tally: nothing panics,
-//! every one is counted exactly once, and memory stays within its documented bound.
+//! every one is counted exactly once, and memory stays within its documented bound. And 300,000 IGMP messages that no
+//! host would send, through that decoder and a router's memory of its members.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use netlab::delivery::tally::{Arrival, MAX_STREAM_BYTES, MAX_STREAMS, Tally};
+use netlab::router::QuerierPlan;
+use netlab::router::members::{MAX_GROUPS, MAX_SOURCES, Members};
+use netlab::wire::igmp::{Message, Record, RecordKind, Version};
 use netlab::wire::probe::{HEADER_LEN, Probe};
 
 const INPUTS: u64 = 10_000_000;
@@ -104,6 +110,152 @@ fn decode_plainly(input: &[u8]) -> Option<Probe> {
         sequence: number(16),
         send_time_ns: number(24),
     })
+}
+
+#[test]
+fn every_igmp_message_is_refused_or_understood_rightly() {
+    const INPUTS: u64 = 300_000;
+    let mut random = Random(0x6e65_746c_6162_2102);
+    let mut members = Members::new(QuerierPlan::default());
+    let mut now = Instant::now();
+    let mut counts = BTreeMap::new();
+    let mut questions = 0;
+    for _ in 0..INPUTS {
+        let input = igmp(&mut random);
+        let decoded = Message::decode(&input);
+        match &decoded {
+            Some(Message::Query(query)) => {
+                // Bytes may be left over behind a query, and reserved bits be set: what it means stays the same.
+                let Some(Message::Query(again)) = Message::decode(&query.encode()) else { panic!("{input:02x?}") };
+                let mut sayable = query.clone();
+                sayable.max_response = query.max_response.max(Duration::from_millis(100));
+                if query.version == Version::V3 {
+                    sayable.interval = query.interval.max(Duration::from_secs(1));
+                }
+                assert_eq!(again, sayable, "{input:02x?}");
+            }
+            Some(Message::Report(records)) => {
+                assert_eq!(Some(records), records_plainly(&input).as_ref(), "{input:02x?}");
+                for record in records {
+                    members.hear(record, now);
+                    *counts.entry(format!("{:?}", record.kind)).or_insert(0) += 1;
+                }
+            }
+            None => assert!(input.first() == Some(&0x11) || records_plainly(&input).is_none(), "{input:02x?}"),
+        }
+        let kind = match decoded {
+            None => "refused",
+            Some(Message::Query(_)) => "query",
+            Some(Message::Report(records)) if records.is_empty() => "empty",
+            Some(Message::Report(_)) => "report",
+        };
+        *counts.entry(kind.to_owned()).or_insert(0) += 1;
+        now += Duration::from_millis(random.below(20));
+        if random.below(1000) == 0 {
+            for question in members.ask(now) {
+                assert!(question.group.is_multicast() && question.sources.len() <= MAX_SOURCES);
+                questions += 1;
+            }
+            members.expire(now);
+            assert!(members.groups().count() <= MAX_GROUPS);
+            assert!(members.next().is_none_or(|next| next > now - Duration::from_secs(1)));
+        }
+    }
+    // The inputs are worth something only when they reach every branch.
+    assert_eq!(counts.len(), 4 + 6, "{counts:?}");
+    assert!(counts.values().all(|&count| count > INPUTS / 1_000) && questions > 100, "{counts:?} {questions}");
+    now += Duration::from_secs(300);
+    members.expire(now);
+    assert_eq!((members.groups().count(), members.next(), members.ask(now)), (0, None, Vec::new()));
+}
+
+/// The records of a report once more, byte by byte from the documented layout; `None`: it is none.
+fn records_plainly(input: &[u8]) -> Option<Vec<Record>> {
+    let word = |at: usize| Some(u32::from_be_bytes(input.get(at..at + 4)?.try_into().unwrap()));
+    let half = |at: usize| Some(u16::from_be_bytes(input.get(at..at + 2)?.try_into().unwrap()));
+    let mut sum: u32 =
+        input.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0))).sum();
+    while sum > 0xffff {
+        sum = (sum >> 16) + (sum & 0xffff);
+    }
+    if input.len() < 8 || sum != 0xffff {
+        return None;
+    }
+    let kinds = [
+        RecordKind::IsInclude,
+        RecordKind::IsExclude,
+        RecordKind::ToInclude,
+        RecordKind::ToExclude,
+        RecordKind::Allow,
+        RecordKind::Block,
+    ];
+    let whole = Ipv4Addr::from(word(4)?);
+    let old = |kind| whole.is_multicast().then(|| vec![Record { group: whole, kind, sources: Vec::new() }]);
+    match input[0] {
+        0x12 | 0x16 => return old(RecordKind::IsExclude),
+        0x17 => return old(RecordKind::ToInclude),
+        0x22 => {}
+        _ => return None,
+    }
+    let mut records = Vec::new();
+    let mut at = 8;
+    for _ in 0..half(6)? {
+        let group = Ipv4Addr::from(word(at + 4)?);
+        let count = usize::from(half(at + 2)?);
+        let sources = (0..count).map(|n| word(at + 8 + 4 * n).map(Ipv4Addr::from)).collect::<Option<Vec<_>>>()?;
+        if let Some(kind) = kinds.get(usize::from(input[at]).wrapping_sub(1))
+            && group.is_multicast()
+        {
+            records.push(Record { group, kind: *kind, sources });
+        }
+        at += 8 + 4 * (count + usize::from(input[at + 1]));
+        if at > input.len() {
+            return None;
+        }
+    }
+    Some(records)
+}
+
+/// A message that may be good but for up to two mutations, its checksum mostly right.
+fn igmp(random: &mut Random) -> Vec<u8> {
+    let mut bytes = vec![[0x11, 0x12, 0x16, 0x17, 0x22, 0x22, 0x22, 0x22][random.below(8) as usize], 0, 0, 0];
+    let group = |random: &mut Random| (0xef00_0000 | random.below(1 << 13) as u32).to_be_bytes();
+    if bytes[0] == 0x22 {
+        let records = random.below(4) as u8;
+        bytes.extend([0, 0, 0, records]);
+        for _ in 0..records {
+            let (sources, aux) = (random.below(4), random.below(8).saturating_sub(6));
+            bytes.extend([random.below(8) as u8, aux as u8, 0, sources as u8]);
+            bytes.extend(group(random));
+            bytes.extend((0..4 * (sources + aux)).map(|_| random.below(4) as u8));
+        }
+    } else {
+        bytes[1] = random.below(256) as u8;
+        bytes.extend(if random.below(4) == 0 { [0; 4] } else { group(random) });
+        if bytes[0] == 0x11 && random.below(2) == 0 {
+            let sources = random.below(4);
+            bytes.extend([random.below(256) as u8, random.below(256) as u8, 0, sources as u8]);
+            bytes.extend((0..4 * sources).map(|_| random.next() as u8));
+        }
+    }
+    for _ in 0..random.below(4).saturating_sub(1) {
+        let at = random.below(bytes.len() as u64) as usize;
+        match random.below(4) {
+            0 => bytes[at] ^= 1 << random.below(8),
+            1 => bytes[at] = random.hostile() as u8,
+            2 => bytes.truncate(at.max(1)),
+            _ => bytes.extend(random.next().to_be_bytes()),
+        }
+    }
+    if random.below(16) > 0 && bytes.len() >= 4 {
+        bytes[2..4].fill(0);
+        let mut sum: u32 =
+            bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0))).sum();
+        sum = (sum >> 16) + (sum & 0xffff);
+        sum = (sum >> 16) + (sum & 0xffff);
+        bytes[2..4].copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    }
+    bytes
 }
 
 /// One input: noise, or a good header with up to three mutations.

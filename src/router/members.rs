@@ -114,6 +114,7 @@ impl Members {
             group.sources.retain(|_, until| *until > now);
             if (any, sources) != (group.any.is_some(), group.sources.len()) {
                 changed.push(address);
+                group.stop_asking_of_the_gone();
             }
             group.any.is_some() || !group.sources.is_empty()
         });
@@ -165,8 +166,18 @@ impl Group {
         }
     }
 
+    fn stop_asking_of_the_gone(&mut self) {
+        let Some(asking) = &mut self.asking else { return };
+        let everybody = asking.sources.is_empty();
+        asking.sources.retain(|source| self.sources.contains_key(source));
+        let gone = if everybody { self.any.is_none() } else { asking.sources.is_empty() };
+        if gone {
+            self.asking = None;
+        }
+    }
+
     /// Somebody no longer wants these sources, nor (`any`) all the others: whoever still does has until `soon` to say so.
-    fn let_go(&mut self, any: bool, sources: Vec<Ipv4Addr>, now: Instant, soon: Instant) {
+    fn let_go(&mut self, any: bool, mut sources: Vec<Ipv4Addr>, now: Instant, soon: Instant) {
         for source in &sources {
             if let Some(until) = self.sources.get_mut(source) {
                 *until = soon.min(*until);
@@ -175,11 +186,23 @@ impl Group {
         let any = any && self.any.is_some();
         if any {
             self.any = self.any.map(|until| soon.min(until));
+            sources.clear();
+        } else if sources.is_empty() {
+            return;
         }
-        if any || !sources.is_empty() {
-            let sources = if any { Vec::new() } else { sources };
-            self.asking = Some(Asking { sources, next: now, left: ROBUSTNESS });
+        // Hosts say everything twice: what is being asked already is not asked anew.
+        match &self.asking {
+            Some(asking) if asking.sources.is_empty() => return,
+            Some(asking) if !any => {
+                sources.retain(|source| !asking.sources.contains(source));
+                if sources.is_empty() {
+                    return;
+                }
+                sources.extend(&asking.sources);
+            }
+            _ => {}
         }
+        self.asking = Some(Asking { sources, next: now, left: ROBUSTNESS });
     }
 }
 
@@ -263,6 +286,24 @@ mod tests {
         assert!(link.asked(11.9).is_empty());
         assert_eq!((link.wanted(11.9), link.next()), (ALL, Some(12.0)));
         assert_eq!(link.wanted(12.0), NONE);
+    }
+
+    #[test]
+    fn a_leave_that_is_said_twice_is_one() {
+        let mut link = Link::new();
+        link.hear(0.0, RecordKind::ToExclude, &[]);
+        for said in [10.0, 10.5] {
+            link.hear(said, RecordKind::ToInclude, &[]);
+        }
+        assert_eq!((link.asked(10.5).len(), link.asked(11.5).len(), link.asked(13.0).len()), (1, 1, 0));
+        assert_eq!(link.wanted(12.0), NONE);
+        link.hear(20.0, RecordKind::Allow, &[ONE, TWO]);
+        for said in [30.0, 30.5] {
+            link.hear(said, RecordKind::Block, &[ONE]);
+        }
+        assert_eq!(link.asked(30.5), [[ONE]]);
+        link.hear(31.0, RecordKind::Block, &[TWO]);
+        assert_eq!(link.asked(31.0), [[TWO, ONE]], "a new one is asked with those that are");
     }
 
     #[test]
