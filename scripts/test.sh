@@ -12,6 +12,7 @@ export PATH="$PATH:/usr/sbin:/sbin"
 declare -A package=(
     [ip]=iproute2 [bridge]=iproute2 [ethtool]=ethtool [tshark]=tshark [socat]=socat [iperf]=iperf [nft]=nftables
     [shellcheck]=shellcheck [sysctl]=procps [tc]=iproute2 [unshare]=util-linux
+    [chromium]=chromium [chromedriver]=chromium-driver
 )
 missing=()
 for tool in "${!package[@]}"; do
@@ -22,7 +23,12 @@ if ((${#missing[@]})); then
     if ((EUID == 0)) && command -v apt-get >/dev/null; then
         echo "== installing: ${missing[*]}"
         apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+        # Not every distribution has each of them (Ubuntu's chromium is no package).
+        known=()
+        for name in "${missing[@]}"; do
+            if apt-cache show "$name" >/dev/null 2>&1; then known+=("$name"); else echo "== no such package: $name" >&2; fi
+        done
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${known[@]}" >/dev/null
     else
         echo "== not installed, so some tests will be skipped: ${missing[*]}" >&2
     fi

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::axis::{Axis, is_drawable, tick_label};
-use super::drawing::{Drawing, Num, lines, marker, text_width, wrap};
+use super::drawing::{Drawing, Num, TITLE, lines, marker, text_width, title_lines, wrap};
 use super::metric::Figure;
 use super::style::look;
 use super::table::Table;
@@ -103,7 +103,7 @@ impl LineChart {
 
     /// As a picture.
     pub(super) fn drawing(&self) -> Drawing {
-        let title = wrap(&self.title, 20.0, WIDTH - 8.0, 3);
+        let title = title_lines(&self.title, WIDTH - 8.0);
         let labels: Vec<Vec<String>> =
             self.series.iter().map(|series| wrap(&series.label, 16.0, LABELS - 34.0, 4)).collect();
         let widest = labels.iter().flatten().map(|line| text_width(line, 16.0)).fold(0.0, f64::max);
@@ -120,7 +120,7 @@ impl LineChart {
         let scale = |axis: &Axis| if axis.is_logarithmic() { " (logarithmic scale)" } else { "" };
         let label_places = self.label_places(&plot, &label_heights);
         let body = html! {
-            (lines(&title, "large bold", (4.0, 24.0), 26.0))
+            (lines(&title, TITLE, (4.0, 24.0), 26.0))
             text class="small muted" x="4" y=(Num(top - 22.0)) { (self.unit) (scale(&plot.y)) }
             (plot.frame())
             @for (index, series) in self.series.iter().enumerate() {

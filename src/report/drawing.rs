@@ -134,6 +134,17 @@ pub(super) fn text_width(text: &str, size: f64) -> f64 {
     em * size
 }
 
+/// How much wider bold text is.
+pub(super) const BOLD: f64 = 1.13;
+
+/// A picture's title in lines no wider than this, as [`lines`] sets them with [`TITLE`].
+pub(super) fn title_lines(text: &str, width: f64) -> Vec<String> {
+    wrap(text, 20.0 * BOLD, width, 3)
+}
+
+/// The class of a title.
+pub(super) const TITLE: &str = "large bold";
+
 /// Text in lines no wider than this, broken between words, or within one that is too long; what does not fit into the
 /// lines allowed ends in `…`.
 pub(super) fn wrap(text: &str, size: f64, width: f64, most: usize) -> Vec<String> {

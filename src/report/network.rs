@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::cell::{self, Cell, Style};
 use super::data::Group;
-use super::drawing::{Drawing, Num, lines, marker, wrap};
+use super::drawing::{BOLD, Drawing, Num, TITLE, lines, marker, text_width, title_lines, wrap};
 use super::scale::{Fill, Scale};
 use super::table::Table;
 use crate::results::figure;
@@ -160,10 +160,16 @@ impl Network {
         let cell = self.cells(scale, device);
         let width = cell.width;
         let mut y = top + cell.height + 30.0;
-        let (frames_end, cost_end) = (width - 112.0, width - 10.0);
+        let widest = |text: fn(&Crew) -> String, heading: &str| {
+            let texts = self.crews.iter().map(|crew| text_width(&text(crew), 18.0 * BOLD));
+            texts.fold(text_width(heading, 14.0), f64::max)
+        };
+        let cost_end = width - 10.0;
+        let frames_end = cost_end - widest(Crew::cost_text, "CPU µs").max(78.0) - 20.0;
+        let label_width = frames_end - widest(|crew| figure::amount(crew.frames), "frames") - 12.0 - 38.0;
         let mut rows = Vec::new();
         for crew in &self.crews {
-            let label = wrap(&crew.name(), 18.0, frames_end - 78.0 - 38.0, 3);
+            let label = wrap(&crew.name(), 18.0, label_width, 3);
             rows.push((crew, label.clone(), y + 27.0));
             y += ROW + 20.0 * (label.len().max(1) - 1) as f64;
         }
@@ -283,7 +289,7 @@ fn beside(cells: Vec<Cell>, above: f64, under: Markup) -> Cell {
 fn together(name: String, heading: &str, panels: &[Drawing], key: &Drawing) -> Drawing {
     let row_width = |row: &[Drawing]| row.iter().map(|panel| panel.width + GAP).sum::<f64>();
     let width = panels.chunks(ABREAST).map(row_width).fold(key.width, f64::max) + GAP;
-    let title = wrap(heading, 20.0, width - 2.0 * GAP, 3);
+    let title = title_lines(heading, width - 2.0 * GAP);
     let mut y = 26.0 * title.len() as f64 + 34.0;
     let mut placed = Vec::new();
     for row in panels.chunks(ABREAST) {
@@ -295,7 +301,7 @@ fn together(name: String, heading: &str, panels: &[Drawing], key: &Drawing) -> D
         y += row.iter().map(|panel| panel.height).fold(0.0, f64::max) + 10.0;
     }
     let body = html! {
-        (lines(&title, "large bold", (GAP, 36.0), 26.0))
+        (lines(&title, TITLE, (GAP, 36.0), 26.0))
         @for (x, y, body) in placed {
             g transform={ "translate(" (Num(x)) " " (Num(y)) ")" } { (body) }
         }

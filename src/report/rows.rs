@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::axis::{Axis, is_drawable, tick_label};
-use super::drawing::{Drawing, Num, lines, marker, text_width, wrap};
+use super::drawing::{BOLD, Drawing, Num, TITLE, lines, marker, text_width, title_lines, wrap};
 use super::table::Table;
 use crate::units::Mode;
 
@@ -85,7 +85,7 @@ impl RowChart {
         let texts = rows().map(|row| text_width(&row.text, 16.0)).fold(0.0, f64::max).min(220.0);
         let (left, right) = (labels + 38.0, WIDTH - texts - 16.0);
 
-        let title = wrap(&self.title, 20.0, WIDTH - 8.0, 3);
+        let title = title_lines(&self.title, WIDTH - 8.0);
         let key = self.key();
         let key_top = 26.0 * title.len() as f64 + 16.0;
         let top = key_top + key.height + 14.0;
@@ -94,7 +94,7 @@ impl RowChart {
         let mut y = top;
         let mut placed = Vec::new();
         for group in &self.groups {
-            let heading = wrap(&group.heading, 16.0, WIDTH - 8.0, 3);
+            let heading = wrap(&group.heading, 16.0 * BOLD, WIDTH - 8.0, 3);
             let height = HEADING + 19.0 * (heading.len().max(1) - 1) as f64;
             placed.push((heading, y, y + height));
             y += height + ROW * group.rows.len() as f64;
@@ -102,7 +102,7 @@ impl RowChart {
         let bottom = y + 6.0;
         let scale = if axis.is_logarithmic() { " (logarithmic scale)" } else { "" };
         let body = html! {
-            (lines(&title, "large bold", (4.0, 24.0), 26.0))
+            (lines(&title, TITLE, (4.0, 24.0), 26.0))
             g transform={ "translate(4 " (Num(key_top)) ")" } { (key.body) }
             @for (value, x) in spaced(&axis) {
                 line class="grid" x1=(Num(x)) x2=(Num(x)) y1=(Num(top + HEADING - 10.0)) y2=(Num(bottom)) {}
@@ -114,7 +114,7 @@ impl RowChart {
             @for (group, (heading, y, first)) in self.groups.iter().zip(placed) {
                 @for (index, line) in heading.iter().enumerate() {
                     @let y = y + 22.0 + 19.0 * index as f64;
-                    rect class="paper" x="0" y=(Num(y - 16.0)) width=(Num(text_width(line, 17.5) + 8.0)) height="21" {}
+                    rect class="paper" x="0" y=(Num(y - 16.0)) width=(Num(text_width(line, 16.0 * BOLD) + 8.0)) height="21" {}
                     text class="bold" x="4" y=(Num(y)) { (line) }
                 }
                 @for (index, row) in group.rows.iter().enumerate() {
