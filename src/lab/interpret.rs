@@ -43,7 +43,7 @@ impl<'a> Interpreter<'a> {
     }
 
     fn claim(&mut self, table: &Table<file::Claim>) -> Option<Claim> {
-        let (claim, place) = (&table.value, table.span.clone());
+        let (claim, place, before) = (&table.value, table.span.clone(), self.found.len());
         let test = self.test(claim, &place);
         let figure = figure(&claim.metric, &claim.role);
         let select = self.selector(claim.r#where.as_ref());
@@ -67,7 +67,9 @@ impl<'a> Interpreter<'a> {
             test: test?,
             expect: claim.expect.as_ref().map_or(Expect::default(), |expect| expect.value),
         };
-        self.can_be(|plan| claim.check(plan), &place);
+        if self.found.len() == before {
+            self.can_be(|plan| claim.check(plan), &place);
+        }
         Some(claim)
     }
 

@@ -446,15 +446,15 @@ mod tests {
             "at_most = 0.5",
             "at_least = \"2*receivers\"",
             "about = 1",
-            "about = 1\nwithin = 0.2",
+            "about = 1\nwithin = 0.2\nwhere = { mode = \"unicast\", receivers = [4, 16] }\n\
+             against = { mode = \"multicast\" }",
             "grows_with = \"receivers\"\nby_at_least = 0.9",
             "flat_in = \"receivers\"",
             "flat_in = \"receivers\"\nwithin = \"5 %\"\nexpect = \"fails\"",
         ];
         let text: String = tests.iter().map(|test| format!("{CLAIM}{test}\n")).collect();
         let lab = lab(&format!(
-            "{text}statement = \"L3  L8\"\nwhere = {{ mode = \"unicast\", receivers = [4, 16] }}\n\
-             against = {{ mode = \"multicast\" }}\n\
+            "{text}statement = \"L3  L8\"\n\
              [[question]]\nask = \"Q\"\nmetric = \"link_tx_frames\"\nrole = \"sender\"\n\
              where = {{ mode = \"unicast\", receivers = 4 }}\n"
         ));
@@ -474,8 +474,9 @@ mod tests {
         );
         let last = &lab.claims[6];
         assert_eq!((last.statement.as_str(), last.expect), ("L3 L8", Expect::Fails));
-        assert_eq!((&last.select.mode[..], &last.select.receivers[..]), (&[Mode::Unicast][..], &[4, 16][..]));
-        assert_eq!(last.against.as_ref().unwrap().mode, [Mode::Multicast]);
+        let ratio = &lab.claims[3];
+        assert_eq!((&ratio.select.mode[..], &ratio.select.receivers[..]), (&[Mode::Unicast][..], &[4, 16][..]));
+        assert_eq!(ratio.against.as_ref().unwrap().mode, [Mode::Multicast]);
         assert_eq!((lab.questions.len(), lab.questions[0].select.receivers[0]), (1, 4));
     }
 
