@@ -51,16 +51,16 @@ fn case(modes: &[Mode], groups: Vec<HostGroup>) -> Case {
     Case { modes: modes.to_vec(), groups, rate: vec![Rate::PerSecond(RATE)], duration: WINDOW, ..Case::default() }
 }
 
-/// Two trials of each condition.
+/// One trial of each condition (and another where the machine disturbed it).
 fn design(case: Case) -> Design {
-    Design { cases: vec![case], trials: 2, seed: 7, try_rates: Vec::new() }
+    Design { cases: vec![case], trials: 1, seed: 7, try_rates: Vec::new() }
 }
 
 /// All rows of a group, of which there are some.
 #[track_caller]
 fn of<'a>(ran: &'a Ran, condition: &str, group: &str) -> Vec<&'a HostRow> {
     let rows = ran.of(condition, group);
-    assert!(rows.len() >= 2, "{condition}, {group}: {} rows", rows.len());
+    assert!(!rows.is_empty(), "{condition}, {group}: no rows");
     rows
 }
 
@@ -203,7 +203,9 @@ fn a_guest_gets_what_is_sent_while_it_is_a_member() {
     }
     for who in everybody() {
         for ipv6 in [false, true] {
-            let ran = run(who, &design(Case { ipv6, ..guests(&[Mode::Multicast], SwitchKind::Snooping) }));
+            let guests = Case { ipv6, ..guests(&[Mode::Multicast], SwitchKind::Snooping) };
+            // Before the second trial those of the first must have left.
+            let ran = run(who, &Design { trials: 2, ..design(guests) });
             for steady in of(&ran, "multicast-3", "steady") {
                 let sent = ran.sent(steady);
                 assert_eq!(sent, 3 * MESSAGES);
@@ -325,6 +327,12 @@ fn a_worker_has_a_cpu_of_its_own() {
                 cpus = cpus_of_agents(child.id());
             }
         });
+        for row in &ran.rows {
+            eprintln!(
+                "{who:?} {} {} {} rx {:?} tx {:?} work {:?}",
+                row.condition, row.trial, row.host, row.link_rx_frames, row.link_tx_frames, row.work_per_s
+            );
+        }
         let has_two = netlab::sys::affinity::allowed().unwrap().len() > 1;
         let limits = &ran.outcome.limits;
         assert!(limits.iter().all(|limit| limit.starts_with("work: ")), "{limits:?}");

@@ -103,6 +103,11 @@ impl Inlet {
         Ok(())
     }
 
+    /// Has a receive loop's report leave out what the socket has dropped so far.
+    pub fn forget_drops(&self) {
+        self.take_drops(None);
+    }
+
     /// Datagrams the socket dropped for want of buffer since it was opened or last asked. `dropped_before` is what came
     /// with the last datagram (`SO_RXQ_OVFL`): good enough where the socket does not tell. `None` when nobody does.
     pub(super) fn take_drops(&self, dropped_before: Option<u32>) -> Option<u64> {

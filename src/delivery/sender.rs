@@ -34,7 +34,7 @@ pub struct SendPlan {
 }
 
 /// How long after the end of its duration a sender may still be catching up, at the least.
-pub const GRACE: Duration = Duration::from_secs(1);
+pub const GRACE: Duration = Duration::from_secs(5);
 
 /// What a message holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -54,6 +54,7 @@ struct HostAgent {
     forwarding: Option<(Forward, Arc<Forwarder>)>,
     silencing: Option<JoinHandle<()>>,
     start: Option<HostCounters>,
+    end: Option<HostCounters>,
 }
 
 /// A receive loop in a thread of its own.
@@ -83,6 +84,7 @@ impl HostAgent {
             forwarding: None,
             silencing: None,
             start: None,
+            end: None,
         })
     }
 
@@ -90,6 +92,9 @@ impl HostAgent {
         match order {
             Order::Prepare(part) => self.prepare(*part),
             Order::Begin => {
+                if let Some(receiving) = &self.receiving {
+                    receiving.inlet.forget_drops();
+                }
                 self.start = Some(self.reader.read()?);
                 Ok(Reply::Begun)
             }
@@ -101,6 +106,10 @@ impl HostAgent {
                 }
                 let never = AtomicBool::new(false);
                 Ok(Reply::Sent(sender::send(outlet, &plan, &never, &SendLive::default())?))
+            }
+            Order::End => {
+                self.end = Some(self.reader.read()?);
+                Ok(Reply::Ended)
             }
             Order::Collect => self.collect().map(|collected| Reply::Collected(Box::new(collected))),
         }
@@ -167,14 +176,14 @@ impl HostAgent {
     }
 
     fn collect(&mut self) -> Result<Collected> {
-        let now = self.reader.read()?;
-        let before = self.start.take().ok_or_else(|| Error::failed("collecting before beginning"))?;
+        let (start, end) =
+            self.start.take().zip(self.end.take()).ok_or_else(|| Error::failed("collecting too early"))?;
         (self.outlet, self.member) = (None, None);
         let presence = self.present.take().map(Activity::finish).transpose()?.transpose()?;
         let receive = self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?.transpose()?;
         self.silencing.take().map(join).transpose()?;
         let work = self.working.take().map(join).transpose()?;
-        Ok(Collected { counters: now.since(&before), receive, presence, work })
+        Ok(Collected { counters: end.since(&start), receive, presence, work })
     }
 }
 

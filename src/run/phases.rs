@@ -129,6 +129,7 @@ pub(super) fn take(
     let (after, drained) = bench.drain()?;
     let machine = meter.finish(&bench.task_ids())?;
 
+    bench.agents.all(|_| Some(Order::End));
     let mut collected: Vec<Option<Collected>> = Vec::new();
     for (host, reply) in bench.agents.all(|_| Some(Order::Collect)).into_iter().enumerate() {
         collected.push(match reply {

@@ -33,7 +33,9 @@ pub enum Order {
         /// From when on, in ns of `CLOCK_MONOTONIC`; at once when that has passed.
         at_ns: u64,
     },
-    /// Take the counters again, close the endpoints; answered by [`Reply::Collected`].
+    /// Take the counters again; answered by [`Reply::Ended`].
+    End,
+    /// Close the endpoints; answered by [`Reply::Collected`]. Not before all hosts have ended: leaving a group makes frames.
     Collect,
 }
 
@@ -112,7 +114,9 @@ pub enum Reply {
     Started,
     /// What was sent.
     Sent(SendReport),
-    /// What changed since [`Order::Begin`].
+    /// The counters are taken again.
+    Ended,
+    /// What changed from [`Order::Begin`] to [`Order::End`], and what arrived.
     Collected(Box<Collected>),
     /// The order could not be carried out; the reason in words.
     Failed(String),

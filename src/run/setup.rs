@@ -93,6 +93,7 @@ impl Bench {
         self.order_sender(Order::Begin)?;
         self.send(probes(0, 0, size, Rate::PerSecond(1000.0), Some(count), None), &never)?;
         let (after, _) = self.drain()?;
+        self.order_sender(Order::End)?;
         let Reply::Collected(collected) = self.order_sender(Order::Collect)? else {
             return Err(Error::failed("collecting: the sender's agent did not answer as it should"));
         };
