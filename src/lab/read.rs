@@ -463,10 +463,10 @@ mod tests {
         assert_eq!(
             tests,
             [
-                &Test::AtMost(Bound::parse("0.5")),
-                &Test::AtLeast(Bound::parse("2*receivers")),
-                &Test::About(Bound::parse("1"), Tolerance::Relative(0.01)),
-                &Test::About(Bound::parse("1"), Tolerance::Absolute(0.2)),
+                &Test::AtMost(bound("0.5")),
+                &Test::AtLeast(bound("2*receivers")),
+                &Test::About(bound("1"), Tolerance::Relative(0.01)),
+                &Test::About(bound("1"), Tolerance::Absolute(0.2)),
                 &Test::GrowsWith(Factor::Receivers, 0.9),
                 &Test::FlatIn(Factor::Receivers, Tolerance::Relative(0.1)),
                 &Test::FlatIn(Factor::Receivers, Tolerance::Relative(0.05)),

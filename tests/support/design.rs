@@ -4,6 +4,7 @@
 //! that does this has a main of its own ([`main`], `harness = false`): the tests start a copy of the test program that
 //! measures, and that one starts its agents.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::print_stdout)] // the program under test tells the test its outcome that way
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -173,10 +174,13 @@ fn in_words(event: Event) -> Option<String> {
     }
 }
 
+/// The test's next line. A test that has gone wants no more.
 fn answer() -> String {
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line).expect("the test answers");
-    line
+    if std::io::stdin().read_line(&mut line).is_ok_and(|length| length > 0) {
+        return line;
+    }
+    std::process::exit(1)
 }
 
 /// A copy of the test program that anybody may execute, wherever the build folder is.
