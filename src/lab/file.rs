@@ -29,7 +29,7 @@ pub struct LabFile {
     pub lecture: Option<Spot<Text>>,
     /// What is measured. What is not said is as with `netlab measure`.
     pub measure: Option<Table<Measure>>,
-    /// What `--quick` changes. It goes over [measure], and a case's own keys go over it. Without this table: trials = 3.
+    /// What `--quick` changes. It goes over `measure`, and a case's own keys go over it. Without this table: trials = 3.
     pub quick: Option<Table<Quick>>,
     /// What should come out.
     #[serde(default)]
@@ -39,7 +39,7 @@ pub struct LabFile {
     pub question: Vec<Table<Question>>,
 }
 
-/// Defines a table with the keys that `[measure]`, its cases and `[quick]` have in common, beside those of its own.
+/// Defines a table with the keys that ``measure``, its cases and ``quick`` have in common, beside those of its own.
 macro_rules! table_of_factors {
     ($(#[$about:meta])* $name:ident { $($(#[$note:meta])* $own:ident: $type:ty,)* }) => {
         $(#[$about])*
@@ -121,13 +121,13 @@ table_of_factors! {
         trials: Option<Spot<u32>>,
         /// With rate = "sustainable": the rates to try, until every condition sustains one without loss.
         r#try: Option<Several<Rate>>,
-        /// Several cases, each with a name; their keys go over those of [measure].
+        /// Several cases, each with a name; their keys go over those of `measure`.
         case: Option<Vec<Table<Case>>>,
     }
 }
 
 table_of_factors! {
-    /// One of several cases: its keys go over those of [measure] and [quick].
+    /// One of several cases: its keys go over those of `measure` and `quick`.
     Case {
         /// What it is called.
         name: Spot<Name>,

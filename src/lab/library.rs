@@ -45,7 +45,7 @@ impl BuiltIn {
     /// Reads it.
     ///
     /// # Errors
-    /// As [`read`]; the tests see to it that there are none.
+    /// As [`read()`]; the tests see to it that there are none.
     pub fn lab(&self) -> Result<Lab, Vec<Problem>> {
         read(self.name, self.toml.as_bytes())
     }

@@ -9,8 +9,8 @@
 //! | what is compared with what, what lies on one line | [`comparison`], [`aspect`] |
 //! | how it is judged: each condition, each line, all of them | [`mod@judge`], [`mod@line`], [`verdict`] |
 //! | how that is said | [`words`] |
-//! | what a lab file may say | [`file`], how a value is written in [`value`] |
-//! | how it is read | [`read`]: [`factors`] to cases, [`interpret`] for claims and questions, [`problem`]s with their places |
+//! | what a lab file may say | [`mod@file`], how a value is written in [`value`] |
+//! | how it is read | [`mod@read`]: [`factors`] to cases, [`interpret`] for claims and questions, [`problem`]s with their places |
 //! | the labs that are built in | [`library`] |
 
 pub mod aspect;

@@ -266,7 +266,7 @@ mod tests {
             ("udp_ignored_multi", 0.5),
             ("udp_no_ports", 0.0),
         ]);
-        assert_eq!(all, Some(vec![(0, 3.0), (1, 0.25), (2, 1.0), (6, 0.5), (10, 0.5)]));
+        assert_eq!(all, Some(vec![(0, 3.0), (2, 0.25), (3, 1.0), (7, 0.5), (11, 0.5)]));
         assert_eq!(of(&[("link_rx_frames", 0.0)]), Some(vec![]));
         assert_eq!(of(&[("udp_no_ports", 1.0)]), None, "what reached the link was not measured");
         let received = of(&[("link_rx_frames", 1.0), ("udp_in_datagrams", 1.0)]);
