@@ -270,6 +270,6 @@ mod tests {
         assert_eq!(of(&[("link_rx_frames", 0.0)]), Some(vec![]));
         assert_eq!(of(&[("udp_no_ports", 1.0)]), None, "what reached the link was not measured");
         let received = of(&[("link_rx_frames", 1.0), ("udp_in_datagrams", 1.0)]);
-        assert_eq!(received, Some(vec![(9, 1.0)]));
+        assert_eq!(received, Some(vec![(10, 1.0)]));
     }
 }
