@@ -8,13 +8,14 @@ use crate::results::figure;
 use crate::results::row::PredictionRow;
 
 /// Asks each question; `None` for "don't know". A guess that cannot be read is explained and asked for again; where the
-/// input ends, nothing more is known.
+/// input ends, nothing more is known. With `echo` the answers are shown, as a terminal does by itself.
 ///
 /// # Errors
 /// When the questions cannot be written or the answers cannot be read.
 pub(super) fn ask(
     questions: &[Question],
     columns: usize,
+    echo: bool,
     input: &mut impl BufRead,
     out: &mut impl Write,
 ) -> io::Result<Vec<Option<f64>>> {
@@ -24,13 +25,13 @@ pub(super) fn ask(
         for line in wrapped(&question.ask, columns, &format!("{number}. "), "   ") {
             writeln!(out, "{line}")?;
         }
-        guesses.push(one(input, out)?);
+        guesses.push(one(echo, input, out)?);
     }
     Ok(guesses)
 }
 
 /// One guess.
-fn one(input: &mut impl BufRead, out: &mut impl Write) -> io::Result<Option<f64>> {
+fn one(echo: bool, input: &mut impl BufRead, out: &mut impl Write) -> io::Result<Option<f64>> {
     /// Whoever answers so often without a number has none.
     const TRIES: usize = 5;
     for _ in 0..TRIES {
@@ -40,6 +41,9 @@ fn one(input: &mut impl BufRead, out: &mut impl Write) -> io::Result<Option<f64>
             writeln!(out)?;
             return Ok(None);
         };
+        if echo {
+            writeln!(out, "{}", answer.trim().replace(char::is_control, " "))?;
+        }
         match guess(&answer) {
             Ok(guess) => return Ok(guess),
             Err(why) => writeln!(out, "   {why}")?,
@@ -150,7 +154,7 @@ mod tests {
             select: Selector::default(),
         };
         let (mut input, mut out) = (answers, Vec::new());
-        let guesses = ask(&[question("How many?"), question("And then?")], 60, &mut input, &mut out).unwrap();
+        let guesses = ask(&[question("How many?"), question("And then?")], 60, true, &mut input, &mut out).unwrap();
         (guesses, String::from_utf8(out).unwrap())
     }
 
@@ -163,7 +167,8 @@ mod tests {
         let (guesses, said) = asked(b"many\n-1\nnan\n1e3\n3\n?\n");
         assert_eq!(guesses, [Some(3.0), None]);
         assert_eq!(said.matches("That is no number").count(), 4, "{said}");
-        assert!(said.contains("1. How many?\n") && said.contains("2. And then?\n"), "{said}");
+        assert!(said.contains("1. How many?\n   > many\n   That is no"), "{said}");
+        assert!(said.contains("   > 3\n2. And then?\n   > ?\n"), "{said}");
     }
 
     #[test]

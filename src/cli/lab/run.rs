@@ -1,6 +1,6 @@
 //! `netlab lab run`: measure, judge, tell.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -100,8 +100,9 @@ fn guesses(questions: &[Question]) -> anyhow::Result<Vec<Option<f64>>> {
         note("This lab asks nothing.");
         return Ok(Vec::new());
     }
-    predict::ask(questions, columns(), &mut io::stdin().lock(), &mut io::stderr().lock())
-        .context("asking the questions")
+    let echo = !io::stdin().is_terminal();
+    let asked = predict::ask(questions, columns(), echo, &mut io::stdin().lock(), &mut io::stderr().lock());
+    asked.context("asking the questions")
 }
 
 /// The lab for `run.json`: what the report's heading needs, and the file itself.
