@@ -123,9 +123,9 @@ fn bad_files_are_named_with_line_and_column() {
         error.to_string().replace(dir.path().to_str().unwrap(), "DIR")
     };
     let header = HostRow::COLUMNS.join(",");
-    let fields = |count: usize| ",".repeat(count - 1);
-    // Nothing measured, but for the last column, counts_valid.
-    let rest = fields(HostRow::COLUMNS.len() - 8) + "true";
+    // Nothing measured; every trial's row says whether its counts can be used.
+    let rest = HostRow::COLUMNS[8..].iter().map(|&column| if column == "counts_valid" { "true" } else { "" });
+    let rest = rest.collect::<Vec<_>>().join(",");
 
     let good = format!("1f,c,unicast,1,h1,sender,true,,{rest}\n");
     assert_eq!(
