@@ -20,11 +20,19 @@ pub enum Mode {
     RawBroadcast,
     /// One UDP datagram to a group address (RFC 1112, RFC 4291 section 2.7).
     Multicast,
+    /// One line over TCP to a chat server, which sends it on to everybody in the room, the author too.
+    Chat,
+    /// One MQTT message over TCP to a broker, which sends it on to those who subscribed to its topic.
+    Pubsub,
 }
 
 impl Mode {
     /// All modes, in the order in which tables show them.
-    pub const ALL: [Mode; 4] = [Mode::Unicast, Mode::Broadcast, Mode::RawBroadcast, Mode::Multicast];
+    pub const ALL: [Mode; 6] =
+        [Mode::Unicast, Mode::Broadcast, Mode::RawBroadcast, Mode::Multicast, Mode::Chat, Mode::Pubsub];
+
+    /// Those in which the network alone brings messages to their receivers.
+    pub const OF_THE_NETWORK: [Mode; 4] = [Mode::Unicast, Mode::Broadcast, Mode::RawBroadcast, Mode::Multicast];
 
     /// The spelling used in CSV files and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -33,14 +41,26 @@ impl Mode {
             Mode::Broadcast => "broadcast",
             Mode::RawBroadcast => "raw-broadcast",
             Mode::Multicast => "multicast",
+            Mode::Chat => "chat",
+            Mode::Pubsub => "pubsub",
         }
+    }
+
+    /// Whether messages go to a server first, which makes the copies.
+    pub fn has_server(self) -> bool {
+        matches!(self, Mode::Chat | Mode::Pubsub)
+    }
+
+    /// Whether a receiver gets messages because it joined, and none after it left.
+    pub fn has_members(self) -> bool {
+        self == Mode::Multicast || self.has_server()
     }
 
     /// Copies the sender has to emit for one message to `receivers` receivers (one group for multicast).
     pub fn copies_per_message(self, receivers: usize) -> u64 {
         match self {
             Mode::Unicast => receivers as u64,
-            Mode::Broadcast | Mode::RawBroadcast | Mode::Multicast => 1,
+            Mode::Broadcast | Mode::RawBroadcast | Mode::Multicast | Mode::Chat | Mode::Pubsub => 1,
         }
     }
 }
@@ -68,6 +88,8 @@ impl FromStr for Mode {
 pub enum Role {
     /// Sends the messages.
     Sender,
+    /// Gets them first, in the modes that have a server, and sends them on.
+    Server,
     /// Wants the messages and counts them.
     Receiver,
     /// Is on the LAN and wants nothing.
@@ -83,6 +105,7 @@ impl Role {
     pub fn as_str(self) -> &'static str {
         match self {
             Role::Sender => "sender",
+            Role::Server => "server",
             Role::Receiver => "receiver",
             Role::Bystander => "bystander",
             Role::Switch => "switch",

@@ -3,7 +3,7 @@
 //! | counters | from |
 //! |---|---|
 //! | [`link`] | `struct rtnl_link_stats64`, over rtnetlink |
-//! | [`ip`], [`udp`] | `/proc/thread-self/net/snmp`, `netstat`, `snmp6` |
+//! | [`ip`], [`udp`], [`tcp`] | `/proc/thread-self/net/snmp`, `netstat`, `snmp6` |
 //! | [`cpu`] | `schedstat` of tasks, `/proc/uptime`, the process clock |
 //!
 //! What a kernel does not count is `None`, never 0.
@@ -18,6 +18,7 @@ pub mod environment;
 pub mod ip;
 pub mod link;
 mod snmp;
+pub mod tcp;
 pub mod udp;
 
 /// A host's counters at one moment, or their growth between two.
@@ -29,6 +30,8 @@ pub struct HostCounters {
     pub ip: ip::IpCounters,
     /// UDP over both.
     pub udp: udp::UdpCounters,
+    /// TCP over both.
+    pub tcp: tcp::TcpCounters,
 }
 
 impl HostCounters {
@@ -40,6 +43,7 @@ impl HostCounters {
             link: self.link.since(&earlier.link),
             ip: self.ip.since(&earlier.ip),
             udp: self.udp.since(&earlier.udp),
+            tcp: self.tcp.since(&earlier.tcp),
         }
     }
 }
@@ -106,7 +110,12 @@ impl Reader {
                 None => None,
             },
         };
-        Ok(HostCounters { link, ip: ip::IpCounters::from_snmp(&snmp), udp: udp::UdpCounters::from_snmp(&snmp) })
+        Ok(HostCounters {
+            link,
+            ip: ip::IpCounters::from_snmp(&snmp),
+            udp: udp::UdpCounters::from_snmp(&snmp),
+            tcp: tcp::TcpCounters::from_snmp(&snmp),
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! The modes of delivery: how to open an endpoint of each, and the loops all of them share.
 //!
 //! An [`Outlet`] is where messages leave, an [`Inlet`] where they arrive. Each mode's file knows how to open its own;
-//! [`sender::send`] and [`receiver::receive`] are the only loops and know nothing of modes.
+//! [`sender::send`] and [`receiver::receive`] are the only loops and know nothing of modes. Messages that go to a server
+//! first are in [`stream`].
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub mod broadcast;
+mod carrier;
 mod choice;
 pub mod description;
 pub mod endpoint;
@@ -21,6 +23,7 @@ pub mod raw;
 pub mod receiver;
 mod schedule;
 pub mod sender;
+pub mod stream;
 pub mod tally;
 pub mod unicast;
 

@@ -215,7 +215,7 @@ impl<'a> Counting<'a> {
 }
 
 /// Uses this much CPU time of the calling thread, in ns; less when it is to stop.
-fn compute(cpu_ns: u64, stop: &AtomicBool) {
+pub(super) fn compute(cpu_ns: u64, stop: &AtomicBool) {
     let end_ns = clock::thread_cpu_ns() + cpu_ns;
     while clock::thread_cpu_ns() < end_ns && !stop.load(Ordering::Relaxed) {}
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,12 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Outlet;
 use super::STOP_LATENCY;
+use super::carrier::{Carrier, Datagrams};
 use super::schedule::{Schedule, messages_within};
 use crate::error::{Error, Result};
 use crate::sys::clock;
-use crate::sys::mmsg::SendBatch;
 use crate::units::Rate;
-use crate::wire::probe::{self, Probe};
 
 /// What to send, how much of it and how fast.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,9 +24,11 @@ pub struct SendPlan {
     /// Exactly this many messages; `None` for no such limit.
     pub count: Option<u64>,
     /// For this long; `None` for no such limit. The earlier of the two limits ends the loop. At a rate these are the
-    /// messages that are due before the end: duration × rate, rounded up; a sender that cannot hold the rate gives up
-    /// after twice the duration, but not within [`GRACE`] of its end.
+    /// messages that are due before the end: duration × rate, rounded up.
     pub duration: Option<Duration>,
+    /// Whether a sender that cannot hold the rate goes on after the end of the duration, until all have left; it gives
+    /// up after twice the duration, but not within [`GRACE`] of its end.
+    pub catches_up: bool,
     /// What each message holds.
     pub payload: Payload,
 }
@@ -107,7 +107,17 @@ impl Payload {
 /// refused copy alone is counted, not an error.
 pub fn send(outlet: &Outlet, plan: &SendPlan, stop: &AtomicBool, live: &SendLive) -> Result<SendReport> {
     outlet.check_size(plan.payload.size())?;
-    let mut sending = Sending::new(outlet, &plan.payload, stop, live);
+    send_by(&mut Datagrams::new(outlet, &plan.payload), plan, stop, live)
+}
+
+/// The loop itself, whatever carries the messages.
+pub(super) fn send_by(
+    carrier: &mut dyn Carrier,
+    plan: &SendPlan,
+    stop: &AtomicBool,
+    live: &SendLive,
+) -> Result<SendReport> {
+    let mut sending = Sending::new(carrier, &plan.payload, stop, live);
     match plan.rate {
         Rate::PerSecond(rate) => sending.paced(rate, plan)?,
         Rate::Max => sending.unpaced(plan)?,
@@ -115,23 +125,14 @@ pub fn send(outlet: &Outlet, plan: &SendPlan, stop: &AtomicBool, live: &SendLive
     Ok(sending.report)
 }
 
-/// Copies in a batch: enough for the system call to cost little beside them.
-const BATCH_COPIES: usize = 64;
-
-/// Bytes in a batch: what stays in the nearest cache.
-const BATCH_BYTES: usize = 16 * 1024;
-
 /// How long to wait for a queue that was full and does not tell when it no longer is, in ns.
 const FULL_QUEUE_NS: u64 = 100_000;
 
 /// A send loop at work.
 struct Sending<'a> {
-    outlet: &'a Outlet,
+    carrier: &'a mut dyn Carrier,
     stop: &'a AtomicBool,
     live: &'a SendLive,
-    batch: SendBatch,
-    /// Where the probe header stands in each body, if there is one.
-    probe_at: Option<usize>,
     lateness: Option<(Schedule, Histogram<u64>)>,
     /// When to give up, in ns.
     end_ns: u64,
@@ -139,33 +140,9 @@ struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
-    fn new(outlet: &'a Outlet, payload: &Payload, stop: &'a AtomicBool, live: &'a SendLive) -> Self {
-        let header_len = outlet.frame_header.len();
-        let mut body = outlet.frame_header.clone();
-        let mut probe_at = None;
-        match payload {
-            Payload::Text(text) => body.extend(text.as_bytes()),
-            Payload::Probe { run_id, stream_id, size } => {
-                body.resize(header_len + size, 0);
-                if *size >= probe::HEADER_LEN {
-                    let probe = Probe { run_id: *run_id, stream_id: *stream_id, sequence: 0, send_time_ns: 0 };
-                    probe.encode(&mut body[header_len..]);
-                    probe_at = Some(header_len);
-                }
-            }
-        }
-        let copies = outlet.copies_per_message();
-        let messages = (BATCH_COPIES / copies).min(BATCH_BYTES / body.len().max(1)).max(1);
-        Sending {
-            outlet,
-            stop,
-            live,
-            batch: SendBatch::new(&body, messages, outlet.destinations.clone()),
-            probe_at,
-            lateness: None,
-            end_ns: u64::MAX,
-            report: SendReport { size_bytes: payload.size(), ..SendReport::default() },
-        }
+    fn new(carrier: &'a mut dyn Carrier, payload: &Payload, stop: &'a AtomicBool, live: &'a SendLive) -> Self {
+        let report = SendReport { size_bytes: payload.size(), ..SendReport::default() };
+        Sending { carrier, stop, live, lateness: None, end_ns: u64::MAX, report }
     }
 
     /// Each message at its time.
@@ -175,7 +152,8 @@ impl<'a> Sending<'a> {
         let total = plan.count.unwrap_or(u64::MAX).min(limit);
         let start_ns = clock::monotonic_ns();
         if let Some(duration) = plan.duration {
-            self.end_ns = start_ns.saturating_add(nanos(duration)).saturating_add(nanos(duration.max(GRACE)));
+            let longer = if plan.catches_up { duration.max(GRACE) } else { Duration::ZERO };
+            self.end_ns = start_ns.saturating_add(nanos(duration)).saturating_add(nanos(longer));
         }
         let schedule = Schedule::new(start_ns, rate);
         self.lateness = Some((schedule, new_histogram()));
@@ -215,7 +193,7 @@ impl<'a> Sending<'a> {
         let total = plan.count.unwrap_or(u64::MAX);
         let mut next = 0;
         while next < total && !self.over() {
-            let messages = (total - next).min(self.batch.messages() as u64);
+            let messages = (total - next).min(self.carrier.messages() as u64);
             self.emit(next, messages as usize)?;
             next += messages;
         }
@@ -225,7 +203,7 @@ impl<'a> Sending<'a> {
 
     /// Sends `count` messages from `first` on, or as many as there is time for; gives the next one.
     fn emit_all(&mut self, first: u64, count: u64) -> Result<u64> {
-        let capacity = self.batch.messages() as u64;
+        let capacity = self.carrier.messages() as u64;
         let mut next = first;
         while next < first + count && (next == first || !self.over()) {
             let messages = (first + count - next).min(capacity);
@@ -237,14 +215,14 @@ impl<'a> Sending<'a> {
 
     /// Sends `messages` messages from `first` on, as many as fit in the batch at the most.
     fn emit(&mut self, first: u64, messages: usize) -> Result<()> {
-        let copies_per_message = self.batch.copies_per_message();
+        let copies_per_message = self.carrier.copies_per_message();
         let copies = messages * copies_per_message;
         let (mut next, mut refused, mut failed_messages) = (0, None, FailedMessages::default());
         while next < copies {
             let unsent = next.div_ceil(copies_per_message);
             let now_ns = clock::monotonic_ns();
             self.stamp(first, unsent..messages, now_ns);
-            match self.batch.send(self.outlet.socket.as_fd(), next..copies) {
+            match self.carrier.send(next..copies) {
                 Ok(sent) => {
                     next += sent;
                     self.report.copies_sent += sent as u64;
@@ -275,9 +253,8 @@ impl<'a> Sending<'a> {
         if self.report.started_ns == 0 {
             self.report.started_ns = now_ns;
         }
-        let Some(at) = self.probe_at else { return };
         for message in messages {
-            Probe::stamp(&mut self.batch.body_mut(message)[at..], first + message as u64, now_ns);
+            self.carrier.stamp(message, first + message as u64, now_ns);
         }
     }
 
@@ -291,8 +268,7 @@ impl<'a> Sending<'a> {
     fn note_failure(&mut self, destination: usize, error: &io::Error) {
         self.report.copies_failed += 1;
         if self.report.first_failure.is_none() {
-            let to = self.outlet.description.to.get(destination);
-            self.report.first_failure = Some(match to {
+            self.report.first_failure = Some(match self.carrier.destination(destination) {
                 Some(to) => format!("to {to}: {error}"),
                 None => error.to_string(),
             });
@@ -300,7 +276,7 @@ impl<'a> Sending<'a> {
     }
 
     fn ended(&self, error: io::Error) -> Error {
-        let what = format!("{}, after {} messages", self.outlet.description, self.report.messages_sent);
+        let what = format!("{}, after {} messages", self.carrier.in_words(), self.report.messages_sent);
         match error.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => {
                 let remedy = "A firewall rule or a security policy of this host forbids it; see: sudo nft list ruleset";

@@ -38,7 +38,7 @@ pub enum Value<'a> {
 
 impl Aspect {
     /// All of them, those first that tell most.
-    pub const ALL: [Aspect; 9] = [
+    pub const ALL: [Aspect; 10] = [
         Aspect::Case,
         Aspect::Mode,
         Aspect::Switch,
@@ -48,6 +48,7 @@ impl Aspect {
         Aspect::Number(Factor::Rate),
         Aspect::Number(Factor::Size),
         Aspect::Number(Factor::Ttl),
+        Aspect::Number(Factor::Distance),
     ];
 
     /// What a condition is in it.
@@ -83,6 +84,9 @@ impl Aspect {
             Aspect::Number(Factor::Ttl) => {
                 selector.ttl.iter().map(|ttl| Value::Number(Some(f64::from(*ttl)))).collect()
             }
+            Aspect::Number(Factor::Distance) => {
+                selector.distance.iter().map(|distance| Value::Number(Some(distance.as_secs_f64() * 1e3))).collect()
+            }
         }
     }
 
@@ -100,6 +104,7 @@ impl Aspect {
             Aspect::Number(Factor::Rate) => format!("{list} messages/s"),
             Aspect::Number(Factor::Size) => format!("{list} B"),
             Aspect::Number(Factor::Ttl) => format!("TTL {list}"),
+            Aspect::Number(Factor::Distance) => format!("{list} ms away"),
         }
     }
 }

@@ -94,14 +94,14 @@ impl Figure {
             .iter()
             .filter(|group| match who {
                 Who::Lan => false,
-                Who::Role(role) => group.role == role,
+                Who::Role(role) => condition.played(group.role) == role,
                 Who::Group(name) => group.name == name,
             })
             .collect();
         let its_role = match who {
             Who::Lan => None,
             Who::Role(role) => Some(role),
-            Who::Group(_) => Some(groups.first().map(|group| group.role).ok_or_else(|| {
+            Who::Group(_) => Some(groups.first().map(|group| condition.played(group.role)).ok_or_else(|| {
                 format!("'{role}' is no role, and {} has no group of hosts of that name", condition.name)
             })?),
         };
@@ -111,7 +111,7 @@ impl Figure {
             return Err(format!("'{name}' is no metric of {role}; there are {}", names.join(", ")));
         };
         let there = match its_role {
-            Some(Role::Receiver | Role::Bystander | Role::Sender) => !groups.is_empty(),
+            Some(Role::Receiver | Role::Bystander | Role::Sender | Role::Server) => !groups.is_empty(),
             Some(Role::Router) => condition.network.has_router(),
             Some(Role::Switch) | None => true,
         };
@@ -124,7 +124,7 @@ impl Figure {
 
 /// Why these hosts have no such figure there, if they don't.
 fn lacks(metric: &Metric, condition: &Condition, groups: &[&HostGroup]) -> Option<&'static str> {
-    let multicast = condition.mode == Mode::Multicast;
+    let has_members = condition.mode.has_members();
     let is_one = |name: &str| matches!(groups, [group] if group.name == name && group.count == 1);
     let flow = condition.flow.as_ref();
     let receives_flow = flow.is_some_and(|flow| match &flow.to {
@@ -137,12 +137,21 @@ fn lacks(metric: &Metric, condition: &Condition, groups: &[&HostGroup]) -> Optio
             (flow.is_some_and(|flow| is_one(&flow.from)), "name the group of one host that the flow comes from")
         }
         "flow_received" => (receives_flow, "name those the flow goes to: a group of one host, or the receivers"),
+        "request_p50" | "handshakes" | "accepts" | "clients" => {
+            (condition.mode.has_server(), "only with chat and pubsub is there a server")
+        }
+        "threads" | "dropped_slow" | "cpu_accept" => {
+            (condition.mode == Mode::Chat, "the chat server alone counts that")
+        }
+        "kernel_latency_p50" | "kernel_latency_p99" => {
+            (!condition.mode.has_server(), "a stream has no arrival times of its messages")
+        }
         "join_delay" => (
-            multicast && groups.iter().all(|group| group.joins_at.is_some()),
+            has_members && groups.iter().all(|group| group.joins_at.is_some()),
             "not all of these hosts join a group meanwhile; name a group that does",
         ),
         "leave_delay" => (
-            multicast && groups.iter().all(|group| group.leaves_at.is_some()),
+            condition.mode == Mode::Multicast && groups.iter().all(|group| group.leaves_at.is_some()),
             "not all of these hosts leave a group meanwhile; name a group that does",
         ),
         "nic_filtered" => (condition.network.nic == Nic::Filter, "its cards don't filter"),

@@ -1,6 +1,7 @@
 //! What a lab claims about its outcome: data, no code.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::bound::Bound;
 use crate::lan::{Nic, SwitchKind};
@@ -83,6 +84,8 @@ pub enum Factor {
     Size,
     /// Hop limit.
     Ttl,
+    /// One-way delay of the router between LANs, in ms.
+    Distance,
 }
 
 /// What the lab expects of a claim.
@@ -116,11 +119,14 @@ pub struct Selector {
     pub size: Vec<usize>,
     /// Hop limits.
     pub ttl: Vec<u8>,
+    /// One-way delays of the router between LANs.
+    pub distance: Vec<Duration>,
 }
 
 impl Factor {
     /// All of them.
-    pub const ALL: [Factor; 5] = [Factor::Receivers, Factor::Hosts, Factor::Rate, Factor::Size, Factor::Ttl];
+    pub const ALL: [Factor; 6] =
+        [Factor::Receivers, Factor::Hosts, Factor::Rate, Factor::Size, Factor::Ttl, Factor::Distance];
 
     /// The spelling in lab files.
     pub fn as_str(self) -> &'static str {
@@ -130,6 +136,7 @@ impl Factor {
             Factor::Rate => "rate",
             Factor::Size => "size",
             Factor::Ttl => "ttl",
+            Factor::Distance => "distance",
         }
     }
 
@@ -141,6 +148,7 @@ impl Factor {
             Factor::Rate => condition.traffic.rate.per_second(),
             Factor::Size => Some(condition.traffic.size as f64),
             Factor::Ttl => Some(f64::from(condition.traffic.ttl)),
+            Factor::Distance => Some(condition.network.distance.as_secs_f64() * 1e3),
         }
     }
 }
@@ -166,5 +174,6 @@ impl Selector {
             && is(&self.rate, &condition.traffic.rate)
             && is(&self.size, &condition.traffic.size)
             && is(&self.ttl, &condition.traffic.ttl)
+            && is(&self.distance, &condition.network.distance)
     }
 }

@@ -69,7 +69,7 @@ pub fn series(conditions: &[Condition], selected: &[usize], factor: Factor) -> S
     let follows = match factor {
         Factor::Receivers => Some(Aspect::Number(Factor::Hosts)),
         Factor::Hosts => Some(Aspect::Number(Factor::Receivers)),
-        Factor::Rate | Factor::Size | Factor::Ttl => None,
+        Factor::Rate | Factor::Size | Factor::Ttl | Factor::Distance => None,
     };
     let follows = follows.as_slice();
     let swept =

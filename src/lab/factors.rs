@@ -2,9 +2,9 @@
 
 use super::file::{Factors, Flow, Group, Querier};
 use super::problem::Found;
-use super::value::{SUSTAINABLE, Several, Span, Spot, Table, WantedRate};
+use super::value::{Distance, Qos, SUSTAINABLE, Several, Span, Spot, Table, WantedRate};
 use crate::run::condition;
-use crate::run::condition::HostGroup;
+use crate::run::condition::{HostGroup, ServerPlan};
 use crate::run::design::{Case, Refused, usual_receivers};
 use crate::units::Rate;
 
@@ -35,6 +35,11 @@ impl Factors {
             group: over.group.clone().or(self.group),
             source_specific: over.source_specific.clone().or(self.source_specific),
             igmp: over.igmp.clone().or(self.igmp),
+            relay: over.relay.clone().or(self.relay),
+            qos: over.qos.clone().or(self.qos),
+            retain: over.retain.clone().or(self.retain),
+            server_dies_at: over.server_dies_at.clone().or(self.server_dies_at),
+            distance: over.distance.clone().or(self.distance),
             loss_expected: over.loss_expected.clone().or(self.loss_expected),
             flow: over.flow.clone().or(self.flow),
             querier: over.querier.clone().or(self.querier),
@@ -66,6 +71,15 @@ impl Factors {
             source_specific: value(&self.source_specific).unwrap_or(usual.source_specific),
             flow: self.flow.as_ref().map(|flow| run_flow(&flow.value)).or(usual.flow),
             querier: self.querier.as_ref().map(|querier| run_querier(&querier.value)).or(usual.querier),
+            server: ServerPlan {
+                relay: value(&self.relay).unwrap_or(usual.server.relay),
+                qos: value(&self.qos).map_or(usual.server.qos, |Qos(qos)| qos),
+                retain: value(&self.retain).unwrap_or(usual.server.retain),
+                dies_at: value(&self.server_dies_at),
+            },
+            distance: self.distance.as_ref().map_or(usual.distance, |several| {
+                several.values().into_iter().map(|Distance(delay)| delay).collect()
+            }),
             loss_expected: value(&self.loss_expected).unwrap_or(usual.loss_expected),
         }
     }
@@ -102,9 +116,10 @@ impl Factors {
         each_once(&self.ttl, found);
         each_once(&self.group, found);
         each_once(&self.igmp, found);
+        each_once(&self.distance, found);
         for group in self.groups.iter().flatten() {
             /// What a claim's `role` means where it is no group's name.
-            const TAKEN: [&str; 6] = ["sender", "receiver", "bystander", "router", "switch", "all"];
+            const TAKEN: [&str; 7] = ["sender", "server", "receiver", "bystander", "router", "switch", "all"];
             if let Some(name) = group.value.name.as_ref().filter(|name| TAKEN.contains(&name.value.0.as_str())) {
                 let what = format!("'{}' has a meaning of its own in claims; choose another name", name.value.0);
                 found.add(&name.span, what);
@@ -129,6 +144,9 @@ impl Factors {
             "duration" => self.duration.as_ref().map(|duration| duration.span.clone()),
             "flow" => self.flow.as_ref().map(|flow| flow.span.clone()),
             "querier" => self.querier.as_ref().map(|querier| querier.span.clone()),
+            "qos" => self.qos.as_ref().map(|qos| qos.span.clone()),
+            "server_dies_at" => self.server_dies_at.as_ref().map(|dies| dies.span.clone()),
+            "distance" => place(&self.distance, value),
             "groups" => self.place_of_group(value),
             _ => None,
         }
@@ -185,6 +203,7 @@ fn host_group(group: &Group) -> HostGroup {
         busy: value(&group.busy).unwrap_or(usual.busy),
         joins_at: value(&group.joins_at),
         leaves_at: value(&group.leaves_at),
+        returns_at: value(&group.returns_at),
         member_of: value(&group.member_of),
         works: value(&group.works).unwrap_or(usual.works),
         link_limit: value(&group.link_limit).map(|bits| bits.0),

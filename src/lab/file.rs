@@ -11,7 +11,8 @@ use serde::de::{MapAccess, value::MapAccessDeserializer};
 
 use super::Bound;
 use super::claim::{Expect, Factor, Tolerance};
-use super::value::{Bits, Name, Scalar, Several, Spot, Table, Text, WantedRate, Written};
+use super::value::{Bits, Distance, Name, Qos, Scalar, Several, Spot, Table, Text, WantedRate, Written};
+use crate::chat::options::Relay;
 use crate::lan::{Igmp, Nic, SwitchKind};
 use crate::units::{Bytes, Mode, Rate, Role};
 
@@ -48,9 +49,10 @@ macro_rules! table_of_factors {
         #[serde(deny_unknown_fields, expecting = "a table of what is measured")]
         pub struct $name {
             $($(#[$note])* pub $own: $type,)*
-            /// Modes to compare: unicast, broadcast, raw-broadcast, multicast. All of them unless said.
+            /// Modes to compare: unicast, broadcast, raw-broadcast, multicast, chat, pubsub. The first four unless said.
             pub modes: Option<Several<Mode>>,
-            /// Hosts on the LAN: the sender, the receivers and the bystanders, 2 to 1023. 21 unless said.
+            /// Hosts on the LAN: the sender, the receivers, the bystanders and, with chat or pubsub, the server; 2 to 1023. 21
+            /// unless said.
             pub hosts: Option<Several<usize>>,
             /// How many of the hosts want the messages. 4 and 16 unless said, as far as there are hosts.
             pub receivers: Option<Several<usize>>,
@@ -78,7 +80,19 @@ macro_rules! table_of_factors {
             pub source_specific: Option<Spot<bool>>,
             /// How membership is kept: the version of IGMP, 2 or 3, or a table. 3 unless said.
             pub igmp: Option<Several<Igmp>>,
-            /// Whether loss is what is looked for, so that it does not speak against a trial.
+            /// Chat: direct (the thread that reads a message writes it to every client) or queued (a slow client waits in a queue
+            /// of its own). queued unless said.
+            pub relay: Option<Spot<Relay>>,
+            /// Pubsub: MQTT's quality of service, 0 (at most once) or 1 (at least once). 0 unless said.
+            pub qos: Option<Spot<Qos>>,
+            /// Pubsub: whether the broker retains the last message for those who come later.
+            pub retain: Option<Spot<bool>>,
+            /// When the server dies, from the start of sending; never unless said.
+            pub server_dies_at: Option<Spot<Duration>>,
+            /// One-way delay that the router between LANs adds: "20ms". None unless said.
+            pub distance: Option<Several<Distance>>,
+            /// Whether loss is what is looked for, so that it does not speak against a trial; nor does a sender that a server holds
+            /// up.
             pub loss_expected: Option<Spot<bool>>,
             /// Datagrams of bystanders beside the measured messages.
             pub flow: Option<Table<Flow>>,
@@ -104,6 +118,11 @@ macro_rules! table_of_factors {
                     group: self.group,
                     source_specific: self.source_specific,
                     igmp: self.igmp,
+                    relay: self.relay,
+                    qos: self.qos,
+                    retain: self.retain,
+                    server_dies_at: self.server_dies_at,
+                    distance: self.distance,
                     loss_expected: self.loss_expected,
                     flow: self.flow,
                     querier: self.querier,
@@ -158,7 +177,8 @@ table_of_factors! {
 pub struct Group {
     /// What claims and flows call them.
     pub name: Option<Spot<Name>>,
-    /// What they are to the measured messages: sender (the first group, one host), receiver, bystander.
+    /// What they are to the measured messages: sender (the first group, one host), receiver, bystander; with chat or pubsub
+    /// server (one host; in other modes it wants nothing).
     pub role: Spot<Role>,
     /// How many. 1 unless said.
     pub count: Option<Spot<usize>>,
@@ -166,11 +186,13 @@ pub struct Group {
     pub lan: Option<Spot<usize>>,
     /// Receivers: how long their program is busy with each message.
     pub busy: Option<Spot<Duration>>,
-    /// Receivers of multicast: when they join, from the start of sending; before it unless said.
+    /// Receivers of multicast, chat and pubsub: when they join, from the start of sending; before it unless said.
     pub joins_at: Option<Spot<Duration>>,
-    /// Receivers of multicast: when they leave; after the end unless said.
+    /// Receivers, likewise: when they leave; after the end unless said.
     pub leaves_at: Option<Spot<Duration>>,
-    /// Bystanders: another group they are members of.
+    /// Receivers that leave: when they are back; not before the end unless said.
+    pub returns_at: Option<Spot<Duration>>,
+    /// Bystanders: another group they are members of; with pubsub, the topic of that name.
     pub member_of: Option<Spot<IpAddr>>,
     /// Bystanders: whether they do a fixed kind of work all the while, on a CPU that also does their receive work.
     pub works: Option<Spot<bool>>,
@@ -244,7 +266,7 @@ pub struct Claim {
     pub says: Spot<Text>,
     /// What is judged, as in summary.csv: link_rx_frames, cpu_total, …
     pub metric: Spot<Text>,
-    /// Whose: sender, receiver, bystander, router, switch, all, or the name of a group of hosts.
+    /// Whose: sender, server, receiver, bystander, router, switch, all, or the name of a group of hosts.
     pub role: Spot<Text>,
     /// In which conditions; each of them has to bear the claim out.
     pub r#where: Option<Table<Selector>>,
@@ -256,7 +278,7 @@ pub struct Claim {
     pub at_least: Option<Spot<Bound>>,
     /// The figure is this, within the tolerance.
     pub about: Option<Spot<Bound>>,
-    /// The figure grows with this factor: receivers, hosts, rate, size, ttl.
+    /// The figure grows with this factor: receivers, hosts, rate, size, ttl, distance (in ms).
     pub grows_with: Option<Spot<Factor>>,
     /// With grows_with: by more than this for each one more. 0 unless said.
     pub by_at_least: Option<Spot<f64>>,
@@ -307,4 +329,6 @@ pub struct Selector {
     pub size: Option<Several<Bytes>>,
     /// Hop limits.
     pub ttl: Option<Several<u8>>,
+    /// Distances.
+    pub distance: Option<Several<Distance>>,
 }

@@ -4,7 +4,7 @@ use super::claim::{Claim, Expect, Figure, Question, Selector, Test, Tolerance};
 use super::file;
 use super::problem::Found;
 use super::read::with_quick;
-use super::value::{Several, Span, Spot, Table, Text};
+use super::value::{Distance, Several, Span, Spot, Table, Text};
 use crate::run::{Condition, MeasurePlan};
 use crate::units::{Bytes, Rate, Role};
 
@@ -143,6 +143,7 @@ impl<'a> Interpreter<'a> {
             self.known_by(&table.rate, "rate", rate, |c| c.traffic.rate.to_string()),
             self.known_by(&table.size, "size", |Bytes(size)| size.to_string(), |c| c.traffic.size.to_string()),
             self.known(&table.ttl, "hop limit", |c| c.traffic.ttl.to_string()),
+            self.known(&table.distance, "distance", |c| Distance(c.network.distance).to_string()),
         ];
         known.into_iter().all(|known| known).then(|| Selector {
             mode: values(&table.mode),
@@ -154,6 +155,7 @@ impl<'a> Interpreter<'a> {
             rate: values(&table.rate),
             size: values(&table.size).into_iter().map(|bytes| bytes.0).collect(),
             ttl: values(&table.ttl),
+            distance: values(&table.distance).into_iter().map(|Distance(delay)| delay).collect(),
         })
     }
 

@@ -14,6 +14,7 @@ use super::Bound;
 use super::claim::{Expect, Factor, Tolerance};
 use super::file::{IgmpTable, LabFile};
 use super::value::{Bits, Name, SUSTAINABLE, Several, Spot, Table, Text, WantedRate};
+use crate::chat::options::Relay;
 use crate::lan::{Igmp, Nic, SwitchKind};
 use crate::units::{Bytes, Mode, Rate, Role};
 
@@ -43,7 +44,9 @@ described! {
     Mode: {"enum": (Mode::ALL.map(Mode::as_str))},
     SwitchKind: {"enum": (SwitchKind::ALL.map(SwitchKind::as_str))},
     Nic: {"enum": (Nic::ALL.map(Nic::as_str))},
-    Role: {"enum": [Role::Sender.as_str(), Role::Receiver.as_str(), Role::Bystander.as_str()]},
+    Role: {"enum": (HOST_ROLES.map(Role::as_str))},
+    Relay: {"enum": (Relay::ALL.map(Relay::as_str))},
+    Qos: {"enum": [0, 1]},
     Factor: {"enum": (Factor::ALL.map(Factor::as_str))},
     Expect: {"enum": ["holds", "fails"]},
     usize: {"type": "integer", "minimum": 1},
@@ -53,6 +56,7 @@ described! {
     bool: {"type": "boolean"},
     IpAddr: {"type": "string", "examples": ["239.1.1.1", "ff12::1"]},
     Duration: {"type": "string", "examples": ["400ms", "1s"]},
+    Distance: {"type": "string", "examples": ["0ms", "20ms"]},
     Bytes: {"type": ["integer", "string"], "examples": [64, "8k"]},
     Bits: {"type": ["integer", "string"], "examples": ["10M"]},
     Rate: {"type": ["number", "string"], "examples": [500, "10k", "max"]},

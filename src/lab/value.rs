@@ -12,6 +12,7 @@ use toml::Spanned;
 
 use super::Bound;
 use super::claim::{Expect, Factor, Tolerance};
+use crate::chat::options::Relay;
 use crate::lan::{Nic, SwitchKind};
 use crate::units::{Bytes, Mode, Rate, Role, parse_duration};
 
@@ -275,15 +276,55 @@ impl Written for SwitchKind {
     }
 }
 
+impl Written for Relay {
+    fn read(scalar: Scalar<'_>) -> Result<Self, String> {
+        spelled(scalar)
+    }
+}
+
+/// MQTT's quality of service, as far as it is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Qos(pub u8);
+
+impl Written for Qos {
+    fn read(scalar: Scalar<'_>) -> Result<Self, String> {
+        match scalar {
+            Scalar::Integer(qos @ 0..=1) => Ok(Qos(qos as u8)),
+            _ => Err(format!("'{scalar}' is no quality of service that is measured; write 0 or 1")),
+        }
+    }
+}
+
+/// A delay, which may be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Distance(pub Duration);
+
+impl Written for Distance {
+    fn read(scalar: Scalar<'_>) -> Result<Self, String> {
+        let text = scalar.to_string();
+        let delay = humantime::parse_duration(&text);
+        delay.map(Distance).map_err(|_| format!("'{text}' is not a distance; write a delay such as \"0ms\" or \"20ms\""))
+    }
+}
+
+impl fmt::Display for Distance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", humantime::format_duration(self.0))
+    }
+}
+
 impl Written for Nic {
     fn read(scalar: Scalar<'_>) -> Result<Self, String> {
         spelled(scalar)
     }
 }
 
+/// What a group of hosts can be.
+pub const HOST_ROLES: [Role; 4] = [Role::Sender, Role::Server, Role::Receiver, Role::Bystander];
+
 impl Written for Role {
     fn read(scalar: Scalar<'_>) -> Result<Self, String> {
-        one_of(scalar, "role", &[Role::Sender, Role::Receiver, Role::Bystander])
+        one_of(scalar, "role", &HOST_ROLES)
     }
 }
 

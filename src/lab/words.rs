@@ -88,6 +88,7 @@ fn factor_in_words(factor: Factor) -> &'static str {
         Factor::Rate => "the rate",
         Factor::Size => "the size",
         Factor::Ttl => "the TTL",
+        Factor::Distance => "the distance",
     }
 }
 
@@ -99,6 +100,7 @@ pub fn step(factor: Factor) -> (f64, &'static str) {
         Factor::Rate => (1000.0, "1,000 messages/s"),
         Factor::Size => (100.0, "100 B"),
         Factor::Ttl => (1.0, "hop"),
+        Factor::Distance => (1.0, "ms of distance"),
     }
 }
 

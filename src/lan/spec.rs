@@ -172,6 +172,9 @@ pub struct LanSpec {
     /// Hosts whose receive work, where no thread does it, is done by a CPU for them alone; counted from 0.
     #[serde(default)]
     pub own_cpu: Vec<usize>,
+    /// One-way delay that the router adds to what it forwards between LANs, each way. Needs several LANs.
+    #[serde(default)]
+    pub distance: Duration,
 }
 
 impl LanSpec {

@@ -310,6 +310,9 @@ mod tests {
             trials: 3,
             ttl: (mode == Mode::Multicast).then_some(1),
             group_address: String::new(),
+            relay: String::new(),
+            qos: None,
+            distance_s: 0.0,
         }
     }
 

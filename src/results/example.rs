@@ -10,11 +10,12 @@ pub(super) fn setting() -> Setting {
         case: String::new(),
         hosts: 21,
         receivers: 4,
+        has_server: false,
         rate: Rate::PerSecond(2000.0),
         size_bytes: 64,
         trials: 5,
         switch: "switch with IGMP snooping".to_owned(),
-        modes: Mode::ALL.to_vec(),
+        modes: Mode::OF_THE_NETWORK.to_vec(),
     }
 }
 

@@ -51,7 +51,7 @@ impl Metric {
 
     /// Whether it is a count, which is right on a busy machine too.
     pub fn is_count(&self) -> bool {
-        [FRAMES, DATAGRAMS, MESSAGES].contains(&self.unit)
+        [FRAMES, DATAGRAMS, MESSAGES, SEGMENTS, BYTES, COUNT].contains(&self.unit)
     }
 
     /// Whether it is about the LAN as a whole.
@@ -94,6 +94,7 @@ impl Metric {
     pub fn in_words(&self, who: Who) -> String {
         let (each, all) = match who {
             Who::Role(Role::Sender) => ("the sender", "the sender"),
+            Who::Role(Role::Server) => ("the server", "the server"),
             Who::Role(Role::Receiver) => ("each receiver", "the receivers"),
             Who::Role(Role::Bystander) => ("each bystander", "the bystanders"),
             Who::Role(Role::Router) => ("the router", "the router"),
@@ -112,18 +113,25 @@ impl Metric {
 }
 
 /// The roles of hosts: those whose CPU time is the PCs'.
-const PCS: &[Role] = &[Role::Sender, Role::Receiver, Role::Bystander];
-const HOSTS: &[Role] = &[Role::Sender, Role::Receiver, Role::Bystander, Role::Router];
-const EVERYONE: &[Role] = &[Role::Sender, Role::Receiver, Role::Bystander, Role::Router, Role::Switch];
-const LISTENERS: &[Role] = &[Role::Receiver, Role::Bystander];
-const REACHED: &[Role] = &[Role::Receiver, Role::Bystander, Role::Router];
+const PCS: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander];
+const HOSTS: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander, Role::Router];
+const EVERYONE: &[Role] =
+    &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander, Role::Router, Role::Switch];
+const LISTENERS: &[Role] = &[Role::Server, Role::Receiver, Role::Bystander];
+const REACHED: &[Role] = &[Role::Server, Role::Receiver, Role::Bystander, Role::Router];
+/// Those who take part in a message, by TCP where there is a server.
+const PARTIES: &[Role] = &[Role::Sender, Role::Server, Role::Receiver];
 const SENDER: &[Role] = &[Role::Sender];
+const SERVER: &[Role] = &[Role::Server];
 const RECEIVER: &[Role] = &[Role::Receiver];
 const BYSTANDER: &[Role] = &[Role::Bystander];
 
 const FRAMES: &str = "frames/message";
 const DATAGRAMS: &str = "datagrams/message";
 const MESSAGES: &str = "messages/message";
+const SEGMENTS: &str = "segments/message";
+const BYTES: &str = "bytes/message";
+const COUNT: &str = "count";
 const CPU: &str = "us/message";
 
 /// The column of this name as it is.
@@ -153,11 +161,13 @@ const fn metric(
 /// All of them, in the order of `summary.csv`.
 pub const METRICS: &[Metric] = &[
     count!(link_tx_frames, FRAMES, HOSTS, "frames sent by {each}"),
+    count!(link_tx_bytes, BYTES, HOSTS, "bytes of Ethernet frames sent by {each}"),
     count!(link_tx_dropped, FRAMES, SENDER, "frames {each} could not send"),
     count!(nic_filtered, FRAMES, LISTENERS, "frames for another MAC that the card of {each} dropped"),
     count!(link_limit_dropped, FRAMES, LISTENERS, "frames lost at a full slow link towards {each}"),
     count!(link_ring_dropped, FRAMES, LISTENERS, "frames lost at a full receive ring of {each}"),
     count!(link_rx_frames, FRAMES, REACHED, "frames that reached {each}"),
+    count!(link_rx_bytes, BYTES, REACHED, "bytes of Ethernet frames that reached {each}"),
     count!(link_rx_other_host, FRAMES, LISTENERS, "frames for another MAC that the kernel of {each} dropped"),
     count!(link_rx_dropped, FRAMES, LISTENERS, "frames dropped by the link of {each}"),
     count!(ip_in_receives, DATAGRAMS, LISTENERS, "packets that reached IP at {each}"),
@@ -169,6 +179,27 @@ pub const METRICS: &[Metric] = &[
     count!(udp_rcvbuf_errors, DATAGRAMS, LISTENERS, "datagrams lost at full socket buffers of {each}"),
     count!(udp_in_errors, DATAGRAMS, LISTENERS, "datagrams that failed in UDP at {each}"),
     count!(udp_in_datagrams, DATAGRAMS, LISTENERS, "datagrams UDP handed on at {each}"),
+    count!(tcp_out_segs, SEGMENTS, PARTIES, "TCP segments sent by {each}"),
+    count!(tcp_in_segs, SEGMENTS, PARTIES, "TCP segments that reached {each}"),
+    count!(tcp_retrans_segs, SEGMENTS, PARTIES, "TCP segments sent again by {each}"),
+    metric(
+        "handshakes",
+        COUNT,
+        SERVER,
+        "TCP connections that {each} took while messages were sent",
+        Value::Mean(column!(tcp_passive_opens)),
+    ),
+    metric("accepts", COUNT, SERVER, "connections accepted by {each}", Value::Mean(column!(server_accepts))),
+    metric("clients", COUNT, SERVER, "clients of {each} when sending began", Value::Mean(column!(server_clients))),
+    metric("threads", COUNT, SERVER, "threads of {each} that serve a client each", Value::Mean(column!(server_threads))),
+    metric("dropped_slow", COUNT, SERVER, "clients that {each} dropped for being slow", Value::Mean(column!(server_dropped))),
+    metric(
+        "cpu_accept",
+        CPU,
+        SERVER,
+        "CPU time of the listening thread of {each}",
+        Value::PerMessage(|row| micros(row.server_accept_cpu_ns)),
+    ),
     metric(
         "delivered",
         MESSAGES,
@@ -243,6 +274,13 @@ pub const METRICS: &[Metric] = &[
         Value::PerSecond(column!(flow_received)),
     ),
     metric("work", "pieces/s", BYSTANDER, "pieces of work done by {each}", Value::Mean(|row| row.work_per_s)),
+    metric(
+        "request_p50",
+        "ns",
+        SENDER,
+        "median time from asking the server to its answer",
+        Value::Median(column!(request_p50_ns)),
+    ),
     metric("latency_p50", "ns", RECEIVER, "median latency at {each}", Value::Median(column!(latency_p50_ns))),
     metric(
         "latency_p99",

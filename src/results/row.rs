@@ -145,6 +145,28 @@ pub struct HostRow {
     pub work_per_s: Option<f64>,
     /// Frames that the slower link towards the host had no room for: lost before its port counted them.
     pub link_limit_dropped: Option<u64>,
+    /// TCP `InSegs`.
+    pub tcp_in_segs: Option<u64>,
+    /// `OutSegs`.
+    pub tcp_out_segs: Option<u64>,
+    /// `RetransSegs`.
+    pub tcp_retrans_segs: Option<u64>,
+    /// `ActiveOpens`.
+    pub tcp_active_opens: Option<u64>,
+    /// `PassiveOpens`.
+    pub tcp_passive_opens: Option<u64>,
+    /// Time from asking the server to its answer before the window (sender), median.
+    pub request_p50_ns: Option<u64>,
+    /// Connections the server has accepted since it was started for the trial (server).
+    pub server_accepts: Option<u64>,
+    /// Clients connected when the window opened (server).
+    pub server_clients: Option<u64>,
+    /// Threads that served a client each then (chat server).
+    pub server_threads: Option<u64>,
+    /// Clients it dropped for being slow (chat server).
+    pub server_dropped: Option<u64>,
+    /// CPU time its listening thread used during the window (chat server).
+    pub server_accept_cpu_ns: Option<u64>,
 }
 
 /// Where there was but one.
@@ -218,6 +240,17 @@ impl HostRow {
             last_received_s: None,
             work_per_s: None,
             link_limit_dropped: None,
+            tcp_in_segs: None,
+            tcp_out_segs: None,
+            tcp_retrans_segs: None,
+            tcp_active_opens: None,
+            tcp_passive_opens: None,
+            request_p50_ns: None,
+            server_accepts: None,
+            server_clients: None,
+            server_threads: None,
+            server_dropped: None,
+            server_accept_cpu_ns: None,
         }
     }
 }
@@ -287,6 +320,17 @@ impl Row for HostRow {
         "last_received_s",
         "work_per_s",
         "link_limit_dropped",
+        "tcp_in_segs",
+        "tcp_out_segs",
+        "tcp_retrans_segs",
+        "tcp_active_opens",
+        "tcp_passive_opens",
+        "request_p50_ns",
+        "server_accepts",
+        "server_clients",
+        "server_threads",
+        "server_dropped",
+        "server_accept_cpu_ns",
     ];
 }
 
@@ -425,6 +469,15 @@ pub struct ConditionRow {
     pub ttl: Option<u32>,
     /// The group; empty for other modes.
     pub group_address: String,
+    /// How the chat server passes messages on: `direct` or `queued`; empty in other modes.
+    #[serde(default)]
+    pub relay: String,
+    /// MQTT quality of service; empty in other modes.
+    #[serde(default)]
+    pub qos: Option<u32>,
+    /// One-way delay of the router between LANs, in s; 0 without.
+    #[serde(default)]
+    pub distance_s: f64,
 }
 
 impl Row for ConditionRow {
@@ -448,6 +501,9 @@ impl Row for ConditionRow {
         "trials",
         "ttl",
         "group_address",
+        "relay",
+        "qos",
+        "distance_s",
     ];
 }
 
@@ -611,6 +667,9 @@ mod tests {
             trials: 3,
             ttl: Some(1),
             group_address: "239.1.1.1".to_owned(),
+            relay: String::new(),
+            qos: None,
+            distance_s: 0.0,
         };
         assert_eq!(ConditionRow::COLUMNS.join(","), header(&condition));
         let claim = ClaimRow {

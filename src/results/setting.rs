@@ -10,10 +10,12 @@ use crate::units::{Mode, Rate};
 pub struct Setting {
     /// What the lab calls the case it belongs to; empty without one.
     pub case: String,
-    /// Hosts on the LAN: the sender, receivers and bystanders.
+    /// Hosts on the LAN: the sender, receivers, bystanders and the server.
     pub hosts: usize,
     /// Those that want the messages.
     pub receivers: usize,
+    /// Whether one of the others is the server, in modes that have one.
+    pub has_server: bool,
     /// Messages a second asked for.
     pub rate: Rate,
     /// UDP payload of a message.
@@ -27,7 +29,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Hosts that want nothing.
+    /// Hosts that want nothing; one of them is the server, in modes that have one.
     pub fn bystanders(&self) -> usize {
         self.hosts.saturating_sub(1 + self.receivers)
     }
@@ -44,9 +46,10 @@ impl fmt::Display for Setting {
         }
         write!(
             f,
-            "1 sender · {} · {} · {rate} · {} B · {} · {}",
+            "1 sender · {} · {}{} · {rate} · {} B · {} · {}",
             plural(self.receivers, "receiver"),
-            plural(self.bystanders(), "bystander"),
+            if self.has_server { "1 server · " } else { "" },
+            plural(self.bystanders() - usize::from(self.has_server && self.bystanders() > 0), "bystander"),
             figure::count(self.size_bytes as f64),
             plural(self.trials as usize, "repeat"),
             self.switch
@@ -68,11 +71,12 @@ mod tests {
             case: String::new(),
             hosts: 21,
             receivers: 4,
+            has_server: false,
             rate: Rate::PerSecond(2000.0),
             size_bytes: 64,
             trials: 5,
             switch: "switch with IGMP snooping".to_owned(),
-            modes: Mode::ALL.to_vec(),
+            modes: Mode::OF_THE_NETWORK.to_vec(),
         };
         assert_eq!(
             setting.to_string(),

@@ -9,6 +9,7 @@ use super::mark::{self, Mark};
 use super::plan::Trial;
 use super::presence::Left;
 use super::protocol::Collected;
+use super::serve::ServeReport;
 use crate::counters::HostCounters;
 use crate::counters::cpu::{CpuClosure, CpuComponents, MachineUse};
 use crate::counters::link::LinkCounters;
@@ -42,6 +43,8 @@ pub struct TrialFigures {
     pub stream: (u64, u16),
     /// The same of the flow's.
     pub flow: (u64, u16),
+    /// How long the server took to answer the sender, in ns, ascending; none without a server.
+    pub answers_ns: Vec<u64>,
 }
 
 impl TrialFigures {
@@ -53,7 +56,8 @@ impl TrialFigures {
         // At `max` neither a schedule nor a loss-free load was asked for.
         if let Rate::PerSecond(asked) = traffic.rate {
             let held = self.held_rate();
-            if held < asked * (1.0 - mark::TOLERATED_LAG) {
+            let held_up = condition.loss_expected && condition.mode.has_server();
+            if held < asked * (1.0 - mark::TOLERATED_LAG) && !held_up {
                 marks.push(Mark::BehindSchedule { held });
             }
         }
@@ -166,6 +170,7 @@ impl TrialFigures {
                 (row.flow_sent, row.flow_received) = self.flow_at(condition, index);
                 match role {
                     Role::Sender => self.with_sent(condition, row),
+                    Role::Server => with_served(collected.serve.as_ref(), row),
                     Role::Receiver => self.with_received(condition, index, row),
                     Role::Bystander | Role::Switch | Role::Router => row,
                 }
@@ -243,6 +248,7 @@ impl TrialFigures {
             messages_sent: Some(self.sent.messages_sent),
             copies_sent: Some(self.sent.copies_sent),
             lateness_p99_ns: self.sent.lateness_p99_ns,
+            request_p50_ns: percentile(&self.answers_ns, 0.50),
             skew_p50_ns: percentile(&skews, 0.50),
             skew_p99_ns: percentile(&skews, 0.99),
             ..row
@@ -303,13 +309,25 @@ impl TrialFigures {
     }
 }
 
+fn with_served(serve: Option<&ServeReport>, row: HostRow) -> HostRow {
+    let Some(serve) = serve else { return row };
+    HostRow {
+        server_accepts: Some(serve.accepts),
+        server_clients: Some(serve.clients),
+        server_threads: serve.threads,
+        server_dropped: serve.dropped,
+        server_accept_cpu_ns: serve.accept_cpu_ns,
+        ..row
+    }
+}
+
 /// A stream as a receiver saw it.
 fn stream_of(receive: &ReceiveReport, stream: (u64, u16)) -> Option<&StreamReport> {
     receive.streams.iter().find(|s| (s.run_id, s.stream_id) == stream)
 }
 
 fn with_counters(row: HostRow, collected: &Collected, facts: &Facts) -> HostRow {
-    let HostCounters { link, ip, udp } = collected.counters;
+    let HostCounters { link, ip, udp, tcp } = collected.counters;
 
     HostRow {
         link_tx_frames: link.tx_frames,
@@ -330,6 +348,11 @@ fn with_counters(row: HostRow, collected: &Collected, facts: &Facts) -> HostRow 
         udp_rcvbuf_errors: udp.rcvbuf_errors,
         udp_ignored_multi: udp.ignored_multi,
         udp_in_errors: udp.in_errors,
+        tcp_in_segs: tcp.in_segs,
+        tcp_out_segs: tcp.out_segs,
+        tcp_retrans_segs: tcp.retrans_segs,
+        tcp_active_opens: tcp.active_opens,
+        tcp_passive_opens: tcp.passive_opens,
         ..row
     }
 }

@@ -4,16 +4,22 @@
 //! growth is the cost of the messages alone.
 
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use super::attend::Attendance;
 use super::presence::{self, Presence, PresenceReport};
 use super::protocol::{Collected, Forward, Line, Order, Part, Reply, Silence, Window};
+use super::serve::{Serve, Serving};
 use super::work::{self, WorkReport};
 use crate::counters::{self, HostCounters};
-use crate::delivery::receiver::{self, ReceiveLive, ReceiveReport};
-use crate::delivery::sender::{self, SendLive};
+use crate::delivery::receiver::{self, ReceiveLive, ReceivePlan, ReceiveReport};
+use crate::delivery::sender::{self, SendLive, SendPlan, SendReport};
+use crate::delivery::stream::outlet::{self, StreamOutlet};
+use crate::delivery::stream::StreamSpec;
 use crate::delivery::{Inlet, Outlet, open_inlet, open_outlet, open_unjoined};
 use crate::error::{Error, Result};
 use crate::router::Forwarder;
@@ -44,6 +50,10 @@ struct HostAgent {
     reader: counters::Reader,
     outlet: Option<Outlet>,
     receiving: Option<Receiving>,
+    /// A session with a server.
+    attending: Option<Attending>,
+    serving: Option<(Serve, Arc<Serving>)>,
+    dying: Option<JoinHandle<()>>,
     /// A membership alone.
     member: Option<Inlet>,
     presence: Presence,
@@ -63,6 +73,16 @@ struct Receiving {
     activity: Activity<Result<ReceiveReport>>,
 }
 
+/// A session with a server, whose receive half is in a thread of its own.
+struct Attending {
+    outlet: Option<StreamOutlet>,
+    ask: Option<Box<dyn Fn() -> io::Result<()> + Send>>,
+    /// When the server has answered, in ns.
+    answers: mpsc::Receiver<u64>,
+    window: Arc<OnceLock<Window>>,
+    activity: Activity<Result<(ReceiveReport, PresenceReport)>>,
+}
+
 /// A thread that goes on until it is told to stop.
 struct Activity<T> {
     stop: Arc<AtomicBool>,
@@ -76,6 +96,9 @@ impl HostAgent {
             reader: counters::Reader::open(interfaces)?,
             outlet: None,
             receiving: None,
+            attending: None,
+            serving: None,
+            dying: None,
             member: None,
             presence: Presence::default(),
             present: None,
@@ -95,17 +118,17 @@ impl HostAgent {
                 if let Some(receiving) = &self.receiving {
                     receiving.inlet.forget_drops();
                 }
+                if let Some((_, serving)) = &self.serving {
+                    serving.begin();
+                }
                 self.start = Some(self.reader.read()?);
                 Ok(Reply::Begun)
             }
             Order::Start(window) => self.start(window),
+            Order::Ask(times) => self.ask(times).map(Reply::Asked),
             Order::Send { plan, at_ns } => {
-                let outlet = self.outlet.as_ref().ok_or_else(|| Error::failed("sending: no endpoint is open"))?;
-                while clock::monotonic_ns() < at_ns {
-                    clock::sleep_until(at_ns);
-                }
-                let never = AtomicBool::new(false);
-                Ok(Reply::Sent(sender::send(outlet, &plan, &never, &SendLive::default())?))
+                presence::sleep_until(at_ns);
+                self.send(&plan).map(Reply::Sent)
             }
             Order::End => {
                 self.end = Some(self.reader.read()?);
@@ -125,6 +148,17 @@ impl HostAgent {
         self.presence = part.presence;
         self.works = part.works;
         self.forward(part.forward)?;
+        self.serving = match part.serve {
+            Some(serve) => {
+                let serving = Arc::new(Serving::start(&serve)?);
+                Some((serve, serving))
+            }
+            None => None,
+        };
+        self.attending = match part.session {
+            Some((spec, plan)) => Some(Attending::begin(&spec, &plan, part.presence)?),
+            None => None,
+        };
         let Some((spec, plan)) = part.inlet else { return Ok(Reply::Prepared { receive_buffer_bytes: None }) };
         let mut inlet = if part.presence.joins_at.is_some() { open_unjoined(&spec) } else { open_inlet(&spec) }?;
         let mut receive_buffer_bytes = Some(inlet.description().receive_buffer_bytes);
@@ -155,7 +189,45 @@ impl HostAgent {
         Ok(())
     }
 
+    fn send(&self, plan: &SendPlan) -> Result<SendReport> {
+        let (never, live) = (AtomicBool::new(false), SendLive::default());
+        if let Some(outlet) = self.attending.as_ref().and_then(|attending| attending.outlet.as_ref()) {
+            return outlet::send(outlet, plan, &never, &live);
+        }
+        let outlet = self.outlet.as_ref().ok_or_else(|| Error::failed("sending: no endpoint is open"))?;
+        sender::send(outlet, plan, &never, &live)
+    }
+
+    /// Asks the server for an answer, so many times; how long each took, in ns.
+    fn ask(&self, times: u32) -> Result<Vec<u64>> {
+        /// A server that takes longer is not measured by this.
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let attending = self.attending.as_ref();
+        let (ask, answers) = attending
+            .and_then(|attending| Some((attending.ask.as_ref()?, &attending.answers)))
+            .ok_or_else(|| Error::failed("asking the server: there is no session with one"))?;
+        let mut took = Vec::new();
+        for _ in 0..times {
+            let asked_ns = clock::monotonic_ns();
+            ask().map_err(|error| Error::failed("asking the server").because(error))?;
+            let Ok(answered_ns) = answers.recv_timeout(PATIENCE) else { break };
+            took.push(answered_ns.saturating_sub(asked_ns));
+        }
+        Ok(took)
+    }
+
     fn start(&mut self, window: Window) -> Result<Reply> {
+        if let Some(attending) = &self.attending {
+            // There is one window to a trial.
+            let _ = attending.window.set(window);
+        }
+        if let Some((Serve { dies_at: Some(dies), .. }, serving)) = &self.serving {
+            let (at_ns, serving) = (window.at_ns(*dies), Arc::clone(serving));
+            self.dying = Some(spawn("dying", move || {
+                presence::sleep_until(at_ns);
+                serving.die();
+            })?);
+        }
         if let Some(receiving) = self.receiving.as_ref().filter(|_| !self.presence.is_whole()) {
             let (inlet, presence) = (Arc::clone(&receiving.inlet), self.presence);
             let interface = self.interface.clone();
@@ -180,10 +252,29 @@ impl HostAgent {
             self.start.take().zip(self.end.take()).ok_or_else(|| Error::failed("collecting too early"))?;
         (self.outlet, self.member) = (None, None);
         let presence = self.present.take().map(Activity::finish).transpose()?.transpose()?;
-        let receive = self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?.transpose()?;
+        let mut receive = self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?.transpose()?;
+        let attended = self.attending.take().map(|attending| attending.activity.finish()).transpose()?.transpose()?;
+        let (attended, came) = attended.map_or((None, None), |(report, came)| (Some(report), Some(came)));
+        receive = attended.or(receive);
+        // A client that has not heard its server's end would have nothing to hear of a farewell.
+        self.dying.take().map(join).transpose()?;
+        let serve = self.serving.take().map(|(_, serving)| serving.report());
         self.silencing.take().map(join).transpose()?;
         let work = self.working.take().map(join).transpose()?;
-        Ok(Collected { counters: end.since(&start), receive, presence, work })
+        Ok(Collected { counters: end.since(&start), receive, presence: came.or(presence), work, serve })
+    }
+}
+
+impl Attending {
+    fn begin(spec: &StreamSpec, plan: &ReceivePlan, presence: Presence) -> Result<Attending> {
+        let (told, answers) = mpsc::channel();
+        let window = Arc::new(OnceLock::new());
+        let attendance = Attendance::begin(spec, plan, presence, Arc::clone(&window), told)?;
+        let session = attendance.session();
+        let outlet = session.map(|session| session.outlet());
+        let ask = session.map(|session| Box::new(session.asker()) as Box<dyn Fn() -> io::Result<()> + Send>);
+        let activity = Activity::start("session", move |stop| attendance.attend(stop))?;
+        Ok(Attending { outlet, ask, answers, window, activity })
     }
 }
 

@@ -20,6 +20,8 @@ pub const SENDER: usize = 0;
 const LONGEST_DRAIN: Duration = Duration::from_secs(5);
 /// Time between two looks that must agree before the LAN counts as still.
 pub(super) const STILL: Duration = Duration::from_millis(15);
+/// The same where TCP may still have something to say: it acknowledges within 40 ms.
+const STILL_TCP: Duration = Duration::from_millis(60);
 
 /// A LAN ready to be measured.
 pub struct Bench {
@@ -36,6 +38,8 @@ pub struct Bench {
     pub(super) napi_clocks: TaskClocks,
     /// All groups there have been members of.
     pub(super) groups: BTreeSet<IpAddr>,
+    /// Time between two looks that must agree.
+    pub(super) still: Duration,
 }
 
 /// Counters of the switch's ports and clocks of everyone at one moment.
@@ -60,6 +64,8 @@ impl Bench {
     /// # Errors
     /// When an endpoint cannot be opened or the switch does not learn of the members.
     pub fn prepare(&mut self, condition: &Condition) -> Result<()> {
+        let still = if condition.mode.has_server() { STILL_TCP } else { STILL };
+        self.still = still + 2 * condition.network.distance;
         self.await_memberships(&BTreeMap::new())?;
         let orders: Vec<_> =
             (0..self.agents.count()).map(|host| Order::Prepare(Box::new(self.part(condition, host)))).collect();
@@ -69,7 +75,10 @@ impl Bench {
         if orders.len() > hosts {
             self.lan.settle()?;
         }
-        self.prepare_some(&orders, |host| host < hosts)?;
+        // Then the server: others are to find it there.
+        let server = condition.server_host();
+        self.prepare_some(&orders, |host| Some(host) == server)?;
+        self.prepare_some(&orders, |host| host < hosts && Some(host) != server)?;
         let mut members = condition.memberships();
         for hosts in members.values_mut() {
             hosts.retain(|&host| self.agents.lost(host).is_none());
@@ -162,7 +171,7 @@ impl Bench {
         let deadline = Instant::now() + LONGEST_DRAIN;
         let mut last = self.look()?;
         loop {
-            std::thread::sleep(STILL);
+            std::thread::sleep(self.still);
             let look = self.look()?;
             // On a busy machine a thread may have to wait for a CPU longer than that, its work undone.
             if look == last && !self.task_ids().into_iter().any(cpu::is_runnable) {

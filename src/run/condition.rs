@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::presence::Presence;
+use crate::chat::options::Relay;
 use crate::lan::{LanSpec, Nic};
 use crate::results::row::ConditionRow;
 use crate::results::setting::Setting;
@@ -39,7 +40,10 @@ pub struct Condition {
     pub flow: Option<Flow>,
     /// Who asks for members where the switch does not.
     pub querier: Option<Querier>,
-    /// Whether loss is what is looked for, so that it does not speak against a trial.
+    /// What the server is like, in the modes that have one.
+    pub server: ServerPlan,
+    /// Whether loss is what is looked for, so that it does not speak against a trial; nor does a sender that a server
+    /// holds up.
     pub loss_expected: bool,
     /// Whether each host's receive work is done by a thread of its own, so that its CPU time can be told.
     pub attributed: bool,
@@ -58,11 +62,13 @@ pub struct HostGroup {
     pub lan: usize,
     /// Receivers: how long their program is busy with each message.
     pub busy: Duration,
-    /// Receivers of a group: when they join, from the start of the window; `None`: before it.
+    /// Receivers, in modes with members: when they join, from the start of the window; `None`: before it.
     pub joins_at: Option<Duration>,
-    /// Receivers of a group: when they leave; `None`: after the window.
+    /// Receivers, likewise: when they leave; `None`: after the window.
     pub leaves_at: Option<Duration>,
-    /// Bystanders: another group they are members of.
+    /// Receivers that leave: when they are back; `None`: not within the window.
+    pub returns_at: Option<Duration>,
+    /// Bystanders: another group they are members of; in pubsub, the topic of that name.
     pub member_of: Option<IpAddr>,
     /// Bystanders: whether they do a fixed kind of work all the while, on one CPU that also does their receive work.
     pub works: bool,
@@ -81,6 +87,7 @@ impl HostGroup {
             busy: Duration::ZERO,
             joins_at: None,
             leaves_at: None,
+            returns_at: None,
             member_of: None,
             works: false,
             link_limit: None,
@@ -118,6 +125,19 @@ pub struct Flow {
     pub size: usize,
 }
 
+/// What a server is like.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerPlan {
+    /// How the chat server passes messages on.
+    pub relay: Relay,
+    /// MQTT quality of service: 0 (at most once) or 1 (at least once).
+    pub qos: u8,
+    /// Whether the broker retains the last message for those who subscribe later.
+    pub retain: bool,
+    /// When the server dies without a word, from the start of the window; `None`: it doesn't.
+    pub dies_at: Option<Duration>,
+}
+
 /// A querier outside the switch: the router.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Querier {
@@ -135,7 +155,22 @@ impl Condition {
 
     /// Hosts with this role.
     pub fn count(&self, role: Role) -> usize {
-        self.groups.iter().filter(|group| group.role == role).map(|group| group.count).sum()
+        self.groups.iter().filter(|group| self.played(group.role) == role).map(|group| group.count).sum()
+    }
+
+    /// What hosts of this role are in this mode: without a server the one that would be it wants nothing.
+    pub fn played(&self, role: Role) -> Role {
+        if role == Role::Server && !self.mode.has_server() { Role::Bystander } else { role }
+    }
+
+    /// The host that is the server; `None` in modes without one.
+    pub fn server_host(&self) -> Option<usize> {
+        self.with_role(Role::Server).next()
+    }
+
+    /// The MQTT topic of the messages to a group.
+    pub fn topic_of(group: IpAddr) -> String {
+        format!("netlab/{group}")
     }
 
     /// The group of host number `index`, counted from 0.
@@ -150,7 +185,7 @@ impl Condition {
     /// What host number `index` does. The one after the last is the router, where there is one.
     pub fn role(&self, index: usize) -> Role {
         let beyond = if self.network.has_router() { Role::Router } else { Role::Bystander };
-        self.group_of(index).map_or(beyond, |group| group.role)
+        self.group_of(index).map_or(beyond, |group| self.played(group.role))
     }
 
     /// The numbers of the hosts with a role, in order.
@@ -167,11 +202,16 @@ impl Condition {
         })
     }
 
-    /// When a receiver is a member of the measured group; all the time where there is no group to join.
+    /// When a receiver is a member of the measured group, or in session with the server; all the time where there is
+    /// nothing to join.
     pub fn presence(&self, host: usize) -> Presence {
-        let multicast = self.mode == Mode::Multicast;
-        let group = self.group_of(host).filter(|_| multicast);
-        group.map(|group| Presence { joins_at: group.joins_at, leaves_at: group.leaves_at }).unwrap_or_default()
+        let group = self.group_of(host).filter(|_| self.mode.has_members());
+        let presence = |group: &HostGroup| Presence {
+            joins_at: group.joins_at,
+            leaves_at: group.leaves_at,
+            returns_at: group.returns_at,
+        };
+        group.map(presence).unwrap_or_default()
     }
 
     /// The receivers that want every message.
@@ -197,7 +237,7 @@ impl Condition {
                 Role::Receiver if self.mode == Mode::Multicast => {
                     self.presence(host).joins_at.is_none().then_some(self.traffic.group)
                 }
-                Role::Bystander => self.group_of(host).and_then(|group| group.member_of),
+                Role::Bystander if !self.mode.has_server() => self.group_of(host).and_then(|group| group.member_of),
                 _ => None,
             };
             group
@@ -217,6 +257,7 @@ impl Condition {
             case: self.case.clone(),
             hosts: self.hosts(),
             receivers: self.count(Role::Receiver),
+            has_server: self.groups.iter().any(|group| group.role == Role::Server),
             rate: self.traffic.rate,
             size_bytes: self.traffic.size,
             trials,
@@ -247,6 +288,9 @@ impl Condition {
             trials,
             ttl: multicast.then_some(u32::from(self.traffic.ttl)),
             group_address: if multicast { self.traffic.group.to_string() } else { String::new() },
+            relay: if self.mode == Mode::Chat { self.server.relay.to_string() } else { String::new() },
+            qos: (self.mode == Mode::Pubsub).then_some(u32::from(self.server.qos)),
+            distance_s: self.network.distance.as_secs_f64(),
         }
     }
 
@@ -260,6 +304,10 @@ impl Condition {
         match self.network.lans.len() {
             1 => {}
             lans => words += &format!(", {lans} LANs and a router"),
+        }
+        if !self.network.distance.is_zero() {
+            let distance = humantime::format_duration(self.network.distance);
+            words += &format!(" {distance} away");
         }
         words
     }

@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::condition::{Condition, Flow, GROUP_V4, GROUP_V6, HostGroup, Querier, Traffic};
+use super::condition::{Condition, Flow, GROUP_V4, GROUP_V6, HostGroup, Querier, ServerPlan, Traffic};
 use super::plan::MeasurePlan;
+use crate::delivery::stream::Language;
 use crate::lan::plan::MAX_HOSTS;
 use crate::lan::{Igmp, LanSpec, LinkLimit, Nic, SwitchKind};
 use crate::units::{Mode, Rate, Role};
@@ -87,6 +88,10 @@ pub struct Case {
     pub flow: Option<Flow>,
     /// See [`Condition::querier`].
     pub querier: Option<Querier>,
+    /// See [`Condition::server`].
+    pub server: ServerPlan,
+    /// One-way delays that the router between LANs adds.
+    pub distance: Vec<Duration>,
     /// See [`Condition::loss_expected`].
     pub loss_expected: bool,
 }
@@ -95,7 +100,7 @@ impl Default for Case {
     fn default() -> Self {
         Case {
             name: String::new(),
-            modes: Mode::ALL.to_vec(),
+            modes: Mode::OF_THE_NETWORK.to_vec(),
             hosts: vec![21],
             receivers: vec![4],
             groups: Vec::new(),
@@ -111,6 +116,8 @@ impl Default for Case {
             source_specific: false,
             flow: None,
             querier: None,
+            server: ServerPlan::default(),
+            distance: vec![Duration::ZERO],
             loss_expected: false,
         }
     }
@@ -197,6 +204,7 @@ impl Case {
             ("size", self.size.is_empty()),
             ("ttl", self.ttl.is_empty()),
             ("igmp", self.igmp.is_empty()),
+            ("distance", self.distance.is_empty()),
         ] {
             if empty {
                 return refuse(factor, "", "name at least one value");
@@ -204,7 +212,13 @@ impl Case {
         }
         // Before they are made, lest they fill the memory.
         let lists = [self.hosts.len(), self.receivers.len(), self.switch.len(), self.nic.len(), self.rate.len()];
-        let lists = lists.into_iter().chain([self.size.len(), self.ttl.len(), self.igmp.len(), self.group.len()]);
+        let lists = lists.into_iter().chain([
+            self.size.len(),
+            self.ttl.len(),
+            self.igmp.len(),
+            self.group.len(),
+            self.distance.len(),
+        ]);
         let combinations = lists.fold(modes.len(), |product, length| product.saturating_mul(length.max(1)));
         if combinations > MOST_CONDITIONS {
             return too_many();
@@ -221,34 +235,29 @@ impl Case {
         let usual = if self.ipv6 { IpAddr::V6(GROUP_V6) } else { IpAddr::V4(GROUP_V4) };
         let multicast_groups = if self.group.is_empty() { vec![usual] } else { self.group.clone() };
         let mut conditions = Vec::new();
-        for groups in self.casts()? {
-            for &switch in &self.switch {
-                for &nic in &self.nic {
-                    for igmp in &self.igmp {
-                        let network = self.network(&groups, switch, nic, igmp)?;
-                        for &rate in &self.rate {
-                            for &size in &self.size {
-                                for &ttl in &self.ttl {
-                                    for &group in &multicast_groups {
-                                        let source_specific = self.source_specific;
-                                        let duration = self.duration;
-                                        let traffic = Traffic { rate, size, duration, ttl, group, source_specific };
-                                        let of_modes = modes.iter().map(|&mode| Condition {
-                                            name: String::new(),
-                                            case: self.name.clone(),
-                                            setting: 0,
-                                            mode,
-                                            network: network.clone(),
-                                            groups: groups.clone(),
-                                            traffic: traffic.clone(),
-                                            flow: self.flow.clone(),
-                                            querier: self.querier.clone(),
-                                            loss_expected: self.loss_expected,
-                                            attributed: !groups.iter().any(|group| group.works),
-                                        });
-                                        conditions.extend(of_modes);
-                                    }
-                                }
+        for groups in self.casts(&modes)? {
+            for network in self.networks(&groups)? {
+                for &rate in &self.rate {
+                    for &size in &self.size {
+                        for &ttl in &self.ttl {
+                            for &group in &multicast_groups {
+                                let source_specific = self.source_specific;
+                                let traffic = Traffic { rate, size, duration: self.duration, ttl, group, source_specific };
+                                let of_modes = modes.iter().map(|&mode| Condition {
+                                    name: String::new(),
+                                    case: self.name.clone(),
+                                    setting: 0,
+                                    mode,
+                                    network: network.clone(),
+                                    groups: groups.clone(),
+                                    traffic: traffic.clone(),
+                                    flow: self.flow.clone(),
+                                    querier: self.querier.clone(),
+                                    server: self.server.clone(),
+                                    loss_expected: self.loss_expected,
+                                    attributed: !groups.iter().any(|group| group.works),
+                                });
+                                conditions.extend(of_modes);
                             }
                         }
                     }
@@ -258,10 +267,26 @@ impl Case {
         Ok(conditions)
     }
 
+    /// The networks of these hosts, one for each combination of what a network can be.
+    fn networks(&self, groups: &[HostGroup]) -> Result<Vec<LanSpec>, Refused> {
+        let mut networks = Vec::new();
+        for &switch in &self.switch {
+            for &nic in &self.nic {
+                for igmp in &self.igmp {
+                    for &distance in &self.distance {
+                        networks.push(LanSpec { distance, ..self.network(groups, switch, nic, igmp)? });
+                    }
+                }
+            }
+        }
+        Ok(networks)
+    }
+
     /// Who does what: as said, or by the numbers of hosts and receivers.
-    fn casts(&self) -> Result<Vec<Vec<HostGroup>>, Refused> {
+    fn casts(&self, modes: &[Mode]) -> Result<Vec<Vec<HostGroup>>, Refused> {
+        let with_server = modes.iter().any(|mode| mode.has_server());
         if !self.groups.is_empty() {
-            self.check_groups()?;
+            self.check_groups(with_server)?;
             return Ok(vec![self.groups.clone()]);
         }
         let mut casts = Vec::new();
@@ -282,7 +307,21 @@ impl Case {
                     let why = format!("with {hosts} hosts there can be 1 to {most} receivers, since one host sends");
                     return refuse("receivers", receivers, why);
                 }
-                let cast = [(Role::Sender, 1), (Role::Receiver, receivers), (Role::Bystander, hosts - 1 - receivers)];
+                let servers = usize::from(with_server);
+                let Some(bystanders) = (hosts - 1 - receivers).checked_sub(servers) else {
+                    let most = hosts - 2;
+                    let why = format!(
+                        "with {hosts} hosts there can be at most {most} receivers by chat or pubsub, since one host sends \
+                         and one is the server"
+                    );
+                    return refuse("receivers", receivers, why);
+                };
+                let cast = [
+                    (Role::Sender, 1),
+                    (Role::Receiver, receivers),
+                    (Role::Bystander, bystanders),
+                    (Role::Server, servers),
+                ];
                 let cast = cast.into_iter().filter(|(_, count)| *count > 0);
                 casts.push(cast.map(|(role, count)| HostGroup::new(role, count)).collect());
             }
@@ -290,7 +329,7 @@ impl Case {
         Ok(casts)
     }
 
-    fn check_groups(&self) -> Result<(), Refused> {
+    fn check_groups(&self, with_server: bool) -> Result<(), Refused> {
         let first = &self.groups[0];
         if first.role != Role::Sender || first.count != 1 || first.lan != 1 {
             return refuse("groups", &first.name, "the first is the one sender, on LAN 1");
@@ -300,7 +339,7 @@ impl Case {
             let refuse = |why: &str| refuse("groups", &group.name, why);
             match group.role {
                 Role::Sender if index > 0 => return refuse("there is one sender; what others send is a flow"),
-                Role::Switch | Role::Router => return refuse("a host is a sender, receiver or bystander"),
+                Role::Switch | Role::Router => return refuse("a host is a sender, receiver, bystander or server"),
                 _ => {}
             }
             if group.count == 0 {
@@ -314,8 +353,12 @@ impl Case {
             if !group.busy.is_zero() && !is(Role::Receiver) {
                 return refuse("receivers alone are busy with messages");
             }
-            if (group.joins_at.is_some() || group.leaves_at.is_some()) && !is(Role::Receiver) {
+            let moves = [group.joins_at, group.leaves_at, group.returns_at];
+            if moves.iter().any(Option::is_some) && !is(Role::Receiver) {
                 return refuse("receivers alone join and leave");
+            }
+            if group.returns_at.is_some() && group.returns_at <= group.leaves_at.or(group.returns_at) {
+                return refuse("who returns has left before: set leaves_at to a time before returns_at");
             }
             if (group.works || group.member_of.is_some()) && !is(Role::Bystander) {
                 return refuse("bystanders alone work or are members of another group");
@@ -323,7 +366,7 @@ impl Case {
             if group.member_of.is_some_and(|address| !address.is_multicast() || address.is_ipv6() != self.ipv6) {
                 return refuse("member_of is a group address of the IP version measured");
             }
-            if [group.joins_at, group.leaves_at].into_iter().flatten().any(|time| time >= self.duration) {
+            if moves.into_iter().flatten().any(|time| time >= self.duration) {
                 return refuse("joining and leaving happen within the duration");
             }
             if group.joins_at.zip(group.leaves_at).is_some_and(|(joins, leaves)| joins >= leaves) {
@@ -339,6 +382,13 @@ impl Case {
         }
         if !self.groups.iter().any(|group| group.role == Role::Receiver) {
             return refuse("groups", "", "at least one group has the role receiver");
+        }
+        let servers = self.groups.iter().filter(|group| group.role == Role::Server).map(|group| group.count).sum();
+        match (with_server, servers) {
+            (true, 1) | (false, 0) => {}
+            (true, 0) => return refuse("groups", "", "chat and pubsub need a group of one host with the role server"),
+            (true, _) => return refuse("groups", "", "there is one server; make that group's count 1"),
+            (false, _) => return refuse("groups", "", "of these modes none has a server; leave that group out"),
         }
         let hosts: usize = self.groups.iter().map(|group| group.count).sum();
         if hosts > MAX_HOSTS {
@@ -359,6 +409,12 @@ impl Case {
             }
             if size > LARGEST_DATAGRAM {
                 return refuse("size", size, format!("a UDP datagram holds at most {LARGEST_DATAGRAM} bytes"));
+            }
+            let line = Language::Chat.sizes();
+            if modes.contains(&Mode::Chat) && !line.contains(&size) {
+                let (least, most) = (line.start, line.end - 1);
+                let why = format!("a chat message is a line of text, {least} to {most} bytes; leave chat out of the modes");
+                return refuse("size", size, why);
             }
             if modes.contains(&Mode::RawBroadcast) && size > LARGEST_RAW {
                 let why = format!(
@@ -412,6 +468,15 @@ impl Case {
                 );
             }
         }
+        if self.server.qos > 1 {
+            return refuse("qos", self.server.qos, "is measured as 0 (at most once) or 1 (at least once)");
+        }
+        if self.server.dies_at.is_some_and(|dies| dies >= self.duration) {
+            return refuse("server_dies_at", "", "it dies within the duration");
+        }
+        if self.distance.iter().any(|distance| !distance.is_zero()) && self.groups.iter().all(|group| group.lan == 1) {
+            return refuse("distance", "", "is between LANs; put groups of hosts on a second one with lan = 2");
+        }
         if let Some(querier) = &self.querier {
             if querier.interval.is_zero() {
                 return refuse("querier", "0s", "an interval is longer than 0");
@@ -447,7 +512,7 @@ impl Case {
             return refuse("groups", "", "a LAN has at least 2 hosts");
         }
         let router = self.querier.is_some();
-        Ok(LanSpec { lans, switch, nic, ipv6: self.ipv6, router, igmp: *igmp, limit, own_cpu })
+        Ok(LanSpec { lans, switch, nic, ipv6: self.ipv6, router, igmp: *igmp, limit, own_cpu, distance: Duration::ZERO })
     }
 }
 
@@ -466,7 +531,7 @@ fn number_settings(conditions: &mut [Condition]) {
         let same = |&first: &usize| {
             let (a, b): (&Condition, &Condition) = (&conditions[first], &conditions[index]);
             let same_network = a.network == b.network && a.groups == b.groups && a.traffic == b.traffic;
-            same_network && a.case == b.case && a.flow == b.flow && a.querier == b.querier
+            same_network && a.case == b.case && a.flow == b.flow && a.querier == b.querier && a.server == b.server
         };
         let setting = first_of.iter().position(same).unwrap_or_else(|| {
             first_of.push(index);
@@ -491,6 +556,7 @@ fn name(conditions: &mut [Condition]) {
             format!("{}B", traffic.size),
             format!("ttl{}", traffic.ttl),
             traffic.group.to_string(),
+            format!("{}ms-away", network.distance.as_millis()),
         ]
     };
     let all: Vec<_> = conditions.iter().map(|condition| (condition.case.clone(), parts(condition))).collect();

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod agent;
+mod attend;
 pub mod bench;
 pub mod condition;
 pub mod design;
@@ -19,6 +20,7 @@ pub mod plan;
 pub mod presence;
 pub mod protocol;
 pub mod send;
+pub mod serve;
 pub mod setup;
 pub mod site;
 pub mod work;

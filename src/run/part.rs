@@ -5,10 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use super::bench::Bench;
 use super::condition::{Condition, HostGroup, Querier};
 use super::protocol::{Forward, Part};
+use super::serve::{Serve, Service};
 use crate::delivery::receiver::ReceivePlan;
+use crate::delivery::stream::{Language, StreamSpec, Topic};
 use crate::delivery::{BroadcastAddress, InletSpec, Listen, OutletSpec, Target};
 use crate::router::{ForwarderPlan, QuerierPlan};
+use crate::pubsub::broker;
 use crate::units::{Mode, Role};
+use crate::wire::chat;
 use crate::wire::igmp::Version;
 use crate::wire::probe::DEFAULT_PORT;
 
@@ -23,7 +27,10 @@ impl Bench {
     /// The part of a host in a condition.
     pub fn part(&self, condition: &Condition, host: usize) -> Part {
         let role = match condition.role(host) {
-            Role::Sender => Part { outlet: Some(self.outlet(condition)), ..Part::default() },
+            Role::Sender if condition.mode.has_server() => self.in_session(condition, host),
+            Role::Sender => Part { outlet: self.outlet(condition), ..Part::default() },
+            Role::Server => Part { serve: self.serve(condition), ..Part::default() },
+            Role::Receiver if condition.mode.has_server() => self.in_session(condition, host),
             Role::Receiver => self.receiver(condition, host),
             Role::Bystander => self.bystander(condition, host),
             Role::Router => Part { forward: self.forward(condition), ..Part::default() },
@@ -52,7 +59,48 @@ impl Bench {
         Some(Forward { plan, stops_asking: condition.querier.as_ref().and_then(|querier| querier.stops_at) })
     }
 
-    fn outlet(&self, condition: &Condition) -> OutletSpec {
+    /// What the server serves.
+    fn serve(&self, condition: &Condition) -> Option<Serve> {
+        let service = match condition.mode {
+            Mode::Chat => Service::Chat(condition.server.relay),
+            Mode::Pubsub => Service::Broker,
+            Mode::Unicast | Mode::Broadcast | Mode::RawBroadcast | Mode::Multicast => return None,
+        };
+        Some(Serve { listen: self.server_address(condition)?, service, dies_at: condition.server.dies_at })
+    }
+
+    /// A sender's or receiver's session with the server.
+    fn in_session(&self, condition: &Condition, host: usize) -> Part {
+        let group = condition.group_of(host);
+        let busy = group.map(|group| group.busy).unwrap_or_default();
+        let returns = group.is_some_and(|group| group.returns_at.is_some());
+        let subscribes = condition.role(host) != Role::Sender;
+        let language = match condition.mode {
+            Mode::Chat => Language::Chat,
+            _ => Language::Mqtt(Topic {
+                name: Condition::topic_of(condition.traffic.group),
+                subscribes,
+                qos: condition.server.qos,
+                retain: condition.server.retain,
+                keeps_session: returns && condition.server.qos > 0,
+            }),
+        };
+        let plan = ReceivePlan { trace: if subscribes { TRACE } else { 0 }, busy, ..ReceivePlan::default() };
+        let session = self.session(condition, host, language, !busy.is_zero());
+        Part { session: session.map(|spec| (spec, plan)), presence: condition.presence(host), ..Part::default() }
+    }
+
+    fn session(&self, condition: &Condition, host: usize, language: Language, small_window: bool) -> Option<StreamSpec> {
+        let name = self.lan.hosts()[host].name.clone();
+        Some(StreamSpec { server: self.server_address(condition)?, name, language, small_window })
+    }
+
+    fn server_address(&self, condition: &Condition) -> Option<SocketAddr> {
+        let port = if condition.mode == Mode::Chat { chat::DEFAULT_PORT } else { broker::DEFAULT_PORT };
+        Some(SocketAddr::new(self.address(condition, condition.server_host()?), port))
+    }
+
+    fn outlet(&self, condition: &Condition) -> Option<OutletSpec> {
         let port = DEFAULT_PORT;
         let target = match condition.mode {
             Mode::Unicast => {
@@ -62,8 +110,9 @@ impl Bench {
             Mode::Broadcast => Target::Broadcast { to: BroadcastAddress::Limited, port },
             Mode::RawBroadcast => Target::RawBroadcast,
             Mode::Multicast => to_group(condition),
+            Mode::Chat | Mode::Pubsub => return None,
         };
-        OutletSpec { target, interface: self.interface(0), dscp: None }
+        Some(OutletSpec { target, interface: self.interface(0), dscp: None })
     }
 
     fn receiver(&self, condition: &Condition, host: usize) -> Part {
@@ -77,6 +126,7 @@ impl Bench {
                 source: traffic.source_specific.then(|| self.address(condition, 0)),
                 port,
             },
+            Mode::Chat | Mode::Pubsub => return Part::default(),
         };
         let busy = condition.group_of(host).map(|group| group.busy).unwrap_or_default();
         let plan = ReceivePlan { trace: TRACE, busy, ..ReceivePlan::default() };
@@ -92,7 +142,18 @@ impl Bench {
         let mut part = Part::default();
         if let Some(HostGroup { member_of, works, .. }) = condition.group_of(host) {
             part.works = *works && self.lan.steering().is_ok();
-            part.member_of = member_of.map(|group| {
+            let elsewhere = member_of.filter(|_| condition.mode == Mode::Pubsub).and_then(|group| {
+                let topic = Topic {
+                    name: Condition::topic_of(group),
+                    subscribes: true,
+                    qos: condition.server.qos,
+                    retain: false,
+                    keeps_session: false,
+                };
+                self.session(condition, host, Language::Mqtt(topic), false)
+            });
+            part.session = elsewhere.map(|spec| (spec, ReceivePlan::default()));
+            part.member_of = member_of.filter(|_| !condition.mode.has_server()).map(|group| {
                 let listen = Listen::Multicast { groups: vec![group], source: None, port: MEMBER_PORT };
                 InletSpec { listen, interface: interface.clone() }
             });

@@ -26,6 +26,8 @@ const MEASURED: u16 = 1;
 const FLOW: u16 = 2;
 /// Caches, neighbours and clocks are warm after this.
 const WARM_UP_TIME: Duration = Duration::from_millis(150);
+/// How often the sender asks the server for an answer before the window.
+const QUESTIONS: u32 = 21;
 /// Time between two rows of a host in `samples.csv`.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -109,6 +111,8 @@ pub(super) fn take(
     let sends = Sends { main: warm_up(rate, size), beside };
     bench.send_all(&sends, Window::now(), &mut Meanwhile::new(stop, SAMPLE_INTERVAL, &mut |_| Ok(())))?;
     bench.drain()?;
+    let mut answers_ns = if condition.mode.has_server() { bench.ask_server(QUESTIONS)? } else { Vec::new() };
+    answers_ns.sort_unstable();
 
     bench.agents.all(|_| Some(Order::Begin));
     // Until the agents are asleep again: their answers are not part of the trial.
@@ -118,7 +122,10 @@ pub(super) fn take(
     let window = bench.open_window(condition)?;
     let probes = |stream, rate, size| probes(run_id, stream, size, rate, None, Some(duration));
     let beside = flow.map(|(from, flow)| (from, probes(FLOW, flow.rate, flow.size)));
-    let sends = Sends { main: probes(MEASURED, rate, size), beside };
+    let mut main = probes(MEASURED, rate, size);
+    // A sender that a server may hold up is not to make good for it later.
+    main.catches_up = !(condition.loss_expected && condition.mode.has_server());
+    let sends = Sends { main, beside };
     let mut sample = |bench: &mut Bench| {
         let since_start_ns = clock::monotonic_ns().saturating_sub(window.start_ns);
         samples.push((Duration::from_nanos(since_start_ns), bench.look()?));
@@ -152,5 +159,6 @@ pub(super) fn take(
         drained,
         stream: (run_id, MEASURED),
         flow: (run_id, FLOW),
+        answers_ns,
     })
 }

@@ -22,6 +22,8 @@ pub struct Presence {
     pub joins_at: Option<Duration>,
     /// It leaves; `None`: not within the window.
     pub leaves_at: Option<Duration>,
+    /// It is back after leaving; `None`: not within the window.
+    pub returns_at: Option<Duration>,
 }
 
 impl Presence {
@@ -34,7 +36,7 @@ impl Presence {
 /// What came of it; times are `CLOCK_MONOTONIC` in ns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PresenceReport {
-    /// Just before it asked to join.
+    /// Just before it asked to join, the first time.
     pub joined_ns: Option<u64>,
     /// What it saw after it left, when it did.
     pub left: Option<Left>,
@@ -53,7 +55,8 @@ pub struct Left {
     pub complete: bool,
 }
 
-/// Joins and leaves `inlet`'s group at the times of `presence`, then watches the host's link until `stop` is set.
+/// Joins, leaves and joins again `inlet`'s group at the times of `presence`, and watches the host's link from leaving until
+/// then, or until `stop` is set.
 ///
 /// # Errors
 /// When the kernel refuses to join or to leave, or to show the link's frames.
@@ -76,7 +79,12 @@ pub(super) fn keep(
         // Not earlier: every frame that is watched costs the host something.
         let link = Link::watch(inlet, interface)?;
         inlet.leave()?;
-        report.left = Some(link.frames_after(clock::monotonic_ns(), stop)?);
+        let returns_ns = presence.returns_at.map_or(u64::MAX, |returns_at| window.at_ns(returns_at));
+        report.left = Some(link.frames_between(clock::monotonic_ns(), returns_ns, stop)?);
+        if returns_ns < u64::MAX && !stop.load(Ordering::Relaxed) {
+            sleep_until(returns_ns);
+            inlet.join()?;
+        }
     }
     Ok(report)
 }
@@ -112,12 +120,12 @@ impl Link {
         Ok(Link { socket, interface: interface.to_owned() })
     }
 
-    /// Counts those that came after `at_ns`, until `stop` is set and no more are waiting.
-    fn frames_after(self, at_ns: u64, stop: &AtomicBool) -> Result<Left> {
+    /// Counts those that came after `at_ns`, until `end_ns` or until `stop` is set, and no more are waiting.
+    fn frames_between(self, at_ns: u64, end_ns: u64, stop: &AtomicBool) -> Result<Left> {
         let mut batch = ReceiveBatch::new(BATCH, packet::GROUP_FRAME_LEN);
         let mut left = Left { at_ns, ..Left::default() };
         loop {
-            let stopping = stop.load(Ordering::Relaxed);
+            let stopping = stop.load(Ordering::Relaxed) || clock::monotonic_ns() >= end_ns;
             match batch.receive(self.socket.as_fd(), BATCH) {
                 Ok(_) => {
                     let offset = RealtimeOffset::read();

@@ -8,10 +8,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::presence::{Presence, PresenceReport};
+use super::serve::{Serve, ServeReport};
 use super::work::WorkReport;
 use crate::counters::HostCounters;
 use crate::delivery::receiver::{ReceivePlan, ReceiveReport};
 use crate::delivery::sender::{SendPlan, SendReport};
+use crate::delivery::stream::StreamSpec;
 use crate::delivery::{InletSpec, OutletSpec};
 use crate::error::{Error, Result};
 use crate::router::ForwarderPlan;
@@ -26,6 +28,8 @@ pub enum Order {
     Begin,
     /// Join, leave or work by this window, as prepared; answered by [`Reply::Started`] at once.
     Start(Window),
+    /// Ask the server for an answer, so many times, one after the other; answered by [`Reply::Asked`].
+    Ask(u32),
     /// Send this much; answered by [`Reply::Sent`] when it is done.
     Send {
         /// What.
@@ -48,6 +52,10 @@ pub struct Part {
     pub presence: Presence,
     /// Where to send.
     pub outlet: Option<OutletSpec>,
+    /// The session with a server by which it sends, or receives.
+    pub session: Option<(StreamSpec, ReceivePlan)>,
+    /// What it serves others.
+    pub serve: Option<Serve>,
     /// Where it is a member only: nothing is received there.
     pub member_of: Option<InletSpec>,
     /// What it does as a router.
@@ -61,7 +69,10 @@ pub struct Part {
 impl Part {
     /// Whether it does something by the clock, beside sending.
     pub fn has_appointments(&self) -> bool {
-        self.works || !self.presence.is_whole() || self.forward.as_ref().is_some_and(|f| f.stops_asking.is_some())
+        self.works
+            || !self.presence.is_whole()
+            || self.forward.as_ref().is_some_and(|f| f.stops_asking.is_some())
+            || self.serve.as_ref().is_some_and(|serve| serve.dies_at.is_some())
     }
 }
 
@@ -112,6 +123,8 @@ pub enum Reply {
     Begun,
     /// The window is known.
     Started,
+    /// How long each answer took, in ns; fewer than were asked for where one did not come.
+    Asked(Vec<u64>),
     /// What was sent.
     Sent(SendReport),
     /// The counters are taken again.
@@ -133,6 +146,8 @@ pub struct Collected {
     pub presence: Option<PresenceReport>,
     /// What it got done, for one that worked.
     pub work: Option<WorkReport>,
+    /// What it served, for a server.
+    pub serve: Option<ServeReport>,
 }
 
 /// One end of the line between the runner and an agent.

@@ -86,6 +86,17 @@ impl Bench {
         Ok(Sent { main, beside })
     }
 
+    /// Has the sender ask the server for an answer, so many times; how long each took, in ns.
+    ///
+    /// # Errors
+    /// When it cannot, or is lost.
+    pub fn ask_server(&mut self, times: u32) -> Result<Vec<u64>> {
+        match self.order_sender(Order::Ask(times))? {
+            Reply::Asked(took) => Ok(took),
+            other => Err(Error::failed(format!("asking the server: the agent said {other:?}"))),
+        }
+    }
+
     /// Waits until `look`, which may take a nap of the length given, has found something.
     fn wait<T>(
         &mut self,
@@ -129,5 +140,5 @@ pub fn probes(
     count: Option<u64>,
     duration: Option<Duration>,
 ) -> SendPlan {
-    SendPlan { rate, count, duration, payload: Payload::Probe { run_id, stream_id, size } }
+    SendPlan { rate, count, duration, catches_up: true, payload: Payload::Probe { run_id, stream_id, size } }
 }

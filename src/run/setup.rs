@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::bench::{Bench, Look};
+use super::bench::{Bench, Look, STILL};
 use super::event::Event;
 use super::facts::Facts;
 use super::host::Agents;
@@ -40,7 +40,7 @@ impl Bench {
         let is_known = known.is_some();
         let facts = known.unwrap_or_else(|| Facts::of(network));
         let (links, groups) = (LinkReader::open()?, BTreeSet::new());
-        let mut bench = Bench { agents, lan, napi, facts, links, napi_clocks, groups };
+        let mut bench = Bench { agents, lan, napi, facts, links, napi_clocks, groups, still: STILL };
         if !is_known {
             bench.facts.lan_up_s = lan_up.as_secs_f64();
             bench.facts.agents_ready_s = agents_ready.as_secs_f64();

@@ -252,6 +252,9 @@ fn condition(setting: &Setting, mode: Mode, name: &str, number: u32) -> Conditio
         trials: setting.trials,
         ttl: (mode == Mode::Multicast).then_some(4),
         group_address: if mode == Mode::Multicast { "239.77.1.1".to_owned() } else { String::new() },
+        relay: String::new(),
+        qos: None,
+        distance_s: 0.0,
     }
 }
 

@@ -1,0 +1,103 @@
+//! What the send loop hands messages to: datagrams and frames, many in one system call. A stream's is in `stream`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::AsFd;
+
+use super::Outlet;
+use super::sender::Payload;
+use crate::sys::mmsg::SendBatch;
+use crate::wire::probe::{self, Probe};
+
+/// Room for some messages, and the way they leave by. Copies are numbered message by message, as in [`SendBatch`].
+pub(super) trait Carrier {
+    /// How many messages fit.
+    fn messages(&self) -> usize;
+
+    /// Copies that leave for each.
+    fn copies_per_message(&self) -> usize;
+
+    /// Writes its sequence and send time into a message that has not begun to leave.
+    fn stamp(&mut self, message: usize, sequence: u64, now_ns: u64);
+
+    /// Hands copies to the kernel; returns how many of them it took whole.
+    ///
+    /// # Errors
+    /// What the kernel says about the first of them.
+    fn send(&mut self, copies: Range<usize>) -> io::Result<usize>;
+
+    /// Where each message's copy of this number goes; `None` for frames.
+    fn destination(&self, copy: usize) -> Option<SocketAddr>;
+
+    /// What it is, for a person.
+    fn in_words(&self) -> String;
+}
+
+/// Copies in a batch: enough for the system call to cost little beside them.
+const BATCH_COPIES: usize = 64;
+
+/// Bytes in a batch: what stays in the nearest cache.
+const BATCH_BYTES: usize = 16 * 1024;
+
+/// Datagrams or frames.
+pub(super) struct Datagrams<'a> {
+    outlet: &'a Outlet,
+    batch: SendBatch,
+    /// Where the probe header stands in each body, if there is one.
+    probe_at: Option<usize>,
+}
+
+impl<'a> Datagrams<'a> {
+    pub(super) fn new(outlet: &'a Outlet, payload: &Payload) -> Self {
+        let header_len = outlet.frame_header.len();
+        let mut body = outlet.frame_header.clone();
+        let mut probe_at = None;
+        match payload {
+            Payload::Text(text) => body.extend(text.as_bytes()),
+            Payload::Probe { run_id, stream_id, size } => {
+                body.resize(header_len + size, 0);
+                if *size >= probe::HEADER_LEN {
+                    let probe = Probe { run_id: *run_id, stream_id: *stream_id, sequence: 0, send_time_ns: 0 };
+                    probe.encode(&mut body[header_len..]);
+                    probe_at = Some(header_len);
+                }
+            }
+        }
+        let messages = messages_in_batch(body.len(), outlet.copies_per_message());
+        Datagrams { outlet, batch: SendBatch::new(&body, messages, outlet.destinations.clone()), probe_at }
+    }
+}
+
+/// How many messages of so many bytes are worth one system call.
+pub(super) fn messages_in_batch(bytes: usize, copies: usize) -> usize {
+    (BATCH_COPIES / copies).min(BATCH_BYTES / bytes.max(1)).max(1)
+}
+
+impl Carrier for Datagrams<'_> {
+    fn messages(&self) -> usize {
+        self.batch.messages()
+    }
+
+    fn copies_per_message(&self) -> usize {
+        self.batch.copies_per_message()
+    }
+
+    fn stamp(&mut self, message: usize, sequence: u64, now_ns: u64) {
+        if let Some(at) = self.probe_at {
+            Probe::stamp(&mut self.batch.body_mut(message)[at..], sequence, now_ns);
+        }
+    }
+
+    fn send(&mut self, copies: Range<usize>) -> io::Result<usize> {
+        self.batch.send(self.outlet.socket.as_fd(), copies)
+    }
+
+    fn destination(&self, copy: usize) -> Option<SocketAddr> {
+        self.outlet.description.to.get(copy).copied()
+    }
+
+    fn in_words(&self) -> String {
+        self.outlet.description.to_string()
+    }
+}
