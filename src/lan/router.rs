@@ -8,8 +8,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use netlink_packet_route::link::{BridgeMulticastRouterType, InfoBridgePort};
 
-use super::plan::{FIFO_PACKETS, FIRST_NET, PORT_GROUP, PREFIX_V4, PREFIX_V6, Plan, Setting, broadcast_of, mac};
+use super::plan::{FIFO_PACKETS, FIRST_NET, PORT_GROUP, PREFIX_V4, PREFIX_V6, Plan, broadcast_of, mac};
 use super::request::{self, End, Request};
+use super::settings::Setting;
 
 /// The router's name.
 pub const NAME: &str = "r1";
@@ -142,5 +143,25 @@ impl Plan {
         let hosts = self.hosts.iter().filter(|host| host.lan == lan);
         requests.extend(hosts.flat_map(|host| host.pin_requests(index)));
         requests
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::spec::{LanSpec, SwitchKind};
+    use super::*;
+    use crate::error::Result;
+
+    fn lans(lans: &[usize], switch: SwitchKind) -> Result<Plan> {
+        Plan::new(&LanSpec { lans: lans.to_vec(), ..LanSpec::single(0, switch, true) })
+    }
+
+    #[test]
+    fn ports_of_a_router_between_lans_get_every_group() {
+        assert_eq!(lans(&[1, 1], SwitchKind::Snooping).unwrap().router_port_requests(1).len(), 1);
+        let one = LanSpec { router: true, ..LanSpec::single(2, SwitchKind::Snooping, false) };
+        let one = Plan::new(&one).unwrap();
+        assert_eq!((one.router.len(), one.router_port_requests(0)), (1, vec![]));
+        assert!(one.router_settings().contains(&("ipv4/ip_forward", "1")));
     }
 }
