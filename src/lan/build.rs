@@ -82,7 +82,8 @@ impl Lan {
     }
 
     /// The router, where there is one. Between LANs it forwards unicast; multicast once a
-    /// [`Forwarder`](crate::router::Forwarder) runs in its namespace.
+    /// [`Forwarder`](crate::router::Forwarder) runs in its namespace. With a distance it forwards nothing until a
+    /// [`Delay`](crate::router::Delay) runs there, and then unicast alone.
     pub fn router(&self) -> Option<&Router> {
         self.router.as_ref()
     }

@@ -2,14 +2,17 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use netlink_packet_route::link::LinkAttribute;
+
 use super::build::Lan;
 use super::host::Host;
 use super::place::Place;
-use super::request::{self, End, Request};
+use super::request::{self, End, NOTHING_MERGED, Request};
 use super::router::{NAME, Router, RouterLink};
 use super::threads::Laid;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sys::ethtool::Features;
+use crate::sys::netlink::Netlink;
 
 /// A cable: a link of a host or of the router, and the switch's port at its other end.
 pub(super) struct Cable<'a> {
@@ -86,6 +89,10 @@ impl Lan {
             self.lay(cable, [&plan.port, &plan.link], &place, features, napi)?;
             self.netlink.batch(&self.plan.router_port_requests(lan))?;
             place.netlink.batch(&self.plan.router_requests(lan))?;
+            if self.plan.spec.has_distance() {
+                features.set(&self.netlink, &plan.port.name, whole_checksums)?;
+                verify_no_merging(&mut place.netlink, &plan.link)?;
+            }
             names.push([plan.port.name.clone(), plan.link.name.clone()]);
             links.push(RouterLink {
                 lan,
@@ -127,5 +134,24 @@ fn offload(name: &str, napi: bool) -> Option<bool> {
         _ if name.starts_with("tx-tcp") && name.ends_with("-segmentation") => Some(false),
         "tx-udp-segmentation" => Some(false),
         _ => None,
+    }
+}
+
+/// What the offload feature `name` of a switch's port is to be towards a program that forwards frames: each is to have its
+/// checksum. (On a virtual link it would otherwise never be computed, which a frame that a program sends cannot tell.)
+fn whole_checksums(name: &str) -> Option<bool> {
+    (name == "tx-checksum-ip-generic").then_some(false)
+}
+
+/// A program that forwards frames is to see those of the wire, not several in one.
+fn verify_no_merging(netlink: &mut Netlink, link: &End) -> Result<()> {
+    let none = LinkAttribute::GroMaxSize(NOTHING_MERGED);
+    if netlink.link(link.index)?.attributes.contains(&none) {
+        Ok(())
+    } else {
+        let name = &link.name;
+        Err(Error::failed(format!(
+            "{name} would merge TCP segments: a distance takes Linux 5.19 or later (gro_max_size)"
+        )))
     }
 }

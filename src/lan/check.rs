@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 pub(super) fn check(spec: &LanSpec) -> Result<()> {
     check_size(spec)?;
     check_igmp(&spec.igmp, spec.switch)?;
+    check_distance(spec)?;
     spec.limit.as_ref().map_or(Ok(()), |limit| check_limit(limit, spec.hosts()))
 }
 
@@ -61,6 +62,18 @@ fn check_igmp(igmp: &Igmp, switch: SwitchKind) -> Result<()> {
         ))),
         _ => Ok(()),
     }
+}
+
+fn check_distance(spec: &LanSpec) -> Result<()> {
+    const LONGEST: Duration = Duration::from_secs(10);
+    let wrong = match spec.distance {
+        distance if distance.is_zero() => return Ok(()),
+        _ if !spec.forwards() => "lies between several LANs; there is one",
+        _ if spec.ipv6 => "is made in IPv4 alone; the router would send IPv6 on without one",
+        distance if distance > LONGEST => "is too far: 10s are the most",
+        _ => return Ok(()),
+    };
+    Err(Error::usage(format!("a distance of {:?} {wrong}", spec.distance)))
 }
 
 fn check_limit(limit: &LinkLimit, hosts: usize) -> Result<()> {
@@ -137,5 +150,23 @@ mod tests {
         }
         let right = LanSpec { igmp: igmp(2, 100, 2100), limit: limit(vec![0, 2], 10_000), ..spec };
         assert_eq!(Plan::new(&right).unwrap().port_requests().len(), 2);
+    }
+
+    #[test]
+    fn a_distance_lies_between_lans() {
+        let of = |lans: &[usize], ipv6, ms| {
+            let distance = Duration::from_millis(ms);
+            Plan::new(&LanSpec { lans: lans.to_vec(), distance, ..LanSpec::single(0, SwitchKind::Hub, ipv6) })
+        };
+        assert!(of(&[1, 1], false, 10_000).is_ok() && of(&[2], true, 0).is_ok() && of(&[1, 1], true, 0).is_ok());
+        for (refused, why) in [
+            (of(&[2], false, 20), "20ms lies between several LANs"),
+            (of(&[1, 1], true, 20), "IPv4 alone"),
+            (of(&[1, 1], false, 10_001), "10s are the most"),
+        ] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.class().code(), 2);
+            assert!(error.to_string().contains(why), "{error}");
+        }
     }
 }

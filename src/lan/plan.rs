@@ -44,7 +44,7 @@ impl Plan {
     ///
     /// # Errors
     /// Usage, for fewer than 2 hosts or more than a bridge has ports, a LAN without hosts, too many LANs, and for
-    /// times and rates no switch has.
+    /// times, rates and distances there cannot be.
     pub fn new(spec: &LanSpec) -> Result<Plan> {
         check(spec)?;
         let bridge = |lan: u16| {
