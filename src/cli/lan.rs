@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use nix::sys::stat::{Mode, mkdirat};
@@ -23,6 +24,7 @@ use crate::lan::plan::Plan;
 use crate::lan::{Attribution, Lan, LanSpec, Nic, SwitchKind};
 use crate::sys::netns;
 use crate::sys::proc::own_pid;
+use crate::units::parse_duration;
 
 /// Arguments of `netlab lan`.
 #[derive(Debug, Args)]
@@ -47,6 +49,10 @@ struct ShellArgs {
     /// Number of LANs, 1 to 26: the hosts are spread over them, and router r1 joins them (`on r1 COMMAND…`).
     #[arg(long, value_name = "N", default_value_t = 1)]
     lans: usize,
+    /// Has the router keep what it forwards from LAN to LAN for this time, each way, such as 20ms. It then forwards unicast
+    /// alone, not groups.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    distance: Option<Duration>,
     /// snooping (a group goes to its members), flooding (to every port), hub (everything goes to every port); snooping
     /// with nobody to ask who is a member: no-querier (a Linux bridge then floods), no-querier-quiet (groups reach nobody).
     #[arg(long, value_name = "KIND", default_value_t = SwitchKind::Snooping, value_parser = spelled::<SwitchKind, _>(SwitchKind::ALL.map(SwitchKind::as_str)))]
@@ -79,8 +85,12 @@ pub(super) fn run(args: &LanArgs) -> Result<ExitCode> {
 }
 
 fn shell(args: &ShellArgs) -> Result<ExitCode> {
-    let spec =
-        LanSpec { lans: spread(args.hosts, args.lans)?, nic: args.nic, ..LanSpec::single(0, args.switch, args.ipv6) };
+    let spec = LanSpec {
+        lans: spread(args.hosts, args.lans)?,
+        nic: args.nic,
+        distance: args.distance.unwrap_or_default(),
+        ..LanSpec::single(0, args.switch, args.ipv6)
+    };
     Plan::new(&spec)?; // an impossible LAN is refused before anything is touched
     netns::enter_private()?;
     let mut lan = Lan::build(&spec)?;
@@ -114,12 +124,17 @@ fn spread(hosts: usize, lans: usize) -> Result<Vec<usize>> {
     }
 }
 
-/// Has the router forward multicast, by a process in its namespace. It ends with this one, process 1.
+/// Has the router forward multicast, or unicast over a distance, by a process in its namespace. It ends with this one,
+/// process 1.
 fn start_forwarder(lan: &mut Lan) -> Result<()> {
     let Some(router) = lan.router() else { return Ok(()) };
     let failed = |cause: io::Error| Error::failed("starting the router's program").because(cause);
     let mut command = Command::new("/proc/self/exe");
     command.args(["router", "--interface", &router.interfaces().join(",")]);
+    let LanSpec { distance, .. } = lan.spec();
+    if !distance.is_zero() {
+        command.args(["--distance", &format!("{}ns", distance.as_nanos())]);
+    }
     // Ctrl-C on the terminal is for the shell.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
     let mut child = netns::spawn_in(&mut command, &router.netns).map_err(failed)?;
@@ -249,11 +264,12 @@ fn write_banner(lan: &Lan) -> io::Result<()> {
     let spec = lan.spec();
     let kind = spec.switch.in_words(spec.ipv6);
     let hosts = spec.hosts();
+    let away = if spec.has_distance() { format!(", {:?} away (unicast only)", spec.distance) } else { String::new() };
     match spec.lans.len() {
         1 => writeln!(err, "A LAN of {hosts} hosts on a {kind}. You are at the switch; `exit` takes the LAN down.")?,
         lans => writeln!(
             err,
-            "{lans} LANs of {hosts} hosts, each on a {kind}, and a router between them.\n\
+            "{lans} LANs of {hosts} hosts, each on a {kind}, and a router between them{away}.\n\
              You are at the switches; `exit` takes the LANs down."
         )?,
     }

@@ -98,6 +98,20 @@ pub fn up(index: u32) -> Request {
     (RouteNetlinkMessage::SetLink(link), 0)
 }
 
+/// Keeps an interface from merging the segments of a TCP connection as they come in (`gro_max_size`, Linux 5.19 and
+/// later, for IPv4 by itself since 6.3): to no size at all. Generic receive offload as such stays on, since a virtual
+/// link has its receive thread by that.
+#[must_use]
+pub fn no_merging(index: u32) -> Request {
+    let mut link = numbered(index);
+    // The size IPv4 has of its own is set along with this one.
+    link.attributes = vec![LinkAttribute::GroMaxSize(NOTHING_MERGED)];
+    (RouteNetlinkMessage::SetLink(link), 0)
+}
+
+/// Two segments are merged when together they are shorter than this (`skb_gro_receive()`): never.
+pub const NOTHING_MERGED: u32 = 1;
+
 /// Deletes all interfaces of an interface group at once: the kernel then waits for its readers once, not once each.
 #[must_use]
 pub fn delete_group(group: u32) -> Request {

@@ -1,15 +1,17 @@
 //! The router `r1`: on paper, and as it exists. A host with a cable to each LAN's switch that forwards between them.
 //!
 //! Unicast the kernel forwards by itself; multicast as a [`Forwarder`](crate::router::Forwarder) says that has to be
-//! started in its namespace.
+//! started in its namespace. With a distance the kernel forwards nothing, but a [`Delay`](crate::router::Delay) does,
+//! started in its place.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use netlink_packet_route::link::{BridgeMulticastRouterType, InfoBridgePort};
 
-use super::plan::{FIFO_PACKETS, FIRST_NET, PORT_GROUP, PREFIX_V4, PREFIX_V6, Plan, Setting, broadcast_of, mac};
+use super::plan::{FIFO_PACKETS, FIRST_NET, PORT_GROUP, PREFIX_V4, PREFIX_V6, Plan, broadcast_of, mac};
 use super::request::{self, End, Request};
+use super::settings::Setting;
 
 /// The router's name.
 pub const NAME: &str = "r1";
@@ -93,12 +95,12 @@ impl RouterLinkPlan {
 }
 
 impl Plan {
-    /// Settings of the router's namespace: as a host's, and it forwards. It sends no ICMP redirects and joins the groups
-    /// of routers without a word.
+    /// Settings of the router's namespace: as a host's, and it forwards, but for where a program is to do that. It sends
+    /// no ICMP redirects and joins the groups of routers without a word.
     #[must_use]
     pub fn router_settings(&self) -> Vec<Setting> {
         // Forwarding first: to switch it on resets others.
-        let mut settings = vec![("ipv4/ip_forward", "1")];
+        let mut settings = vec![("ipv4/ip_forward", if self.spec.has_distance() { "0" } else { "1" })];
         settings.extend(self.host_settings());
         settings.extend([
             ("ipv4/conf/all/send_redirects", "0"),
@@ -123,7 +125,8 @@ impl Plan {
     pub fn router_port_requests(&self, lan: usize) -> Vec<Request> {
         let always = InfoBridgePort::MulticastRouter(BridgeMulticastRouterType::Permanent);
         let request = || request::set_port(self.router[lan].port.index, vec![always]);
-        self.spec.forwards().then(request).into_iter().collect()
+        let groups = self.spec.forwards() && !self.spec.has_distance();
+        groups.then(request).into_iter().collect()
     }
 
     /// What is done inside its namespace once its interface to a LAN is there.
@@ -141,6 +144,40 @@ impl Plan {
         requests.extend(plan.ipv6.map(|address| request::new_address(index, address.into(), PREFIX_V6, None)));
         let hosts = self.hosts.iter().filter(|host| host.lan == lan);
         requests.extend(hosts.flat_map(|host| host.pin_requests(index)));
+        requests.extend(self.spec.has_distance().then(|| request::no_merging(index)));
         requests
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::spec::{LanSpec, SwitchKind};
+    use super::*;
+    use crate::error::Result;
+
+    fn lans(lans: &[usize], switch: SwitchKind) -> Result<Plan> {
+        Plan::new(&LanSpec { lans: lans.to_vec(), ..LanSpec::single(0, switch, true) })
+    }
+
+    #[test]
+    fn ports_of_a_router_between_lans_get_every_group() {
+        assert_eq!(lans(&[1, 1], SwitchKind::Snooping).unwrap().router_port_requests(1).len(), 1);
+        let one = LanSpec { router: true, ..LanSpec::single(2, SwitchKind::Snooping, false) };
+        let one = Plan::new(&one).unwrap();
+        assert_eq!((one.router.len(), one.router_port_requests(0)), (1, vec![]));
+        assert!(one.router_settings().contains(&("ipv4/ip_forward", "1")));
+    }
+
+    #[test]
+    fn a_router_at_a_distance_leaves_forwarding_to_a_program() {
+        let spec = LanSpec { lans: vec![1, 1], ..LanSpec::single(0, SwitchKind::Snooping, false) };
+        let near = Plan::new(&spec).unwrap();
+        let far = Plan::new(&LanSpec { distance: std::time::Duration::from_millis(1), ..spec }).unwrap();
+        // Said aloud, since a new namespace may inherit it.
+        assert!(far.router_settings().contains(&("ipv4/ip_forward", "0")));
+        assert_eq!(far.router_port_requests(1), vec![]);
+        let index = far.router[1].link.index;
+        assert!(far.router_requests(1).contains(&request::no_merging(index)));
+        assert!(!near.router_requests(1).contains(&request::no_merging(index)));
     }
 }

@@ -1,10 +1,16 @@
-//! Finds the kernel threads that do the hosts' and the ports' receive work (threaded NAPI, Linux 5.12 and later).
+//! The kernel threads that do the hosts' and the ports' receive work (threaded NAPI, Linux 5.12 and later): has the kernel
+//! start them, and finds them.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::sync::mpsc;
 
-use super::host::Cable;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
+use super::cable::Cable;
 use crate::error::{Error, Result};
 use crate::sys::netlink::Netlink;
 use crate::sys::netns;
@@ -19,6 +25,30 @@ pub struct NapiThread {
     pub is_port: bool,
     /// Process ID in the initial PID namespace.
     pub pid: u32,
+}
+
+/// What is to get its NAPI threads: names of port and link of each cable of a host, and the host's sysfs.
+pub(super) type Laid = (Vec<[String; 2]>, Result<OwnedFd, String>);
+
+/// Gives both ends of each cable a NAPI thread, as long as that works, until there are no more cables; says why not.
+pub(super) fn start(switch: &Result<OwnedFd, String>, laid: mpsc::Receiver<Laid>) -> Result<(), String> {
+    for (cables, host) in laid {
+        for [port, link] in &cables {
+            make_threaded(switch, port)?;
+            make_threaded(&host, link)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes 1 to an interface's `threaded` (Linux 5.12 and later; EIO while the link is down). Not by way of
+/// `/sys/class/net`: the links there lead over `..` through the root, on which another sysfs may be stacked.
+fn make_threaded(sysfs: &Result<OwnedFd, String>, interface: &str) -> Result<(), String> {
+    let path = format!("devices/virtual/net/{interface}/threaded");
+    openat(sysfs.as_ref()?, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(io::Error::from)
+        .and_then(|file| fs::File::from(file).write_all(b"1"))
+        .map_err(|cause| format!("writing 1 to /sys/{path}: {cause}"))
 }
 
 /// The threads of all interfaces, by their names in `/proc`: `napi/IF-ID`. `ids` are all the IDs the interfaces have had

@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use socket2::Socket;
 
-use super::build::{Lan, UNJOINED_V4, UNJOINED_V6, probe_socket, wait_until};
+use super::build::Lan;
+use super::probe::{UNJOINED_V4, UNJOINED_V6, probe_socket};
+use super::rest::wait_until;
 use crate::error::{Error, Result};
 use crate::sys::netns;
 

@@ -22,7 +22,7 @@ use crate::delivery::stream::outlet::{self, StreamOutlet};
 use crate::delivery::stream::StreamSpec;
 use crate::delivery::{Inlet, Outlet, open_inlet, open_outlet, open_unjoined};
 use crate::error::{Error, Result};
-use crate::router::Forwarder;
+use crate::router::{Delay, DelayCounts, DelayPlan, Forwarder};
 use crate::sys::{affinity, clock, proc};
 
 /// Serves the runner at the other end of `stream` until that end closes. `interfaces` are the host's links: one,
@@ -61,10 +61,20 @@ struct HostAgent {
     works: bool,
     working: Option<JoinHandle<WorkReport>>,
     /// A router's program, and what it was started for.
-    forwarding: Option<(Forward, Arc<Forwarder>)>,
+    forwarding: Option<(Forward, Program)>,
+    /// What that program had delayed when the trial began, and when it had ended.
+    delayed: [Option<DelayCounts>; 2],
     silencing: Option<JoinHandle<()>>,
     start: Option<HostCounters>,
     end: Option<HostCounters>,
+}
+
+/// What a router runs.
+enum Program {
+    /// Forwards groups, and asks who wants which.
+    Forwarder(Arc<Forwarder>),
+    /// Forwards unicast over a distance.
+    Delay(Delay),
 }
 
 /// A receive loop in a thread of its own.
@@ -105,6 +115,7 @@ impl HostAgent {
             works: false,
             working: None,
             forwarding: None,
+            delayed: [None; 2],
             silencing: None,
             start: None,
             end: None,
@@ -122,6 +133,7 @@ impl HostAgent {
                     serving.begin();
                 }
                 self.start = Some(self.reader.read()?);
+                self.delayed[0] = self.delayed();
                 Ok(Reply::Begun)
             }
             Order::Start(window) => self.start(window),
@@ -132,6 +144,7 @@ impl HostAgent {
             }
             Order::End => {
                 self.end = Some(self.reader.read()?);
+                self.delayed[1] = self.delayed();
                 Ok(Reply::Ended)
             }
             Order::Collect => self.collect().map(|collected| Reply::Collected(Box::new(collected))),
@@ -184,8 +197,13 @@ impl HostAgent {
         // The one before gives multicast routing back first.
         self.forwarding = None;
         let Some(forward) = forward else { return Ok(()) };
-        let forwarder = Arc::new(Forwarder::start(&forward.plan)?);
-        self.forwarding = Some((forward, forwarder));
+        let program = if forward.distance.is_zero() {
+            Program::Forwarder(Arc::new(Forwarder::start(&forward.plan)?))
+        } else {
+            let interfaces = forward.plan.interfaces.clone();
+            Program::Delay(Delay::start(&DelayPlan { interfaces, distance: forward.distance })?)
+        };
+        self.forwarding = Some((forward, program));
         Ok(())
     }
 
@@ -216,6 +234,14 @@ impl HostAgent {
         Ok(took)
     }
 
+    /// What a router at a distance has done so far.
+    fn delayed(&self) -> Option<DelayCounts> {
+        match &self.forwarding {
+            Some((_, Program::Delay(delay))) => Some(delay.counts()),
+            _ => None,
+        }
+    }
+
     fn start(&mut self, window: Window) -> Result<Reply> {
         if let Some(attending) = &self.attending {
             // There is one window to a trial.
@@ -234,7 +260,7 @@ impl HostAgent {
             let keep = move |stop: &AtomicBool| presence::keep(&inlet, presence, &interface, window, stop);
             self.present = Some(Activity::start("presence", keep)?);
         }
-        if let Some((Forward { stops_asking: Some(stops), .. }, forwarder)) = &self.forwarding {
+        if let Some((Forward { stops_asking: Some(stops), .. }, Program::Forwarder(forwarder))) = &self.forwarding {
             let (at_ns, forwarder) = (window.at_ns(*stops), Arc::clone(forwarder));
             self.silencing = Some(spawn("silencing", move || {
                 presence::sleep_until(at_ns);
@@ -261,7 +287,9 @@ impl HostAgent {
         let serve = self.serving.take().map(|(_, serving)| serving.report());
         self.silencing.take().map(join).transpose()?;
         let work = self.working.take().map(join).transpose()?;
-        Ok(Collected { counters: end.since(&start), receive, presence: came.or(presence), work, serve })
+        let [begun, ended] = self.delayed;
+        let delayed = ended.zip(begun).map(|(ended, begun)| ended.since(&begun));
+        Ok(Collected { counters: end.since(&start), receive, presence: came.or(presence), work, serve, delayed })
     }
 }
 

@@ -512,7 +512,17 @@ impl Case {
             return refuse("groups", "", "a LAN has at least 2 hosts");
         }
         let router = self.querier.is_some();
-        Ok(LanSpec { lans, switch, nic, ipv6: self.ipv6, router, igmp: *igmp, limit, own_cpu, distance: Duration::ZERO })
+        Ok(LanSpec {
+            lans,
+            switch,
+            nic,
+            ipv6: self.ipv6,
+            router,
+            igmp: *igmp,
+            limit,
+            own_cpu,
+            distance: Duration::ZERO,
+        })
     }
 }
 

@@ -45,7 +45,7 @@ impl Bench {
         steering.cpu_of(host).map_or_else(|| steering.others().to_vec(), |own| vec![own])
     }
 
-    /// What the router does: forward between several LANs, ask where the switch does not.
+    /// What the router does: forward between several LANs, ask where the switch does not; or forward over a distance.
     fn forward(&self, condition: &Condition) -> Option<Forward> {
         let igmp = &condition.network.igmp;
         let mut querier = QuerierPlan { last_member_interval: igmp.last_member_interval, ..QuerierPlan::quiet() };
@@ -56,7 +56,8 @@ impl Bench {
             querier.query_interval = interval;
         }
         let plan = ForwarderPlan { interfaces: self.lan.router()?.interfaces(), querier };
-        Some(Forward { plan, stops_asking: condition.querier.as_ref().and_then(|querier| querier.stops_at) })
+        let distance = condition.network.distance;
+        Some(Forward { plan, distance, stops_asking: condition.querier.as_ref().and_then(|querier| querier.stops_at) })
     }
 
     /// What the server serves.

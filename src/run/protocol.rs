@@ -16,7 +16,7 @@ use crate::delivery::sender::{SendPlan, SendReport};
 use crate::delivery::stream::StreamSpec;
 use crate::delivery::{InletSpec, OutletSpec};
 use crate::error::{Error, Result};
-use crate::router::ForwarderPlan;
+use crate::router::{DelayCounts, ForwarderPlan};
 use crate::sys::clock;
 
 /// From the runner to an agent.
@@ -83,6 +83,10 @@ pub struct Forward {
     pub plan: ForwarderPlan,
     /// When it stops asking, from the start of the window; `None`: it does not.
     pub stops_asking: Option<Duration>,
+    /// How long it keeps what it forwards. With a distance that is unicast alone, between the interfaces of the plan; it
+    /// then neither asks nor forwards groups.
+    #[serde(default)]
+    pub distance: Duration,
 }
 
 /// The time in which messages are sent. All hosts of a machine read the same clock.
@@ -148,6 +152,9 @@ pub struct Collected {
     pub work: Option<WorkReport>,
     /// What it served, for a server.
     pub serve: Option<ServeReport>,
+    /// What it forwarded over a distance, and what it had no room for.
+    #[serde(default)]
+    pub delayed: Option<DelayCounts>,
 }
 
 /// One end of the line between the runner and an agent.

@@ -138,6 +138,18 @@ impl ReceiveBatch {
     /// # Errors
     /// What `recvmmsg(2)` says; `WouldBlock` when the time is over.
     pub fn receive(&mut self, socket: BorrowedFd<'_>, limit: usize) -> io::Result<usize> {
+        self.receive_with(socket, limit, libc::MSG_WAITFORONE)
+    }
+
+    /// As [`receive`](Self::receive), but takes only what is there already.
+    ///
+    /// # Errors
+    /// What `recvmmsg(2)` says; `WouldBlock` when nothing is there.
+    pub fn receive_ready(&mut self, socket: BorrowedFd<'_>, limit: usize) -> io::Result<usize> {
+        self.receive_with(socket, limit, libc::MSG_DONTWAIT)
+    }
+
+    fn receive_with(&mut self, socket: BorrowedFd<'_>, limit: usize, flags: c_int) -> io::Result<usize> {
         // The kernel overwrote these with what the last call received.
         for header in &mut self.headers[..self.received] {
             header.msg_hdr.msg_controllen = CONTROL_LEN as _;
@@ -152,7 +164,7 @@ impl ReceiveBatch {
                 socket.as_raw_fd(),
                 self.headers.as_mut_ptr(),
                 slots as u32,
-                libc::MSG_WAITFORONE as _,
+                flags as _,
                 std::ptr::null_mut(),
             )
         };

@@ -31,16 +31,40 @@ pub fn open_group(interface: &Interface, mac: [u8; 6], ipv6: bool) -> io::Result
     open_filtered(interface, ethertype, &group_filter(mac, ipv6))
 }
 
+/// Opens a socket for IPv4 frames that come in by `interface` and are addressed to its own Ethernet address: what others
+/// give a router to send on. What is sent by it leaves by the interface as it is, header and all.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_unicast(interface: &Interface, mac: [u8; 6]) -> io::Result<Socket> {
+    open_filtered(interface, libc::ETH_P_IP as u16, &unicast_filter(mac))
+}
+
+/// A classic BPF program over a whole frame, which keeps all of it. (A frame for another station on the link comes to
+/// such a socket too, as a virtual link has no filter.)
+fn unicast_filter(mac: [u8; 6]) -> Vec<SockFilter> {
+    let [a, b, c, d, e, f] = mac;
+    vec![
+        SockFilter::new(LOAD_WORD, 0, 0, 0),
+        SockFilter::new(IF_EQUAL, 0, 3, u32::from_be_bytes([a, b, c, d])),
+        SockFilter::new(LOAD_HALF, 0, 0, 4),
+        SockFilter::new(IF_EQUAL, 0, 1, u32::from(u16::from_be_bytes([e, f]))),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
+}
+
+const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const LOAD_HALF: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_ABS) as u16;
+const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
+const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+
 /// See [`open_group`].
 pub const GROUP_FRAME_LEN: usize = 64;
 
 /// A classic BPF program over a whole frame, which gives the number of bytes to keep of it.
 fn group_filter(mac: [u8; 6], ipv6: bool) -> Vec<SockFilter> {
-    const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const LOAD_HALF: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_ABS) as u16;
-    const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
-    const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
     // Where the protocol of what follows the IP header stands. IPv6 has a header of its own for fragments.
     let (protocol_at, fragment) = if ipv6 { (20, libc::IPPROTO_FRAGMENT) } else { (23, libc::IPPROTO_UDP) };
     let [a, b, c, d, e, f] = mac;

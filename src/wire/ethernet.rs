@@ -25,6 +25,9 @@ use serde::{Deserialize, Serialize};
 /// The EtherType of raw broadcast: "Local Experimental Ethertype" 1 of IEEE Std 802 (listed in RFC 9542).
 pub const ETHER_TYPE: u16 = 0x88b5;
 
+/// The EtherType of IPv4 (RFC 894).
+pub const ETHER_TYPE_IPV4: u16 = 0x0800;
+
 /// Length of the Ethernet header in bytes: two addresses and the EtherType.
 pub const HEADER_LEN: usize = 14;
 

@@ -2,4 +2,5 @@
 
 pub mod ethernet;
 pub mod igmp;
+pub mod ipv4;
 pub mod probe;
