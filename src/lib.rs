@@ -9,6 +9,7 @@
 //!             │            ├─ lan ──────┤        │
 //!             │            ├─ router ───┴─ sys ──┘
 //!             │            └─ results (counters, units)
+//!             ├─ pubsub ────── sys, units, error
 //!             ├─ report ───── results
 //!             └─ (each of them)
 //! ```
@@ -23,6 +24,7 @@
 //! | which kernel counter a column comes from | [`counters`] |
 //! | namespaces, veth pairs, bridges, threaded NAPI | [`lan`] |
 //! | who asks for members (IGMP), what forwards multicast from LAN to LAN | [`router`] |
+//! | the MQTT broker, and a client of any | [`pubsub`] |
 //! | the columns of the CSV files, the statistics, the tables | [`results`] |
 //! | the page and the charts that a run is shown with | [`report`] |
 //! | the bytes of a probe, a frame, an order to an agent | [`wire`] |
@@ -35,6 +37,7 @@ pub mod delivery;
 pub mod error;
 pub mod lab;
 pub mod lan;
+pub mod pubsub;
 pub mod report;
 pub mod results;
 pub mod router;

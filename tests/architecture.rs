@@ -14,13 +14,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("delivery", &["wire", "sys", "units", "error"]),
     ("lan", &["wire", "sys", "units", "error"]),
     ("router", &["wire", "sys", "units", "error"]),
+    ("pubsub", &["wire", "sys", "units", "error"]),
     ("results", &["counters", "units", "error"]),
     ("report", &["results", "units", "error"]),
     ("run", &["counters", "delivery", "lan", "router", "results", "wire", "sys", "units", "error"]),
     ("lab", &["run", "results", "lan", "units", "error"]),
     (
         "cli",
-        &["lab", "run", "report", "results", "lan", "router", "delivery", "counters", "wire", "sys", "units", "error"],
+        &[
+            "lab", "run", "report", "results", "lan", "router", "delivery", "pubsub", "counters", "wire", "sys",
+            "units", "error",
+        ],
     ),
     ("lib", &[]),
     ("main", &[]),
