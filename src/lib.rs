@@ -10,6 +10,7 @@
 //!             │            ├─ router ───┴─ sys ──┘
 //!             │            └─ results (counters, units)
 //!             ├─ report ───── results
+//!             ├─ chat (delivery, wire, sys)
 //!             └─ (each of them)
 //! ```
 //!
@@ -21,6 +22,7 @@
 //! | how a mode opens its sockets | [`delivery`], one file a mode |
 //! | the one paced send loop, the one receive loop, what is counted | [`delivery`]: `sender.rs`, `receiver.rs`, `tally.rs` |
 //! | which kernel counter a column comes from | [`counters`] |
+//! | the chat: the server that relays, its clients, the chat without a server | [`chat`] |
 //! | namespaces, veth pairs, bridges, threaded NAPI | [`lan`] |
 //! | who asks for members (IGMP), what forwards multicast from LAN to LAN | [`router`] |
 //! | the columns of the CSV files, the statistics, the tables | [`results`] |
@@ -29,6 +31,7 @@
 //! | a system call, an ioctl, `unsafe` | [`sys`] |
 //! | how a rate, a size, a mode is written | [`units`] |
 
+pub mod chat;
 pub mod cli;
 pub mod counters;
 pub mod delivery;

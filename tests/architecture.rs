@@ -12,6 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sys", &["units", "error"]),
     ("counters", &["wire", "sys", "units", "error"]),
     ("delivery", &["wire", "sys", "units", "error"]),
+    ("chat", &["delivery", "wire", "sys", "units", "error"]),
     ("lan", &["wire", "sys", "units", "error"]),
     ("router", &["wire", "sys", "units", "error"]),
     ("results", &["counters", "units", "error"]),
@@ -20,7 +21,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("lab", &["run", "results", "lan", "units", "error"]),
     (
         "cli",
-        &["lab", "run", "report", "results", "lan", "router", "delivery", "counters", "wire", "sys", "units", "error"],
+        &[
+            "lab", "run", "report", "results", "lan", "router", "chat", "delivery", "counters", "wire", "sys", "units",
+            "error",
+        ],
     ),
     ("lib", &[]),
     ("main", &[]),
