@@ -11,6 +11,7 @@
 //!             │            └─ results (counters, units)
 //!             ├─ pubsub ────── sys, units, error
 //!             ├─ report ───── results
+//!             ├─ chat (delivery, wire, sys)
 //!             └─ (each of them)
 //! ```
 //!
@@ -22,6 +23,7 @@
 //! | how a mode opens its sockets | [`delivery`], one file a mode |
 //! | the one paced send loop, the one receive loop, what is counted | [`delivery`]: `sender.rs`, `receiver.rs`, `tally.rs` |
 //! | which kernel counter a column comes from | [`counters`] |
+//! | the chat: the server that relays, its clients, the chat without a server | [`chat`] |
 //! | namespaces, veth pairs, bridges, threaded NAPI | [`lan`] |
 //! | who asks for members (IGMP), what forwards multicast from LAN to LAN | [`router`] |
 //! | the MQTT broker, and a client of any | [`pubsub`] |
@@ -31,6 +33,7 @@
 //! | a system call, an ioctl, `unsafe` | [`sys`] |
 //! | how a rate, a size, a mode is written | [`units`] |
 
+pub mod chat;
 pub mod cli;
 pub mod counters;
 pub mod delivery;

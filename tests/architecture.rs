@@ -12,18 +12,26 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sys", &["units", "error"]),
     ("counters", &["wire", "sys", "units", "error"]),
     ("delivery", &["wire", "sys", "units", "error"]),
+    ("chat", &["delivery", "wire", "sys", "units", "error"]),
     ("lan", &["wire", "sys", "units", "error"]),
     ("router", &["wire", "sys", "units", "error"]),
     ("pubsub", &["wire", "sys", "units", "error"]),
     ("results", &["counters", "units", "error"]),
     ("report", &["results", "units", "error"]),
-    ("run", &["counters", "delivery", "lan", "router", "results", "wire", "sys", "units", "error"]),
-    ("lab", &["run", "results", "lan", "units", "error"]),
+    (
+        "run",
+        &[
+            "chat", "pubsub", "counters", "delivery", "lan", "router", "results", "wire", "sys", "units", "error",
+        ],
+    ),
+    ("lab", &["run", "chat", "results", "lan", "units", "error"]),
     (
         "cli",
         &[
             "lab", "run", "report", "results", "lan", "router", "delivery", "pubsub", "counters", "wire", "sys",
             "units", "error",
+            "lab", "run", "report", "results", "lan", "router", "chat", "delivery", "counters", "wire", "sys", "units",
+            "error",
         ],
     ),
     ("lib", &[]),

@@ -1,5 +1,8 @@
 //! Clocks: `CLOCK_MONOTONIC`, its distance to `CLOCK_REALTIME`, a thread's CPU time, sleeping until a moment.
 
+use std::os::unix::thread::JoinHandleExt;
+use std::thread::JoinHandle;
+
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 
@@ -41,6 +44,19 @@ pub fn thread_cpu_ns() -> u64 {
     read(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }
 
+/// CPU time that `thread` has used so far, in ns (`pthread_getcpuclockid(3)`); `None` when it has ended.
+pub fn thread_cpu_ns_of<T>(thread: &JoinHandle<T>) -> Option<u64> {
+    let mut clock: libc::clockid_t = 0;
+    // SAFETY: the handle stands for a thread that was not joined, so that its number is valid; the kernel writes one
+    // integer, which outlives the call.
+    let result = unsafe { libc::pthread_getcpuclockid(thread.as_pthread_t() as libc::pthread_t, &mut clock) };
+    if result != 0 {
+        return None;
+    }
+    let time = clock_gettime(ClockId::from_raw(clock)).ok()?;
+    Some(time.tv_sec() as u64 * NANOS_PER_SECOND + time.tv_nsec() as u64)
+}
+
 /// Sleeps until `CLOCK_MONOTONIC` reads `deadline_ns`, or until a signal arrives: look at the clock again.
 pub fn sleep_until(deadline_ns: u64) {
     let deadline = TimeSpec::new((deadline_ns / NANOS_PER_SECOND) as i64, (deadline_ns % NANOS_PER_SECOND) as i64);
@@ -72,6 +88,22 @@ mod tests {
         let now_ns = offset.to_monotonic(read(ClockId::CLOCK_REALTIME));
         // The machine may pause anywhere, but both ends see the same time pass.
         assert!(now_ns + 1_000_000 > before_ns && now_ns < monotonic_ns() + 1_000_000);
+    }
+
+    #[test]
+    fn a_thread_is_timed_from_another() {
+        let (tell, hear) = std::sync::mpsc::channel();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            while thread_cpu_ns() < 2_000_000 {}
+            tell.send(thread_cpu_ns()).unwrap();
+            held.recv()
+        });
+        let own_ns = hear.recv().unwrap();
+        let ns = thread_cpu_ns_of(&thread).unwrap();
+        assert!(own_ns >= 2_000_000 && ns >= own_ns, "{own_ns} {ns}");
+        release.send(()).unwrap();
+        thread.join().unwrap().unwrap();
     }
 
     #[test]

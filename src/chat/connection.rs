@@ -1,0 +1,58 @@
+//! One client, as the server has it: a socket, and the way lines go out by it.
+
+use std::net::{IpAddr, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::wire::chat::Answer;
+
+/// A line for one client or for all, with its end.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) bytes: Vec<u8>,
+    /// Whether it is a copy of a message.
+    pub(super) is_copy: bool,
+}
+
+impl Line {
+    pub(super) fn new(answer: Answer) -> Arc<Line> {
+        let mut bytes = Vec::with_capacity(96);
+        answer.encode(&mut bytes);
+        let is_copy = matches!(answer, Answer::Msg { .. } | Answer::Private { .. });
+        Arc::new(Line { bytes, is_copy })
+    }
+}
+
+/// How lines go out to one client: what the two relays differ in.
+pub(super) trait Outbox: Send + Sync {
+    /// Sends a line, after all those before it.
+    fn send(&self, line: &Arc<Line>);
+
+    /// Waits while much of what was sent is not taken yet: whoever asks for more first reads what it has.
+    fn wait_for_room(&self);
+
+    /// Whether the client was given up because it reads too slowly.
+    fn is_too_slow(&self) -> bool;
+
+    /// Sends what waits and a last line, for as long as `grace` at most. Nothing can be sent after it.
+    fn finish(&self, last: Option<&Arc<Line>>, grace: Duration);
+}
+
+/// A client's connection.
+pub(super) struct Connection {
+    /// The client's; an IPv4 address mapped into IPv6 is the IPv4 address.
+    pub(super) address: IpAddr,
+    pub(super) stream: Arc<TcpStream>,
+    pub(super) outbox: Box<dyn Outbox>,
+}
+
+impl Connection {
+    pub(super) fn send(&self, answer: Answer) {
+        self.outbox.send(&Line::new(answer));
+    }
+}
+
+/// Takes a lock. A thread that panicked holding it leaves a state that is whole: each is changed in one step.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,149 @@
+//! What a client asks for, and what is done about it.
+
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::connection::{Connection, Line};
+use super::pace::Pace;
+use super::server::Serving;
+use crate::wire::chat::lines::{LineBuffer, TooLong};
+use crate::wire::chat::{Answer, Refusal, Request};
+
+/// What has been said between the server and one client so far.
+pub(super) struct Conversation<'a> {
+    server: &'a Serving,
+    client: &'a Arc<Connection>,
+    /// Once it has joined.
+    name: Option<String>,
+    join_by: Instant,
+    pace: Option<Pace>,
+}
+
+/// Why a conversation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The client said so.
+    Leave,
+    /// Its stream ended.
+    Closed,
+    /// Its connection broke or went silent.
+    Lost,
+    /// It did not join in time.
+    TooLate,
+}
+
+impl<'a> Conversation<'a> {
+    pub(super) fn new(server: &'a Serving, client: &'a Arc<Connection>) -> Conversation<'a> {
+        let now = Instant::now();
+        let pace = server.options.messages_per_second.map(|rate| Pace::new(rate, now));
+        Conversation { server, client, name: None, join_by: now + server.options.join_within, pace }
+    }
+
+    /// Until when the client has to join; `None` once it has.
+    pub(super) fn join_by(&self) -> Option<Instant> {
+        self.name.is_none().then_some(self.join_by)
+    }
+
+    /// Does what a line says; `Break` when it was the last.
+    pub(super) fn take(&mut self, line: Result<&[u8], TooLong>) -> ControlFlow<Why> {
+        self.server.counters.lines_read.add(1);
+        let request = line.map_err(|TooLong| Refusal::LineTooLong).and_then(Request::decode);
+        match request.and_then(|request| self.carry_out(request)) {
+            Ok(flow) => flow,
+            Err(refusal) => {
+                self.server.counters.lines_refused.add(1);
+                self.client.send(refusal.answer());
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    fn carry_out(&mut self, request: Request) -> Result<ControlFlow<Why>, Refusal> {
+        let (room, client) = (&self.server.room, self.client);
+        match (request, &mut self.name) {
+            (Request::Leave, _) => return Ok(ControlFlow::Break(Why::Leave)),
+            (Request::Ping { token }, _) => client.send(Answer::Pong { token }),
+            (Request::Join { name }, own @ None) => {
+                room.join(name, client)?;
+                *own = Some(name.to_owned());
+                // From now on it may be silent for as long as it likes: probes tell whether it is still there.
+                let _ = client.stream.set_read_timeout(None);
+            }
+            (Request::Join { .. }, Some(_)) => return Err(Refusal::AlreadyJoined),
+            (_, None) => return Err(Refusal::JoinFirst),
+            (Request::List, Some(_)) => client.outbox.send(&Arc::new(room.list())),
+            (Request::Say { text }, Some(own)) => {
+                room.say(own, text);
+                self.keep_pace();
+            }
+            (Request::Tell { name, text }, Some(own)) => {
+                room.tell(own, client, name, text)?;
+                self.keep_pace();
+            }
+            (Request::Rename { name }, Some(own)) => {
+                room.rename(own, name, client)?;
+                name.clone_into(own);
+                self.keep_pace();
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Reads no further while the client has said more than it may: its own sending waits in the end, and nothing is lost.
+    fn keep_pace(&mut self) {
+        if let Some(pace) = &mut self.pace {
+            self.server.pause(pace.take(Instant::now()));
+        }
+    }
+
+    /// Tells the others, and the client where it still listens.
+    pub(super) fn end(self, why: Why) {
+        let (server, stopping) = (self.server, self.server.is_stopping());
+        let slow = self.client.outbox.is_too_slow();
+        let reason = match why {
+            Why::Leave => "leave",
+            _ if slow => "slow",
+            Why::Closed => "closed",
+            Why::Lost | Why::TooLate => "lost",
+        };
+        if let Some(name) = &self.name {
+            server.room.leave(name, (!stopping).then_some(reason));
+        }
+        let last = match why {
+            Why::Leave => Some(Answer::Ok { request: "LEAVE", name: "" }),
+            _ if slow => Some(Answer::Dropped { reason: "slow", text: "you read too slowly: your queue was full" }),
+            Why::TooLate => Some(Refusal::TooLate.answer()),
+            _ if stopping => Some(Answer::Dropped { reason: "shutdown", text: "the server is closing" }),
+            Why::Closed | Why::Lost => None,
+        };
+        match why {
+            Why::TooLate => server.counters.clients_too_late.add(1),
+            Why::Lost if self.name.is_some() && !slow && !stopping => server.counters.clients_lost.add(1),
+            _ => {}
+        }
+        self.client.outbox.finish(last.map(Line::new).as_ref(), server.options.grace);
+    }
+}
+
+/// Waits for more bytes; why there are none when there will be none.
+pub(super) fn read_more(mut stream: &TcpStream, lines: &mut LineBuffer, join_by: Option<Instant>) -> Result<(), Why> {
+    if let Some(join_by) = join_by {
+        let left = join_by.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Why::TooLate);
+        }
+        stream.set_read_timeout(Some(left)).map_err(|_| Why::Lost)?;
+    }
+    loop {
+        match stream.read(lines.space()) {
+            Ok(0) => return Err(Why::Closed),
+            Ok(count) => return Ok(lines.filled(count)),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Why::TooLate),
+            Err(_) => return Err(Why::Lost),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The chat: a server that relays what each client says to all of them, its clients, and the same without a server.
+//!
+//! ```text
+//!  client                      server (server.rs)
+//! ┌──────────────┐ a stream  ┌─────────────────────────────────────────────┐
+//! │ types: SAY … ┼───────────┼► a thread per client: reads a line ─┐       │      ┌───────────────────┐
+//! │              │ connect   │                                     ▼       │   ┌──┼► client           │
+//! │ a thread:    │ ········► │ the listening socket:     room.rs: all ─────┼───┤  └───────────────────┘
+//! │ shows MSG … ◄┼───────────┼─ only accepts                     (relay)   │   │  ┌───────────────────┐
+//! └──────────────┘           └─────────────────────────────────────────────┘   └──┼► client           │
+//!                                                                                 └───────────────────┘
+//! ```
+//!
+//! | Where is … | in |
+//! |---|---|
+//! | accepting, a client's thread, starting and stopping | [`server`] |
+//! | what a client may ask for | `conversation.rs` |
+//! | who is here, and what all get | `room.rs` |
+//! | how a line reaches one client: the lecture's way, and the way without stalls | `direct.rs`; `queued.rs` with its thread, `flusher.rs` |
+//! | what may be set, what is counted | [`options`], [`counts`] |
+//! | the client's two ends of the stream | [`client`] |
+//! | the chat by multicast, and what can be known in it | [`group`], [`peers`] |
+//!
+//! What they say to each other is in [`wire::chat`](crate::wire::chat).
+
+mod connection;
+mod conversation;
+pub mod counts;
+mod direct;
+mod flusher;
+mod listener;
+pub mod options;
+mod pace;
+mod queued;
+mod room;
+pub mod server;

@@ -1,0 +1,100 @@
+//! Who is here, and what all of them get.
+//!
+//! One lock is held from the first copy of a line to the last: so everybody gets the same lines in the same order, and
+//! knows of everybody that came or went before or after each message.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use super::connection::{Connection, Line, lock};
+use super::counts::Counters;
+use crate::wire::chat::{Answer, Refusal, names};
+
+/// See the module.
+pub(super) struct Room {
+    members: Mutex<Members>,
+    counters: Arc<Counters>,
+}
+
+/// By name.
+type Members = BTreeMap<String, Arc<Connection>>;
+
+impl Room {
+    pub(super) fn new(counters: Arc<Counters>) -> Room {
+        Room { members: Mutex::default(), counters }
+    }
+
+    /// Lets a client in.
+    pub(super) fn join(&self, name: &str, client: &Arc<Connection>) -> Result<(), Refusal> {
+        let mut members = lock(&self.members);
+        if members.contains_key(name) {
+            return Err(Refusal::NameTaken);
+        }
+        relay(&members, Answer::Joined { name });
+        members.insert(name.to_owned(), Arc::clone(client));
+        client.send(Answer::Ok { request: "JOIN", name });
+        self.counters.clients_joined.add(1);
+        self.count(&members);
+        Ok(())
+    }
+
+    /// Sends a message to all, its author too.
+    pub(super) fn say(&self, from: &str, text: &str) {
+        self.counters.messages_read.add(1);
+        relay(&lock(&self.members), Answer::Msg { from, text });
+    }
+
+    /// Sends a message to one.
+    pub(super) fn tell(&self, from: &str, author: &Connection, to: &str, text: &str) -> Result<(), Refusal> {
+        let members = lock(&self.members);
+        let receiver = members.get(to).ok_or(Refusal::NoSuchName)?;
+        self.counters.messages_read.add(1);
+        receiver.send(Answer::Private { from, text });
+        author.send(Answer::Ok { request: "TELL", name: to });
+        Ok(())
+    }
+
+    /// Gives a client another name.
+    pub(super) fn rename(&self, old: &str, new: &str, client: &Connection) -> Result<(), Refusal> {
+        let mut members = lock(&self.members);
+        if members.contains_key(new) {
+            return Err(Refusal::NameTaken);
+        }
+        if let Some(member) = members.remove(old) {
+            relay(&members, Answer::Renamed { old, new });
+            members.insert(new.to_owned(), member);
+        }
+        client.send(Answer::Ok { request: "RENAME", name: new });
+        Ok(())
+    }
+
+    /// The lines that tell who is here.
+    pub(super) fn list(&self) -> Line {
+        let mut bytes = Vec::new();
+        names(lock(&self.members).keys().map(String::as_str), &mut bytes);
+        Line { bytes, is_copy: false }
+    }
+
+    /// Lets a client go; the others are told why, unless all go.
+    pub(super) fn leave(&self, name: &str, reason: Option<&str>) {
+        let mut members = lock(&self.members);
+        members.remove(name);
+        self.count(&members);
+        if let Some(reason) = reason {
+            relay(&members, Answer::Left { name, reason });
+        }
+    }
+
+    fn count(&self, members: &Members) {
+        self.counters.clients.set(members.len() as u64);
+        self.counters.clients_most.at_least(members.len() as u64);
+    }
+}
+
+/// The relay: one line, a copy for each.
+fn relay(members: &Members, answer: Answer) {
+    let line = Line::new(answer);
+    for member in members.values() {
+        member.outbox.send(&line);
+    }
+}
