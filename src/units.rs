@@ -20,11 +20,16 @@ pub enum Mode {
     RawBroadcast,
     /// One UDP datagram to a group address (RFC 1112, RFC 4291 section 2.7).
     Multicast,
+    /// One line over TCP to a chat server, which sends it on to each receiver's connection.
+    Chat,
+    /// One message over TCP to an MQTT broker, which sends it on to each subscriber's connection.
+    Pubsub,
 }
 
 impl Mode {
     /// All modes, in the order in which tables show them.
-    pub const ALL: [Mode; 4] = [Mode::Unicast, Mode::Broadcast, Mode::RawBroadcast, Mode::Multicast];
+    pub const ALL: [Mode; 6] =
+        [Mode::Unicast, Mode::Broadcast, Mode::RawBroadcast, Mode::Multicast, Mode::Chat, Mode::Pubsub];
 
     /// The spelling used in CSV files and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +38,8 @@ impl Mode {
             Mode::Broadcast => "broadcast",
             Mode::RawBroadcast => "raw-broadcast",
             Mode::Multicast => "multicast",
+            Mode::Chat => "chat",
+            Mode::Pubsub => "pubsub",
         }
     }
 
@@ -40,8 +47,13 @@ impl Mode {
     pub fn copies_per_message(self, receivers: usize) -> u64 {
         match self {
             Mode::Unicast => receivers as u64,
-            Mode::Broadcast | Mode::RawBroadcast | Mode::Multicast => 1,
+            Mode::Broadcast | Mode::RawBroadcast | Mode::Multicast | Mode::Chat | Mode::Pubsub => 1,
         }
+    }
+
+    /// Whether messages go through a server, which sends them on.
+    pub fn has_server(self) -> bool {
+        matches!(self, Mode::Chat | Mode::Pubsub)
     }
 }
 
@@ -68,6 +80,8 @@ impl FromStr for Mode {
 pub enum Role {
     /// Sends the messages.
     Sender,
+    /// Gets each message and sends it on to the receivers.
+    Server,
     /// Wants the messages and counts them.
     Receiver,
     /// Is on the LAN and wants nothing.
@@ -83,6 +97,7 @@ impl Role {
     pub fn as_str(self) -> &'static str {
         match self {
             Role::Sender => "sender",
+            Role::Server => "server",
             Role::Receiver => "receiver",
             Role::Bystander => "bystander",
             Role::Switch => "switch",

@@ -111,7 +111,7 @@ impl Figure {
             return Err(format!("'{name}' is no metric of {role}; there are {}", names.join(", ")));
         };
         let there = match its_role {
-            Some(Role::Receiver | Role::Bystander | Role::Sender) => !groups.is_empty(),
+            Some(Role::Receiver | Role::Bystander | Role::Sender | Role::Server) => !groups.is_empty(),
             Some(Role::Router) => condition.network.has_router(),
             Some(Role::Switch) | None => true,
         };

@@ -94,6 +94,7 @@ impl Metric {
     pub fn in_words(&self, who: Who) -> String {
         let (each, all) = match who {
             Who::Role(Role::Sender) => ("the sender", "the sender"),
+            Who::Role(Role::Server) => ("the server", "the server"),
             Who::Role(Role::Receiver) => ("each receiver", "the receivers"),
             Who::Role(Role::Bystander) => ("each bystander", "the bystanders"),
             Who::Role(Role::Router) => ("the router", "the router"),
@@ -112,11 +113,11 @@ impl Metric {
 }
 
 /// The roles of hosts: those whose CPU time is the PCs'.
-const PCS: &[Role] = &[Role::Sender, Role::Receiver, Role::Bystander];
-const HOSTS: &[Role] = &[Role::Sender, Role::Receiver, Role::Bystander, Role::Router];
-const EVERYONE: &[Role] = &[Role::Sender, Role::Receiver, Role::Bystander, Role::Router, Role::Switch];
-const LISTENERS: &[Role] = &[Role::Receiver, Role::Bystander];
-const REACHED: &[Role] = &[Role::Receiver, Role::Bystander, Role::Router];
+const PCS: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander];
+const HOSTS: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander, Role::Router];
+const EVERYONE: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander, Role::Router, Role::Switch];
+const LISTENERS: &[Role] = &[Role::Server, Role::Receiver, Role::Bystander];
+const REACHED: &[Role] = &[Role::Server, Role::Receiver, Role::Bystander, Role::Router];
 const SENDER: &[Role] = &[Role::Sender];
 const RECEIVER: &[Role] = &[Role::Receiver];
 const BYSTANDER: &[Role] = &[Role::Bystander];
@@ -169,6 +170,7 @@ pub const METRICS: &[Metric] = &[
     count!(udp_rcvbuf_errors, DATAGRAMS, LISTENERS, "datagrams lost at full socket buffers of {each}"),
     count!(udp_in_errors, DATAGRAMS, LISTENERS, "datagrams that failed in UDP at {each}"),
     count!(udp_in_datagrams, DATAGRAMS, LISTENERS, "datagrams UDP handed on at {each}"),
+    count!(tcp_in_segs, DATAGRAMS, LISTENERS, "TCP segments that reached {each}"),
     metric(
         "delivered",
         MESSAGES,
@@ -301,6 +303,13 @@ pub const METRICS: &[Metric] = &[
         SENDER,
         "99th percentile of the time between the first and the last receiver of a message",
         Value::Median(column!(skew_p99_ns)),
+    ),
+    metric(
+        "request_p50",
+        "ns",
+        SENDER,
+        "median time from a request to its answer",
+        Value::Median(column!(request_p50_ns)),
     ),
     metric(
         "lateness_p99",

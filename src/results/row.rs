@@ -145,6 +145,28 @@ pub struct HostRow {
     pub work_per_s: Option<f64>,
     /// Frames that the slower link towards the host had no room for: lost before its port counted them.
     pub link_limit_dropped: Option<u64>,
+    /// TCP `InSegs`.
+    pub tcp_in_segs: Option<u64>,
+    /// `OutSegs`.
+    pub tcp_out_segs: Option<u64>,
+    /// `RetransSegs`.
+    pub tcp_retrans_segs: Option<u64>,
+    /// `ActiveOpens`.
+    pub tcp_active_opens: Option<u64>,
+    /// `PassiveOpens`.
+    pub tcp_passive_opens: Option<u64>,
+    /// Time from a request to its answer (sender), median.
+    pub request_p50_ns: Option<u64>,
+    /// Connections accepted (server).
+    pub server_accepts: Option<u64>,
+    /// Connections open at the end (server).
+    pub server_clients: Option<u64>,
+    /// Threads (server).
+    pub server_threads: Option<u64>,
+    /// Messages not sent on (server).
+    pub server_dropped: Option<u64>,
+    /// CPU time of the thread that accepts (server).
+    pub server_accept_cpu_ns: Option<u64>,
 }
 
 /// Where there was but one.
@@ -218,6 +240,17 @@ impl HostRow {
             last_received_s: None,
             work_per_s: None,
             link_limit_dropped: None,
+            tcp_in_segs: None,
+            tcp_out_segs: None,
+            tcp_retrans_segs: None,
+            tcp_active_opens: None,
+            tcp_passive_opens: None,
+            request_p50_ns: None,
+            server_accepts: None,
+            server_clients: None,
+            server_threads: None,
+            server_dropped: None,
+            server_accept_cpu_ns: None,
         }
     }
 }
@@ -287,6 +320,17 @@ impl Row for HostRow {
         "last_received_s",
         "work_per_s",
         "link_limit_dropped",
+        "tcp_in_segs",
+        "tcp_out_segs",
+        "tcp_retrans_segs",
+        "tcp_active_opens",
+        "tcp_passive_opens",
+        "request_p50_ns",
+        "server_accepts",
+        "server_clients",
+        "server_threads",
+        "server_dropped",
+        "server_accept_cpu_ns",
     ];
 }
 

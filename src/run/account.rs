@@ -167,7 +167,7 @@ impl TrialFigures {
                 match role {
                     Role::Sender => self.with_sent(condition, row),
                     Role::Receiver => self.with_received(condition, index, row),
-                    Role::Bystander | Role::Switch | Role::Router => row,
+                    Role::Server | Role::Bystander | Role::Switch | Role::Router => row,
                 }
             })
             .collect();

@@ -26,6 +26,7 @@ impl Bench {
             Role::Sender => Part { outlet: Some(self.outlet(condition)), ..Part::default() },
             Role::Receiver => self.receiver(condition, host),
             Role::Bystander => self.bystander(condition, host),
+            Role::Server => Part::default(),
             Role::Router => Part { forward: self.forward(condition), ..Part::default() },
             Role::Switch => Part::default(),
         };
@@ -61,7 +62,7 @@ impl Bench {
             }
             Mode::Broadcast => Target::Broadcast { to: BroadcastAddress::Limited, port },
             Mode::RawBroadcast => Target::RawBroadcast,
-            Mode::Multicast => to_group(condition),
+            Mode::Multicast | Mode::Chat | Mode::Pubsub => to_group(condition),
         };
         OutletSpec { target, interface: self.interface(0), dscp: None }
     }
@@ -72,7 +73,7 @@ impl Bench {
             Mode::Unicast => Listen::Unicast { address: Some(self.address(condition, host)), port },
             Mode::Broadcast => Listen::Broadcast { port },
             Mode::RawBroadcast => Listen::RawBroadcast,
-            Mode::Multicast => Listen::Multicast {
+            Mode::Multicast | Mode::Chat | Mode::Pubsub => Listen::Multicast {
                 groups: vec![traffic.group],
                 source: traffic.source_specific.then(|| self.address(condition, 0)),
                 port,
