@@ -18,20 +18,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pubsub", &["wire", "sys", "units", "error"]),
     ("results", &["counters", "units", "error"]),
     ("report", &["results", "units", "error"]),
-    (
-        "run",
-        &[
-            "chat", "pubsub", "counters", "delivery", "lan", "router", "results", "wire", "sys", "units", "error",
-        ],
-    ),
+    ("run", &["chat", "pubsub", "counters", "delivery", "lan", "router", "results", "wire", "sys", "units", "error"]),
     ("lab", &["run", "chat", "results", "lan", "units", "error"]),
     (
         "cli",
         &[
             "lab", "run", "report", "results", "lan", "router", "delivery", "pubsub", "counters", "wire", "sys",
-            "units", "error",
-            "lab", "run", "report", "results", "lan", "router", "chat", "delivery", "counters", "wire", "sys", "units",
-            "error",
+            "units", "error", "lab", "run", "report", "results", "lan", "router", "chat", "delivery", "counters",
+            "wire", "sys", "units", "error",
         ],
     ),
     ("lib", &[]),

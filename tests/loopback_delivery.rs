@@ -182,7 +182,13 @@ fn sizes_up_to_the_largest_datagram() {
         assert_eq!(outlet.max_payload(), largest);
         assert_eq!(send_count(&outlet, 5, Rate::Max, probes(largest)).copies_sent, 5);
         assert_all(&receive_count(&inlet, 5), 5, largest);
-        let plan = SendPlan { rate: Rate::Max, count: Some(1), duration: None, catches_up: true, payload: probes(largest + 1) };
+        let plan = SendPlan {
+            rate: Rate::Max,
+            count: Some(1),
+            duration: None,
+            catches_up: true,
+            payload: probes(largest + 1),
+        };
         let error = send(&outlet, &plan, &AtomicBool::new(false), &SendLive::default()).unwrap_err();
         assert_eq!(error.class(), ExitClass::Usage);
         assert!(error.to_string().contains(&format!("--size {}: at most {largest}", largest + 1)), "{error}");
@@ -282,7 +288,13 @@ fn stop_ends_a_long_sleep_and_a_silent_wait() {
     let live = ReceiveLive::default();
     thread::scope(|scope| {
         // The next message would be due in a quarter of an hour.
-        let plan = SendPlan { rate: Rate::PerSecond(0.001), count: None, duration: None, catches_up: true, payload: probes(64) };
+        let plan = SendPlan {
+            rate: Rate::PerSecond(0.001),
+            count: None,
+            duration: None,
+            catches_up: true,
+            payload: probes(64),
+        };
         let sender = scope.spawn({
             let (outlet, stop) = (&outlet, &stop);
             move || send(outlet, &plan, stop, &SendLive::default()).unwrap()

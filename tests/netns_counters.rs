@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use netlab::counters::ip::IpCounters;
 use netlab::counters::link::{self, LinkCounters};
+use netlab::counters::tcp::TcpCounters;
 use netlab::counters::udp::UdpCounters;
 use netlab::counters::{HostCounters, Reader};
 use nix::sched::{CloneFlags, setns, unshare};
@@ -268,6 +269,7 @@ fn frames(count: u64, bytes: u64) -> HostCounters {
             ignored_multi: zero,
             in_errors: zero,
         },
+        tcp: TcpCounters { in_segs: zero, out_segs: zero, retrans_segs: zero, active_opens: zero, passive_opens: zero },
     }
 }
 

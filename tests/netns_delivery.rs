@@ -122,7 +122,7 @@ fn sizes_of_raw_frames(hosts: &Hosts) {
     }
     let report = hosts.report();
     assert_eq!((report.bytes, report.messages_unrecognized), (5 * (1 + 31 + 32 + 1_500), 10));
-    let plan = SendPlan { rate: Rate::Max, count: Some(1), duration: None, payload: probes(1_501) };
+    let plan = SendPlan { rate: Rate::Max, count: Some(1), duration: None, catches_up: true, payload: probes(1_501) };
     let error = send(&outlet, &plan, &AtomicBool::new(false), &SendLive::default()).unwrap_err();
     assert!(error.to_string().contains("--size 1501: at most 1500 bytes"), "{error}");
 }
@@ -288,7 +288,13 @@ fn probes(size: usize) -> Payload {
 }
 
 fn send_count(outlet: &Outlet, count: u64, size: usize) {
-    let plan = SendPlan { rate: Rate::PerSecond(20_000.0), count: Some(count), duration: None, payload: probes(size) };
+    let plan = SendPlan {
+        rate: Rate::PerSecond(20_000.0),
+        count: Some(count),
+        duration: None,
+        catches_up: true,
+        payload: probes(size),
+    };
     let sent = send(outlet, &plan, &AtomicBool::new(false), &SendLive::default()).unwrap();
     assert_eq!((sent.messages_sent, sent.copies_sent, sent.copies_failed), (count, count, 0), "{sent:?}");
 }

@@ -44,6 +44,8 @@ fn kinds() -> Vec<(&'static str, Run)> {
         ("kinds", of(["snooping", "flooding", "hub"].into_iter().flat_map(kinds).collect())),
         ("cases", of(vec![case(long.to_owned(), 9), case(long.replace(' ', ""), 40), case(String::new(), 6)])),
         ("routed", of(vec![Setting { beyond_router: 5, ..Setting::new(14, 12, 3) }])),
+        ("served", of([(3, 1), (5, 2), (21, 16), (41, 20), (60, 40)].map(|(n, k)| Setting::served(n, k, 3)).to_vec())),
+        ("detour", of(vec![Setting { beyond_router: 5, ..Setting::served(14, 9, 3) }])),
         ("silent", of(vec![Setting { silent_from: Some(0.5), modes: vec![Mode::Multicast], ..Setting::new(9, 4, 3) }])),
         ("one", of(vec![Setting { modes: vec![Mode::Unicast], ..Setting::new(2, 1, 1) }])),
         ("none", of(vec![Setting { trials: 0, ..Setting::new(5, 2, 1) }])),

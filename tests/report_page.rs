@@ -11,7 +11,7 @@ use netlab::units::Mode;
 #[path = "support/run.rs"]
 mod run;
 
-use run::{Run, Setting, claims, predictions};
+use run::{ALL, DIRECT, Run, Setting, claims, predictions};
 
 /// A result folder with its report.
 struct Reported {
@@ -359,11 +359,61 @@ fn a_large_run_is_small_on_the_page() {
     let reported = Reported::of(&run);
     let page = reported.page();
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
-    for mode in Mode::ALL {
+    for mode in DIRECT {
         assert!(rows_named(&page, mode.as_str()).iter().any(|row| row.ends_with("100 %")), "{mode}");
     }
     // Every host is in the picture of each mode.
     assert_eq!(reported.chart("network-1").matches("<title>h").count(), 4 * 201);
+}
+
+#[test]
+fn a_server_is_shown_as_a_detour() {
+    let reported = Reported::of(&one(Setting::served(21, 16, 5)));
+    let page = reported.page();
+    // Sender's and server's frames, all links, each bystander; the server is one of the 21 and no bystander.
+    let frames = |mode: Mode| {
+        let rows = rows_named(&page, mode.as_str());
+        let row = rows.iter().find(|row| row.ends_with("100 %")).unwrap();
+        row.split('|').skip(1).take(4).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(frames(Mode::Unicast), "16.00 – 32.00 0.00");
+    assert_eq!(frames(Mode::Chat), "1.00 16.50 51.00 0.00");
+    assert_eq!(frames(Mode::Pubsub), "1.00 16.50 51.00 0.00");
+    // What it had to do; the broker does not tell its threads.
+    let rows = rows_named(&page, "chat");
+    assert!(rows.contains(&"chat|17|17|18|90.0|0|0|9.00|16.50|0".to_owned()), "{rows:?}");
+    let rows = rows_named(&page, "pubsub");
+    assert!(rows.contains(&"pubsub|17|17|–|90.0|0|0|9.00|16.50|0".to_owned()), "{rows:?}");
+    // The funnel has a column for the server in these modes alone: 4 times receiver and bystander, 2 times all three.
+    let tcp = rows_named(&page, "to TCP");
+    assert_eq!(tcp, ["to TCP|–|–|–|–|–|–|–|–|9.00|1.00|0.00|9.00|1.00|0.00"]);
+    let funnel = reported.chart("funnel-1");
+    assert!(funnel.contains(">at the server<") && funnel.contains(">to TCP<") && funnel.contains(">to the program<"));
+
+    // In the picture: every host of each mode, the server on two lines with arrows, and what its badge means.
+    let network = reported.chart("network-1");
+    assert_eq!(network.matches("<title>h").count(), 6 * 21);
+    assert_eq!(network.matches("<title>h21, server: 25.50 frames (9.00 in, 16.50 out), ").count(), 2);
+    assert_eq!(network.matches("class=\"arrow f-chat\"").count(), 3);
+    assert!(network.contains("Messages go from the sender to the server and from there to each receiver."));
+    assert!(network.contains(">what a host does<"));
+    let without = Reported::of(&one(Setting::new(21, 16, 5))).chart("network-1");
+    assert!(!without.contains("arrow f-") && !without.contains(">what a host does<"));
+
+    // Over the receivers, its CPU time; and a request's time. Direct modes have no line there.
+    let swept = Run { settings: [2, 8, 16].map(|k| Setting::served(21, k, 3)).to_vec(), ..Run::default() };
+    let reported = Reported::of(&swept);
+    let chart = reported.chart("receivers-server-cpu-total");
+    assert!(chart.contains(">chat<") && chart.contains(">pubsub<") && !chart.contains(">unicast<"), "{chart}");
+    assert!(reported.chart("delay-1").contains(">from a request to its answer<"));
+    for name in reported.chart_names() {
+        let svg = reported.chart(&name);
+        assert_well_formed(&svg, &name);
+        for mode in ALL {
+            let fills = svg.contains(&format!(".f-{mode}{{fill:#"));
+            assert!(fills, "{name} has no colour for {mode}");
+        }
+    }
 }
 
 #[test]

@@ -132,7 +132,13 @@ impl TrafficArgs {
                 Payload::Probe { run_id: random(), stream_id: 0, size: self.size.map_or(DEFAULT_SIZE, |size| size.0) }
             }
         };
-        SendPlan { rate: self.rate.unwrap_or(Rate::PerSecond(DEFAULT_RATE)), count, duration, catches_up: true, payload }
+        SendPlan {
+            rate: self.rate.unwrap_or(Rate::PerSecond(DEFAULT_RATE)),
+            count,
+            duration,
+            catches_up: true,
+            payload,
+        }
     }
 
     /// What to receive.

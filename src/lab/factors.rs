@@ -77,9 +77,10 @@ impl Factors {
                 retain: value(&self.retain).unwrap_or(usual.server.retain),
                 dies_at: value(&self.server_dies_at),
             },
-            distance: self.distance.as_ref().map_or(usual.distance, |several| {
-                several.values().into_iter().map(|Distance(delay)| delay).collect()
-            }),
+            distance: self
+                .distance
+                .as_ref()
+                .map_or(usual.distance, |several| several.values().into_iter().map(|Distance(delay)| delay).collect()),
             loss_expected: value(&self.loss_expected).unwrap_or(usual.loss_expected),
         }
     }

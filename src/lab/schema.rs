@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::Bound;
 use super::claim::{Expect, Factor, Tolerance};
 use super::file::{IgmpTable, LabFile};
-use super::value::{Bits, Name, SUSTAINABLE, Several, Spot, Table, Text, WantedRate};
+use super::value::{Bits, Distance, HOST_ROLES, Name, Qos, SUSTAINABLE, Several, Spot, Table, Text, WantedRate};
 use crate::chat::options::Relay;
 use crate::lan::{Igmp, Nic, SwitchKind};
 use crate::units::{Bytes, Mode, Rate, Role};

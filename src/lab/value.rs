@@ -303,7 +303,9 @@ impl Written for Distance {
     fn read(scalar: Scalar<'_>) -> Result<Self, String> {
         let text = scalar.to_string();
         let delay = humantime::parse_duration(&text);
-        delay.map(Distance).map_err(|_| format!("'{text}' is not a distance; write a delay such as \"0ms\" or \"20ms\""))
+        delay
+            .map(Distance)
+            .map_err(|_| format!("'{text}' is not a distance; write a delay such as \"0ms\" or \"20ms\""))
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn empty() -> Cell {
     Cell { body: html! {}, width: WIDTH, height: 120.0, switch: (0.0, 0.0) }
 }
 
-/// Around the switch, the sender on top.
+/// Around the switch, the sender on top; a server beside it, set apart from those to whom it sends on.
 fn around(hosts: &[&HostMeans], style: &Style) -> Cell {
     let away = if style.name.is_some() { 100.0 } else { 138.0 };
     let width = if style.name.is_some() { 2.0 * away + 60.0 } else { WIDTH };
@@ -59,22 +59,19 @@ fn around(hosts: &[&HostMeans], style: &Style) -> Cell {
     let centre = (width / 2.0, away + 24.0);
     // Towards the router nothing is in the way.
     let towards = style.router.map(|aside| (-ABOVE - centre.1).atan2(-aside * width));
-    let place = |index: usize| {
-        let angle = match towards {
-            None => -PI / 2.0 + 2.0 * PI * index as f64 / hosts.len() as f64,
-            Some(towards) => towards + FREE / 2.0 + (2.0 * PI - FREE) * (index as f64 + 0.5) / hosts.len() as f64,
-        };
-        (centre.0 + away * angle.cos(), centre.1 + away * angle.sin())
-    };
-    let placed: Vec<_> = hosts.iter().enumerate().map(|(index, host)| (place(index), *host)).collect();
+    let angles = angles(hosts, towards);
+    let place = |angle: f64| (centre.0 + away * angle.cos(), centre.1 + away * angle.sin());
+    let placed: Vec<_> = angles.into_iter().map(place).zip(hosts.iter().copied()).collect();
+    let served = hosts.iter().any(|host| host.role == Role::Server);
     let height = 2.0 * (away + 24.0);
     let body = html! {
-        @for (at, host) in &placed { (style.scale.link(centre, *at, frames(host), style.mode)) }
+        @for (at, host) in &placed { (link(host, *at, centre, served, style)) }
         (device(style.device, centre, None))
         @for (at, host) in &placed {
             g {
                 title { (in_words(host)) }
-                (badge(host.role, *at, size, style.scale.fill(host.cpu_total)))
+                @if host.role == Role::Server { (server(*at, style.scale.fill(host.cpu_total))) }
+                @else { (badge(host.role, *at, size, style.scale.fill(host.cpu_total))) }
             }
         }
         @if let Some(name) = &style.name {
@@ -82,6 +79,47 @@ fn around(hosts: &[&HostMeans], style: &Style) -> Cell {
         }
     };
     Cell { body, width, height: height + if style.name.is_some() { 16.0 } else { 0.0 }, switch: centre }
+}
+
+/// Where each host is on the circle. A server has a wide part of it for itself; `towards` is where a link from above
+/// comes in.
+fn angles(hosts: &[&HostMeans], towards: Option<f64>) -> Vec<f64> {
+    /// A server's part of the circle.
+    const APART: f64 = 1.0;
+    let (start, arc) = match towards {
+        None => (-PI / 2.0, 2.0 * PI),
+        Some(towards) => (towards + FREE / 2.0, 2.0 * PI - FREE),
+    };
+    let is_server = |host: &&&HostMeans| host.role == Role::Server;
+    let servers = hosts.iter().filter(is_server).count();
+    let even = arc / hosts.len().max(1) as f64;
+    let wide = if even < APART && servers <= 2 { APART } else { even };
+    let narrow = (arc - wide * servers as f64) / (hosts.len() - servers).max(1) as f64;
+    let part = |host: &&HostMeans| if host.role == Role::Server { wide } else { narrow };
+    let mut end = match towards {
+        Some(_) => start,
+        // The sender on top; with a server, the middle between the two.
+        None if servers > 0 => start - (wide + narrow) / 4.0 - narrow / 2.0,
+        None => start - narrow / 2.0,
+    };
+    let middle = |host: &&HostMeans| {
+        end += part(host);
+        end - part(host) / 2.0
+    };
+    hosts.iter().map(middle).collect()
+}
+
+/// The link of a host. That of a server shows both ways apart; where there is one (`served`), the sender's has an arrow.
+fn link(host: &HostMeans, at: (f64, f64), switch: (f64, f64), served: bool, style: &Style) -> Markup {
+    if host.role == Role::Server {
+        return style.scale.both_ways((switch, at), (host.link_rx_frames, host.link_tx_frames), style.mode);
+    }
+    html! {
+        (style.scale.link(switch, at, frames(host), style.mode))
+        @if served && host.role == Role::Sender {
+            (style.scale.arrow((at, switch), 0.5, frames(host), style.mode))
+        }
+    }
 }
 
 /// Hosts of a kind in a block of tiles, each block on a link as thick as that of each of its hosts.
@@ -93,7 +131,7 @@ fn in_blocks(hosts: &[&HostMeans], style: &Style) -> Cell {
     let mut kinds: Vec<(Role, &str)> = hosts.iter().map(|host| (host.role, host.group.as_str())).collect();
     kinds.sort();
     kinds.dedup();
-    kinds.retain(|(role, _)| *role != Role::Sender);
+    kinds.retain(|(role, _)| !matches!(role, Role::Sender | Role::Server));
     let of_kind = |kind: &(Role, &str)| {
         let of_kind = |host: &&&HostMeans| (host.role, host.group.as_str()) == *kind;
         hosts.iter().filter(of_kind).copied().collect::<Vec<_>>()
@@ -108,19 +146,29 @@ fn in_blocks(hosts: &[&HostMeans], style: &Style) -> Cell {
         placed.push((x, *width, block));
         x += width + BETWEEN;
     }
-    let senders: Vec<&HostMeans> = hosts.iter().filter(|host| host.role == Role::Sender).copied().collect();
+    // The sender to the left of the switch, a server to its right.
+    let of_role = |role: Role, x: f64| {
+        let of_role = hosts.iter().copied().filter(move |host| host.role == role);
+        of_role.enumerate().map(move |(index, host)| (host, (x, 34.0 + 26.0 * index as f64))).collect::<Vec<_>>()
+    };
+    let (senders, servers) = (of_role(Role::Sender, 36.0), of_role(Role::Server, WIDTH - 42.0));
+    let served = !servers.is_empty();
     let body = html! {
-        @for (index, sender) in senders.iter().enumerate() {
-            (style.scale.link((36.0, 34.0 + 26.0 * index as f64), switch, frames(sender), style.mode))
-        }
+        @for (host, at) in senders.iter().chain(&servers) { (link(host, *at, switch, served, style)) }
         @for (x, width, block) in &placed {
             (style.scale.link(switch, (x + width / 2.0, TOP - 22.0), of_each(block), style.mode))
         }
         (device(style.device, switch, None))
-        @for (index, sender) in senders.iter().enumerate() {
+        @for (host, at) in &senders {
             g {
-                title { (in_words(sender)) }
-                (badge(sender.role, (36.0, 34.0 + 26.0 * index as f64), 18.0, style.scale.fill(sender.cpu_total)))
+                title { (in_words(host)) }
+                (badge(host.role, *at, 18.0, style.scale.fill(host.cpu_total)))
+            }
+        }
+        @for (host, at) in &servers {
+            g {
+                title { (in_words(host)) }
+                (server(*at, style.scale.fill(host.cpu_total)))
             }
         }
         @for (x, width, block) in &placed {
@@ -180,12 +228,15 @@ fn tile_that_fits(blocks: &[(usize, f64)], height: f64) -> f64 {
     (2..=18).rev().map(f64::from).find(|tile| fits(*tile)).unwrap_or(2.0)
 }
 
-/// A host with its role's letter: round, but for the sender; with a thick edge where it wants the messages.
+/// A host with its role's letter: round, but for the sender, which is square, and a server, which has six corners; with
+/// a thick edge where it wants the messages.
 pub(super) fn badge(role: Role, (x, y): (f64, f64), size: f64, fill: Fill) -> Markup {
     let class = format!("host {}{}", fill.ground, if role == Role::Receiver { " wants" } else { "" });
     html! {
         @if role == Role::Sender {
             rect class=(class) x=(Num(x - size)) y=(Num(y - size)) width=(Num(2.0 * size)) height=(Num(2.0 * size)) rx="4" {}
+        } @else if role == Role::Server {
+            polygon class=(class) points=(six_corners((x, y), size * 1.3, size)) {}
         } @else if role == Role::Router {
             rect class="device" x=(Num(x - size)) y=(Num(y - size * 0.6)) width=(Num(2.0 * size)) height=(Num(1.2 * size)) rx="3" {}
         } @else {
@@ -196,6 +247,21 @@ pub(super) fn badge(role: Role, (x, y): (f64, f64), size: f64, fill: Fill) -> Ma
                 x=(Num(x)) y=(Num(y + if size >= 13.0 { 5.8 } else { 4.4 })) { (letter(role)) }
         }
     }
+}
+
+/// A server with its name in it, as wide as a device.
+fn server((x, y): (f64, f64), fill: Fill) -> Markup {
+    html! {
+        polygon class={ "host " (fill.ground) } points=(six_corners((x, y), 40.0, 16.0)) {}
+        text class={ "mid small bold " (fill.letter) } x=(Num(x)) y=(Num(y + 5.0)) { "server" }
+    }
+}
+
+/// Corners of a hexagon of this half width and half height.
+fn six_corners((x, y): (f64, f64), wide: f64, high: f64) -> String {
+    let inner = wide - high * 0.6;
+    let corners = [(-wide, 0.0), (-inner, -high), (inner, -high), (wide, 0.0), (inner, high), (-inner, high)];
+    corners.map(|(dx, dy)| format!("{:.1},{:.1}", x + dx, y + dy)).join(" ")
 }
 
 /// A device between hosts, with its name in it.
@@ -209,11 +275,17 @@ pub(super) fn device(name: &str, (x, y): (f64, f64), fill: Option<Fill>) -> Mark
 
 /// What a pointer on a host tells.
 fn in_words(host: &HostMeans) -> String {
+    let ways = if host.role == Role::Server { format!(" ({})", ways(host)) } else { String::new() };
     format!(
-        "{}, {}: {} frames, {} µs",
+        "{}, {}: {} frames{ways}, {} µs",
         host.host,
         host.role,
         figure::amount(frames(host)),
         figure::cost(host.cpu_total)
     )
+}
+
+/// What a server got and what it sent.
+pub(super) fn ways(host: &HostMeans) -> String {
+    format!("{} in, {} out", figure::amount(host.link_rx_frames), figure::amount(host.link_tx_frames))
 }

@@ -114,7 +114,25 @@ impl Group {
 
     /// Roles of hosts that may get packets they are to make something of, as far as there are such hosts.
     pub(super) fn listeners(&self) -> Vec<Role> {
-        if self.setting.bystanders() == 0 { vec![Role::Receiver] } else { vec![Role::Receiver, Role::Bystander] }
+        let mut roles = Vec::new();
+        if self.has_server() {
+            roles.push(Role::Server);
+        }
+        roles.push(Role::Receiver);
+        if self.setting.bystanders() > 0 {
+            roles.push(Role::Bystander);
+        }
+        roles
+    }
+
+    /// Whether a server sends messages on in any of its modes.
+    pub(super) fn has_server(&self) -> bool {
+        self.setting.modes.iter().any(|mode| mode.has_server())
+    }
+
+    /// The modes in which there are hosts of a role.
+    pub(super) fn modes_of(&self, role: Role) -> Vec<Mode> {
+        self.setting.modes.iter().copied().filter(|mode| role != Role::Server || mode.has_server()).collect()
     }
 }
 
@@ -165,7 +183,7 @@ fn condition_of(first: &HostRow, hosts: &[HostRow], facts: Option<&Facts>) -> Co
         setting: 0,
         label: String::new(),
         case: String::new(),
-        hosts: count(Role::Sender) + receivers + bystanders,
+        hosts: count(Role::Sender) + count(Role::Server) + receivers + bystanders,
         receivers,
         bystanders,
         switch: plan("switch").and_then(|switch| switch.as_str()).unwrap_or_default().to_owned(),
@@ -178,6 +196,9 @@ fn condition_of(first: &HostRow, hosts: &[HostRow], facts: Option<&Facts>) -> Co
         trials: first.trial,
         ttl: None,
         group_address: String::new(),
+        relay: String::new(),
+        qos: None,
+        distance_s: 0.0,
     }
 }
 
@@ -216,12 +237,21 @@ fn setting_of(conditions: &[ConditionRow]) -> Option<Setting> {
         case: String::new(),
         hosts: first.hosts as usize,
         receivers: first.receivers as usize,
+        has_server: conditions.iter().any(|condition| condition.mode.has_server()),
         rate: first.offered_rate.map_or(Rate::Max, Rate::PerSecond),
         size_bytes: first.size_bytes as usize,
         trials: conditions.iter().map(|condition| condition.trials).max().unwrap_or(0),
         switch: switch_in_words(&first.switch, first.ipv6),
         modes: conditions.iter().map(|condition| condition.mode).collect(),
     })
+}
+
+/// A host of a role, as figures are for one: `each receiver`, but `the server`.
+pub(super) fn each(role: Role) -> String {
+    match role {
+        Role::Receiver | Role::Bystander => format!("each {role}"),
+        Role::Sender | Role::Server | Role::Switch | Role::Router => format!("the {role}"),
+    }
 }
 
 /// A switch as headings have it.

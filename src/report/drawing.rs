@@ -98,9 +98,38 @@ pub(super) fn marker(mode: Mode, (x, y): (f64, f64), size: f64, hollow: bool) ->
                 points=(points(&[(0.0, -1.2), (1.2, 0.0), (0.0, 1.2), (-1.2, 0.0)])) {},
             Marker::Triangle => polygon class=(class) stroke-width="2"
                 points=(points(&[(0.0, -1.15), (1.15, 0.9), (-1.15, 0.9)])) {},
+            Marker::Plus => polygon class=(class) stroke-width="2" points=(points(&PLUS)) {},
+            Marker::Star => polygon class=(class) stroke-width="2" points=(points(&STAR)) {},
         }
     }
 }
+
+const PLUS: [(f64, f64); 12] = [
+    (-0.35, -1.15),
+    (0.35, -1.15),
+    (0.35, -0.35),
+    (1.15, -0.35),
+    (1.15, 0.35),
+    (0.35, 0.35),
+    (0.35, 1.15),
+    (-0.35, 1.15),
+    (-0.35, 0.35),
+    (-1.15, 0.35),
+    (-1.15, -0.35),
+    (-0.35, -0.35),
+];
+const STAR: [(f64, f64); 10] = [
+    (0.0, -1.35),
+    (0.35, -0.49),
+    (1.28, -0.42),
+    (0.57, 0.19),
+    (0.79, 1.09),
+    (0.0, 0.6),
+    (-0.79, 1.09),
+    (-0.57, 0.19),
+    (-1.28, -0.42),
+    (-0.35, -0.49),
+];
 
 /// A mode's point as a picture of its own, for headings and tables; it says nothing that text beside it does not.
 pub(super) fn swatch(mode: Mode) -> Markup {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::data::Group;
+use super::data::{Group, each};
 use super::drawing::Drawing;
 use super::metric::{COSTS, Metric};
 use super::rows::{Mark, Row, RowChart, RowGroup};
@@ -50,29 +50,32 @@ pub(super) fn figure_of(picture: &Markup, caption: &str, table: &Table, name: &s
 
 /// The main table of a setting: the same as on the terminal.
 pub(super) fn main_table(group: &Group) -> Table {
+    // A column for a server where there is one.
+    let served = group.has_server().then_some("server");
     let mut table = Table::new("Frames, exact, and CPU time with 95 % confidence intervals")
         .group("", ["mode"])
-        .group("frames per message", ["sender", "all links", "each bystander"])
-        .group("CPU µs per message [95 %]", ["sender", "each receiver", "each bystander"])
+        .group("frames per message", ["sender"].into_iter().chain(served).chain(["all links", "each bystander"]))
+        .group(
+            "CPU µs per message [95 %]",
+            ["sender"].into_iter().chain(served).chain(["each receiver", "each bystander"]),
+        )
         .group("spent on", ["bystanders"])
         .group("", ["delivered"]);
     for &mode in &group.setting.modes {
         let mean = |role, metric| mean(&group.summary, mode, role, metric);
         let cpu = |role| figure::cost_with_interval(group.figures(mode, role, "cpu_total"));
-        table.row_of(
-            mode,
-            vec![
-                mode.to_string(),
-                figure::amount(mean("sender", "link_tx_frames")),
-                figure::amount(mean(ALL, "link_frames")),
-                figure::amount(mean("bystander", "link_rx_frames")),
-                cpu("sender"),
-                cpu("receiver"),
-                cpu("bystander"),
-                figure::share(mean("bystander", "cpu_share")),
-                figure::delivered(mean("receiver", "delivered")),
-            ],
-        );
+        let mut cells = vec![mode.to_string(), figure::amount(mean("sender", "link_tx_frames"))];
+        cells.extend(served.map(|server| figure::amount(mean(server, "link_tx_frames"))));
+        cells.extend([figure::amount(mean(ALL, "link_frames")), figure::amount(mean("bystander", "link_rx_frames"))]);
+        cells.push(cpu("sender"));
+        cells.extend(served.map(cpu));
+        cells.extend([
+            cpu("receiver"),
+            cpu("bystander"),
+            figure::share(mean("bystander", "cpu_share")),
+            figure::delivered(mean("receiver", "delivered")),
+        ]);
+        table.row_of(mode, cells);
     }
     table
 }
@@ -93,7 +96,13 @@ pub(super) fn costs(group: &Group) -> Exhibit {
         .iter()
         .map(|metric| RowGroup {
             heading: metric.title.to_owned(),
-            rows: group.setting.modes.iter().map(|&mode| row(metric, mode)).collect(),
+            rows: group
+                .setting
+                .modes
+                .iter()
+                .filter(|mode| metric.is_of(**mode))
+                .map(|&mode| row(metric, mode))
+                .collect(),
         })
         .collect();
     let mut table = Table::new("CPU time for each message, in µs, with 95 % confidence intervals")
@@ -121,7 +130,6 @@ pub(super) fn costs(group: &Group) -> Exhibit {
 
 /// Where packets ended.
 pub(super) fn funnel(group: &Group) -> Exhibit {
-    let ends: Vec<&str> = LAYERS.iter().filter(|layer| !layer.passed).map(|layer| layer.title).collect();
     let rest = if group.setting.size_bytes > ONE_FRAME { "other pieces of a message" } else { "not told apart" };
     let row = |mode, role| {
         let (mark, text) = match ended(&group.summary, mode, role) {
@@ -137,62 +145,100 @@ pub(super) fn funnel(group: &Group) -> Exhibit {
         .listeners()
         .into_iter()
         .map(|role| RowGroup {
-            heading: format!("at each {role}"),
-            rows: group.setting.modes.iter().map(|&mode| row(mode, role)).collect(),
+            heading: format!("at {}", each(role)),
+            rows: group.modes_of(role).into_iter().map(|mode| row(mode, role)).collect(),
         })
         .collect();
     let chart = RowChart {
         name: format!("funnel-{}", group.number),
         title: "Where packets ended".to_owned(),
         unit: "frames per message".to_owned(),
-        parts: ends.into_iter().chain(["to the program", rest]).collect(),
+        parts: ends().chain([TO_PROGRAM, TO_TCP, rest]).collect(),
         groups,
     };
     Exhibit {
         drawing: chart.drawing(),
-        caption: "Each frame on a host’s link, by the kernel’s counter of the layer at which it ended.".to_owned(),
+        caption: format!(
+            "Each frame on a host’s link, by the kernel’s counter of the layer at which it ended.{}",
+            if group.has_server() {
+                " TCP’s frames are data and acknowledgements; the kernel may take in several as one."
+            } else {
+                ""
+            }
+        ),
         table: funnel_table(group),
     }
 }
 
+const TO_PROGRAM: &str = "to the program";
+const TO_TCP: &str = "to TCP";
+
+/// The layers at which packets end, from the link up.
+fn ends() -> impl Iterator<Item = &'static str> {
+    LAYERS.iter().filter(|layer| !layer.passed).map(|layer| layer.title)
+}
+
 /// The layers at which a message's packets ended at each host of a role, as parts of the chart; `None` where it was not
-/// measured what reached the link.
+/// measured what reached the link. What goes through a server comes by TCP, which is not of one frame a message.
 fn ended(summary: &[SummaryRow], mode: Mode, role: Role) -> Option<Vec<(usize, f64)>> {
     let amount = |title: &str| LAYERS.iter().find(|layer| layer.title == title)?.amount(summary, mode, role);
     let reached = amount("reached link")?;
-    let before = amount("filtered by the card").unwrap_or(0.0) + amount("link ring full").unwrap_or(0.0);
-    let ends = LAYERS.iter().filter(|layer| !layer.passed).map(|layer| layer.title).chain(["to the program"]);
+    let before: f64 = ["filtered by the card", "slow link full", "link ring full"].into_iter().filter_map(amount).sum();
     let mut parts: Vec<(usize, f64)> =
-        ends.enumerate().filter_map(|(index, title)| Some((index, amount(title)?))).collect();
+        ends().enumerate().filter_map(|(index, title)| Some((index, amount(title)?))).collect();
+    let [program, tcp, untold] = [0, 1, 2].map(|after| ends().count() + after);
+    if mode.has_server() {
+        parts.extend(to_tcp(summary, mode, role).map(|amount| (tcp, amount)));
+    } else {
+        parts.extend(amount(TO_PROGRAM).map(|amount| (program, amount)));
+    }
     let told: f64 = parts.iter().map(|(_, amount)| amount).sum();
     let rest = before + reached - told;
     if rest >= 0.005 {
-        parts.push((LAYERS.iter().filter(|layer| !layer.passed).count() + 1, rest));
+        parts.push((untold, rest));
     }
     parts.retain(|(_, amount)| *amount > 0.0);
     Some(parts)
 }
 
+/// TCP segments that reached a host.
+fn to_tcp(summary: &[SummaryRow], mode: Mode, role: Role) -> Option<f64> {
+    mean(summary, mode, role.as_str(), "tcp_in_segs")
+}
+
 fn funnel_table(group: &Group) -> Table {
     let roles = group.listeners();
+    let of_mode = |mode: Mode| {
+        let has = move |role: &&Role| **role != Role::Server || mode.has_server();
+        roles.iter().filter(has).copied().collect::<Vec<Role>>()
+    };
+    let modes = &group.setting.modes;
+    let places: Vec<(Mode, Role)> =
+        modes.iter().flat_map(|&mode| of_mode(mode).into_iter().map(move |role| (mode, role))).collect();
     let mut table = Table::new("Where packets ended, per message").group("", ["at each"]);
-    for mode in &group.setting.modes {
-        table = table.group(mode.as_str(), roles.iter().map(|role| role.as_str()));
+    for &mode in modes {
+        table = table.group(mode.as_str(), of_mode(mode).iter().map(|role| role.as_str()));
     }
+    let mut row = |title: &str, amount: &dyn Fn(Mode, Role) -> Option<f64>| {
+        let amounts = places.iter().map(|&(mode, role)| figure::amount(amount(mode, role)));
+        table.row([title.to_owned()].into_iter().chain(amounts).collect());
+    };
     for layer in LAYERS {
-        let places = group.setting.modes.iter().flat_map(|&mode| roles.iter().map(move |&role| (mode, role)));
-        let amounts = places.map(|(mode, role)| figure::amount(layer.amount(&group.summary, mode, role)));
-        table.row([layer.title.to_owned()].into_iter().chain(amounts).collect());
+        if layer.title == TO_PROGRAM && group.has_server() {
+            row(TO_TCP, &|mode, role| to_tcp(&group.summary, mode, role).filter(|_| mode.has_server()));
+        }
+        row(layer.title, &|mode, role| layer.amount(&group.summary, mode, role));
     }
     table
 }
 
 /// How long a message took; `None` where no time was measured.
 pub(super) fn delays(group: &Group) -> Option<Exhibit> {
-    const SPANS: [(&str, &str, &str, &str); 3] = [
+    const SPANS: [(&str, &str, &str, &str); 4] = [
         ("from sending to the receiving program", "receiver", "latency_p50", "latency_p99"),
         ("from sending to the receiver’s kernel", "receiver", "kernel_latency_p50", "kernel_latency_p99"),
         ("from the first receiver to the last", "sender", "skew_p50", "skew_p99"),
+        ("from a request to its answer", "sender", "request_p50", "request_p99"),
     ];
     let time = |mode, role, metric| {
         let row = group.figures(mode, role, metric);
@@ -207,28 +253,33 @@ pub(super) fn delays(group: &Group) -> Option<Exhibit> {
             Some(from) => Row {
                 mode,
                 mark: Mark::Range { from, to: to.unwrap_or(from) },
-                text: format!("{from_text} … {to_text}"),
+                text: if to.is_some() { format!("{from_text} … {to_text}") } else { from_text },
             },
         }
     };
-    let groups: Vec<RowGroup> = SPANS
-        .iter()
-        .map(|span| RowGroup {
-            heading: span.0.to_owned(),
-            rows: group.setting.modes.iter().map(|&mode| row(mode, span)).collect(),
-        })
-        .filter(|spans| spans.rows.iter().any(|row| !matches!(row.mark, Mark::None)))
-        .collect();
-    if groups.is_empty() {
+    let modes = &group.setting.modes;
+    let measured = |(_, role, usual, _): &&(&str, &'static str, &'static str, &'static str)| {
+        modes.iter().any(|&mode| group.figures(mode, role, usual).is_some_and(|row| row.median.is_some()))
+    };
+    let spans: Vec<_> = SPANS.iter().filter(measured).collect();
+    if spans.is_empty() {
         return None;
     }
+    let groups = spans.iter().map(|span| RowGroup {
+        heading: span.0.to_owned(),
+        rows: modes
+            .iter()
+            .filter(|mode| span.2 != "request_p50" || mode.has_server())
+            .map(|&mode| row(mode, span))
+            .collect(),
+    });
     let mut table = Table::new("How long a message took, in µs").group("", ["mode"]);
-    for (title, ..) in SPANS {
+    for (title, ..) in &spans {
         table = table.group(title, ["median", "99 %"]);
     }
-    for &mode in &group.setting.modes {
+    for &mode in modes {
         let cells =
-            SPANS.iter().flat_map(|(_, role, usual, rare)| [usual, rare].map(|metric| time(mode, role, metric).1));
+            spans.iter().flat_map(|(_, role, usual, rare)| [usual, rare].map(|metric| time(mode, role, metric).1));
         table.row_of(mode, [mode.to_string()].into_iter().chain(cells).collect());
     }
     let chart = RowChart {
@@ -236,7 +287,7 @@ pub(super) fn delays(group: &Group) -> Option<Exhibit> {
         title: "How long a message took".to_owned(),
         unit: "µs, from the median to the 99th percentile".to_owned(),
         parts: Vec::new(),
-        groups,
+        groups: groups.collect(),
     };
     Some(Exhibit {
         drawing: chart.drawing(),
@@ -266,10 +317,26 @@ mod tests {
             ("udp_ignored_multi", 0.5),
             ("udp_no_ports", 0.0),
         ]);
-        assert_eq!(all, Some(vec![(0, 3.0), (2, 0.25), (3, 1.0), (7, 0.5), (11, 0.5)]));
+        assert_eq!(all, Some(vec![(0, 3.0), (2, 0.25), (3, 1.0), (7, 0.5), (12, 0.5)]));
         assert_eq!(of(&[("link_rx_frames", 0.0)]), Some(vec![]));
         assert_eq!(of(&[("udp_no_ports", 1.0)]), None, "what reached the link was not measured");
         let received = of(&[("link_rx_frames", 1.0), ("udp_in_datagrams", 1.0)]);
         assert_eq!(received, Some(vec![(10, 1.0)]));
+    }
+
+    #[test]
+    fn what_comes_by_tcp_ends_there() {
+        let rows = summary(Mode::Chat, &[("link_rx_frames", 5.0), ("tcp_in_segs", 3.0), ("udp_in_datagrams", 0.0)]);
+        assert_eq!(ended(&rows, Mode::Chat, Role::Bystander), Some(vec![(11, 3.0), (12, 2.0)]));
+    }
+
+    #[test]
+    fn every_end_has_a_colour_of_its_own() {
+        let mut classes: Vec<&str> =
+            ends().chain([TO_PROGRAM, TO_TCP, "rest"]).map(crate::report::style::end).collect();
+        let all = classes.len();
+        classes.sort_unstable();
+        classes.dedup();
+        assert_eq!(classes.len(), all, "{classes:?}");
     }
 }

@@ -3,6 +3,7 @@
 use crate::results::figure;
 use crate::results::row::SummaryRow;
 use crate::results::summary::ALL;
+use crate::units::{Mode, Role};
 
 /// A metric of the summary.
 #[derive(Debug)]
@@ -40,8 +41,9 @@ const fn metric(role: &'static str, name: &'static str, title: &'static str, uni
 pub(super) const ALL_LINKS: Metric =
     metric(ALL, "link_frames", "Frames on all links together", "frames per message", Kind::Count);
 /// CPU time of the roles that are told apart.
-pub(super) const COSTS: [Metric; 3] = [
+pub(super) const COSTS: [Metric; 4] = [
     metric("sender", "cpu_total", "CPU time of the sender", "µs per message", Kind::Cost),
+    metric("server", "cpu_total", "CPU time of the server", "µs per message", Kind::Cost),
     metric("receiver", "cpu_total", "CPU time of each receiver", "µs per message", Kind::Cost),
     metric("bystander", "cpu_total", "CPU time of each bystander", "µs per message", Kind::Cost),
 ];
@@ -50,8 +52,10 @@ pub(super) const COSTS: [Metric; 3] = [
 pub(super) const SWEPT: &[Metric] = &[
     ALL_LINKS,
     metric("sender", "link_tx_frames", "Frames the sender sends", "frames per message", Kind::Count),
+    metric("server", "link_tx_frames", "Frames the server sends", "frames per message", Kind::Count),
     metric("bystander", "link_rx_frames", "Frames at each bystander", "frames per message", Kind::Count),
     metric("sender", "cpu_total", "CPU time of the sender", "µs per message", Kind::Cost),
+    metric("server", "cpu_total", "CPU time of the server", "µs per message", Kind::Cost),
     metric("receiver", "cpu_total", "CPU time of each receiver", "µs per message", Kind::Cost),
     metric("bystander", "cpu_total", "CPU time of each bystander", "µs per message", Kind::Cost),
     metric("bystander", "cpu_share", "Spent on bystanders, of the PCs’ CPU time", "percent", Kind::Share),
@@ -59,6 +63,7 @@ pub(super) const SWEPT: &[Metric] = &[
     metric("receiver", "latency_p50", "From sending to the program, median", "µs", Kind::Nanos),
     metric("receiver", "latency_p99", "From sending to the program, 99 %", "µs", Kind::Nanos),
     metric("sender", "skew_p50", "From the first to the last receiver, median", "µs", Kind::Nanos),
+    metric("sender", "request_p50", "From a request to its answer, median", "µs", Kind::Nanos),
     metric("receiver", "join_delay", "From joining to the first message", "µs", Kind::Nanos),
     metric("receiver", "leave_delay", "From leaving to the last message", "µs", Kind::Nanos),
     metric("sender", "rate", "Messages a second, as sent", "messages/s", Kind::Rate),
@@ -76,6 +81,11 @@ pub(super) struct Figure {
 }
 
 impl Metric {
+    /// Whether there is such a thing in a mode.
+    pub(super) fn is_of(&self, mode: Mode) -> bool {
+        mode.has_server() || (self.role != Role::Server.as_str() && self.name != "request_p50")
+    }
+
     /// The figure of a row; `None` where it was not measured.
     pub(super) fn figure(&self, row: Option<&SummaryRow>) -> Option<Figure> {
         let row = row?;
@@ -144,7 +154,6 @@ impl Metric {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Mode;
 
     fn row(values: &[f64]) -> Option<SummaryRow> {
         SummaryRow::of("c", Mode::Unicast, "sender", "m", "u", values)

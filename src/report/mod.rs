@@ -5,6 +5,7 @@
 //! | what is read, and conditions put together into settings | `data.rs` (tables), `facts.rs` (`run.json`) |
 //! | the page, section by section | `page.rs`; `claims.rs`, `exhibit.rs` (one setting), `about.rs` (method, environment) |
 //! | which charts a run deserves | `sweep.rs` (over a factor), `time.rs` (over time) |
+//! | what a server had to do | `server.rs` |
 //! | how a chart is drawn | `chart.rs` (lines), `rows.rs` (horizontal bars), `axis.rs` (scales and ticks) |
 //! | the picture of the network | `network.rs` (a mode), `cell.rs` (one LAN of it), `scale.rs` (thickness and fill) |
 //! | colours, style sheets | `style.rs`, `page.css`, `drawing.css` |
@@ -30,6 +31,7 @@ mod network;
 mod page;
 mod rows;
 mod scale;
+mod server;
 mod style;
 mod sweep;
 mod table;

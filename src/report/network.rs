@@ -42,6 +42,8 @@ struct Crew {
     hosts: usize,
     /// On each one's link, for each message.
     frames: Option<f64>,
+    /// Of a server: what it gets and what it sends, in words.
+    ways: Option<String>,
     /// Of each, in µs for each message: the mean, the lowest, the highest.
     cost: Option<(f64, f64, f64)>,
     doubtful: bool,
@@ -51,7 +53,7 @@ struct Crew {
 const PLAIN: Fill = Fill { ground: "f-cost0", letter: "on-low" };
 const GAP: f64 = 24.0;
 const ROW: f64 = 27.0;
-/// Panels beside each other on a slide.
+/// Panels beside each other on a slide, at most.
 const ABREAST: usize = 4;
 
 impl Pictures {
@@ -83,7 +85,9 @@ impl Pictures {
                 Drawing { name, ..network.panel(&group.heading, verdict, top, &scale, device) }
             })
             .collect();
-        let (width, height, body) = scale.key();
+        let served = networks.iter().any(|network| network.hosts.iter().any(|host| host.role == Role::Server));
+        let roles = if served { &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander][..] } else { &[] };
+        let (width, height, body) = scale.key(roles);
         let key = Drawing { name: name("-key"), title: "Key".to_owned(), desc: scale.in_words(), width, height, body };
         Pictures { together: together(name(""), &group.heading, &panels, &key), table: table(&networks), panels, key }
     }
@@ -94,8 +98,11 @@ pub(super) fn frames(host: &HostMeans) -> Option<f64> {
     Some(host.link_tx_frames? + host.link_rx_frames?)
 }
 
-/// The letter that stands for a role.
+/// The letter that stands for a role: its first, but for a server, which is no sender.
 pub(super) fn letter(role: Role) -> char {
+    if role == Role::Server {
+        return 'V';
+    }
     role.as_str().chars().next().unwrap_or('?').to_ascii_uppercase()
 }
 
@@ -114,6 +121,7 @@ fn crews(hosts: &[HostMeans], doubtful: impl Fn(Role) -> bool) -> Vec<Crew> {
             lan,
             hosts: of_kind().count(),
             frames: mean(&of_kind().filter_map(frames).collect::<Vec<_>>()),
+            ways: of_kind().find(|host| host.role == Role::Server).map(cell::ways),
             cost: mean(&costs).map(|mean| {
                 let (low, high) = costs.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), &c| (l.min(c), h.max(c)));
                 (mean, low, high)
@@ -148,9 +156,18 @@ impl Crew {
         format!("{doubt}{}", figure::cost(self.cost.map(|(mean, ..)| mean)))
     }
 
+    fn frames_text(&self) -> String {
+        format!("{}{}", figure::amount(self.frames), self.ways_text())
+    }
+
+    fn ways_text(&self) -> String {
+        self.ways.as_ref().map_or_else(String::new, |ways| format!(" ({ways})"))
+    }
+
     fn in_words(&self) -> String {
         let each = if self.hosts == 1 { "" } else { ", each" };
-        format!("{}{each}: {} frames, {} µs of CPU time", self.name(), figure::amount(self.frames), self.cost_text())
+        let (frames, ways) = (figure::amount(self.frames), self.ways_text());
+        format!("{}{each}: {frames} frames{ways}, {} µs of CPU time", self.name(), self.cost_text())
     }
 }
 
@@ -192,11 +209,16 @@ impl Network {
             }
         };
         let told: Vec<String> = self.crews.iter().map(Crew::in_words).collect();
+        let detour = if self.hosts.iter().any(|host| host.role == Role::Server) {
+            " Messages go from the sender to the server and from there to each receiver."
+        } else {
+            ""
+        };
         Drawing {
             name: String::new(),
             title: format!("{}: frames and CPU time of each host", self.mode),
             desc: format!(
-                "{heading}. {}. For each message: {}.",
+                "{heading}. {}.{detour} For each message: {}.",
                 verdict.join(" "),
                 if told.is_empty() { "not measured".to_owned() } else { told.join("; ") }
             ),
@@ -288,11 +310,13 @@ fn beside(cells: Vec<Cell>, above: f64, under: Markup) -> Cell {
 /// All panels in rows, the key below.
 fn together(name: String, heading: &str, panels: &[Drawing], key: &Drawing) -> Drawing {
     let row_width = |row: &[Drawing]| row.iter().map(|panel| panel.width + GAP).sum::<f64>();
-    let width = panels.chunks(ABREAST).map(row_width).fold(key.width, f64::max) + GAP;
+    // As many in each row, as far as can be.
+    let abreast = panels.len().div_ceil(panels.len().div_ceil(ABREAST).max(1)).max(1);
+    let width = panels.chunks(abreast).map(row_width).fold(key.width, f64::max) + GAP;
     let title = title_lines(heading, width - 2.0 * GAP);
     let mut y = 26.0 * title.len() as f64 + 34.0;
     let mut placed = Vec::new();
-    for row in panels.chunks(ABREAST) {
+    for row in panels.chunks(abreast) {
         let mut x = GAP;
         for panel in row {
             placed.push((x, y, &panel.body));
@@ -334,7 +358,7 @@ fn table(networks: &[Network]) -> Table {
                 vec![
                     network.mode.to_string(),
                     crew.name(),
-                    figure::amount(crew.frames),
+                    crew.frames_text(),
                     crew.cost_text(),
                     figure::cost(crew.cost.map(|(_, low, _)| low)),
                     figure::cost(crew.cost.map(|(.., high)| high)),
@@ -441,6 +465,29 @@ mod tests {
     }
 
     #[test]
+    fn a_server_is_a_detour() {
+        let mut hosts = small();
+        hosts[0] = host("h1", Role::Sender, 1, 1.0, 0.5, Some(40.0));
+        hosts[3] = host("h4", Role::Server, 1, 2.0, 3.0, Some(200.0));
+        let svg = drawn(&network(hosts.clone()));
+        // Two lines of it, 3 frames to it and 2 back; an arrow on each, and one on the sender's link.
+        assert_eq!(of_class(&svg, "s-unicast", "stroke-width"), [4.8, 9.6, 6.4, 3.2, 3.2]);
+        assert_eq!(body(&svg).matches("class=\"arrow f-unicast\"").count(), 3, "{svg}");
+        assert!(svg.contains("<title>h4, server: 5.00 frames (3.00 in, 2.00 out), 200 µs</title>"));
+        assert!(svg.contains("Messages go from the sender to the server and from there to each receiver."));
+        assert!(svg.contains("; server: 5.00 frames (3.00 in, 2.00 out), 200 µs of CPU time"), "{svg}");
+        assert_eq!(body(&svg).matches(">V</text>").count(), 1, "in the list");
+        assert_eq!(body(&svg).matches(">server</text>").count(), 2, "in the picture and in the list");
+
+        // Many hosts: still one sender, one server and the others in blocks.
+        hosts.extend((6..60).map(|index| host(&format!("h{index}"), Role::Receiver, 1, 0.0, 1.0, Some(1.0))));
+        let svg = drawn(&network(hosts));
+        assert_eq!(body(&svg).matches("class=\"arrow f-unicast\"").count(), 3, "{svg}");
+        assert_eq!(body(&svg).matches("<title>h4, server").count(), 1);
+        assert!(!svg.contains("servers<"), "no block of servers");
+    }
+
+    #[test]
     fn any_number_of_hosts_has_a_picture() {
         for count in [0, 1, 2, 41, 42, 200, 1000, 5000] {
             let role = |index| if index == 0 { Role::Sender } else { Role::Bystander };
@@ -458,7 +505,7 @@ mod tests {
             let scale = Scale::of([2.0].into_iter(), [1.0].into_iter());
             Drawing { name: name.to_owned(), ..network(small()).panel("h", &[], 44.0, &scale, "hub") }
         };
-        let (width, height, body) = Scale::of([2.0].into_iter(), [1.0].into_iter()).key();
+        let (width, height, body) = Scale::of([2.0].into_iter(), [1.0].into_iter()).key(&[]);
         let key = Drawing { name: "key".to_owned(), title: "Key".to_owned(), desc: String::new(), width, height, body };
         let slide =
             together("all".to_owned(), "four", &[panel("a"), panel("b"), panel("c"), panel("d"), panel("e")], &key);

@@ -8,6 +8,7 @@ use super::data::{Group, Run};
 use super::drawing::Drawing;
 use super::exhibit::{self, Exhibit, figure_of};
 use super::network::Pictures;
+use super::server;
 use super::style;
 use super::sweep::{Sweep, comparisons, sweeps};
 use super::time;
@@ -155,7 +156,7 @@ fn setting(run: &Run, group: &Group, drawings: &mut Vec<Drawing>) -> Markup {
     let verdicts: Vec<&str> = sentences.iter().map(|sentence| verdict(sentence)).collect();
     let pictures = Pictures::of(group, &run.hosts, &verdicts);
     let networks = html! {
-        div.panels { @for panel in &pictures.panels { (panel.inline()) } }
+        div.panels.many[pictures.panels.len() > 4] { @for panel in &pictures.panels { (panel.inline()) } }
         div.key { (pictures.key.inline()) }
     };
     let name = pictures.together.name.clone();
@@ -174,6 +175,7 @@ fn setting(run: &Run, group: &Group, drawings: &mut Vec<Drawing>) -> Markup {
             summary { "In words" }
             @for sentence in &sentences { p { (sentence) } }
         }
+        @if let Some(table) = server::table(group, &run.hosts) { (table.markup()) }
         (shown("packed", exhibits, drawings))
     }
 }

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::axis::{Axis, is_drawable, tick_label};
 use super::drawing::{BOLD, Drawing, Num, TITLE, lines, marker, text_width, title_lines, wrap};
+use super::style;
 use super::table::Table;
 use crate::units::Mode;
 
@@ -206,6 +207,11 @@ impl RowChart {
         }
     }
 
+    /// What fills a part.
+    fn class_of(&self, part: usize) -> &'static str {
+        style::end(self.parts.get(part).copied().unwrap_or_default())
+    }
+
     /// Parts with their amount in them where it fits; and where the last one ends.
     fn stack(&self, axis: &Axis, parts: &[(usize, f64)], middle: f64) -> (Markup, f64) {
         let mut from = 0.0;
@@ -215,11 +221,11 @@ impl RowChart {
             from += value;
             let label = format!("{value:.2}");
             let fits = text_width(&label, 14.0) + 6.0 < end - start;
-            boxes.push((part, start, (end - start - 1.5).max(1.0), label, fits));
+            boxes.push((*part, start, (end - start - 1.5).max(1.0), label, fits));
         }
         let markup = html! {
             @for (part, start, width, label, fits) in &boxes {
-                rect class={ "f-end" (part) } x=(Num(*start)) y=(Num(middle - 11.0)) width=(Num(*width)) height="22" rx="2" {}
+                rect class=(self.class_of(*part)) x=(Num(*start)) y=(Num(middle - 11.0)) width=(Num(*width)) height="22" rx="2" {}
                 @if *fits {
                     text class="small mid on" x=(Num(start + width / 2.0)) y=(Num(middle + 5.0)) { (label) }
                 }
@@ -252,7 +258,7 @@ impl RowChart {
         let height = if places.is_empty() { 0.0 } else { y + 26.0 };
         let body = html! {
             @for (index, name, x, y) in places {
-                rect class={ "f-end" (index) } x=(Num(x)) y=(Num(y + 2.0)) width="16" height="16" rx="2" {}
+                rect class=(self.class_of(index)) x=(Num(x)) y=(Num(y + 2.0)) width="16" height="16" rx="2" {}
                 text x=(Num(x + 23.0)) y=(Num(y + 16.0)) { (name) }
             }
         };
@@ -335,7 +341,7 @@ mod tests {
         let svg = chart(vec![(Mark::Stack(vec![(0, 3.0), (1, 1.0), (2, 0.0)]), "4.00"), (Mark::Stack(vec![]), "0.00")])
             .drawing()
             .file();
-        let [foreign, own] = [widths(&svg, "f-end0"), widths(&svg, "f-end1")].map(|widths| widths[1]);
+        let [foreign, own] = [widths(&svg, "f-end3"), widths(&svg, "f-end10")].map(|widths| widths[1]);
         assert!((foreign + 1.5) / (own + 1.5) > 2.98, "{foreign} {own}");
         assert!(svg.contains(">not my MAC<") && svg.contains(">to the program<") && !svg.contains(">no such port<"));
         assert!(svg.contains(">3.00<") && svg.contains(">1.00<"));

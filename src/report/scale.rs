@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::axis::{is_drawable, tick_label};
+use super::cell::badge;
 use super::drawing::{Num, text_width};
-use crate::units::Mode;
+use crate::units::{Mode, Role};
 
 /// Frames to thickness, CPU time to fill.
 #[derive(Debug)]
@@ -65,6 +66,50 @@ impl Scale {
         }
     }
 
+    /// A link drawn as two, one for each way, with arrows: `away` is what goes from the first place to the other, `back`
+    /// what comes from there.
+    pub(super) fn both_ways(
+        &self,
+        (from, to): ((f64, f64), (f64, f64)),
+        (away, back): (Option<f64>, Option<f64>),
+        mode: Mode,
+    ) -> Markup {
+        let half = |frames: Option<f64>| frames.filter(|f| is_drawable(*f)).map_or(0.6, |f| self.thickness(f) / 2.0);
+        let (x, y) = (to.0 - from.0, to.1 - from.1);
+        let length = x.hypot(y).max(1.0);
+        // Across the link, so that there is room between the two.
+        let beside = |(px, py): (f64, f64), by: f64| (px - y / length * by, py + x / length * by);
+        let (left, right) = (-half(away) - 2.5, half(back) + 2.5);
+        let there = (beside(from, left), beside(to, left));
+        let home = (beside(to, right), beside(from, right));
+        html! {
+            (self.link(there.0, there.1, away, mode))
+            (self.link(home.0, home.1, back, mode))
+            (self.arrow(there, 0.55, away, mode))
+            (self.arrow(home, 0.55, back, mode))
+        }
+    }
+
+    /// An arrow's head on a link, at this part of its length.
+    pub(super) fn arrow(
+        &self,
+        (from, to): ((f64, f64), (f64, f64)),
+        part: f64,
+        frames: Option<f64>,
+        mode: Mode,
+    ) -> Markup {
+        let (x, y) = (to.0 - from.0, to.1 - from.1);
+        let length = x.hypot(y).max(1.0);
+        let (x, y) = (x / length, y / length);
+        let frames = frames.filter(|frames| is_drawable(*frames) && *frames >= STRAY);
+        let half = frames.map_or(0.0, |frames| self.thickness(frames) / 2.0 + 4.5);
+        let at = (from.0 + x * length * part, from.1 + y * length * part);
+        let corner = |along: f64, aside: f64| (at.0 + x * along - y * aside, at.1 + y * along + x * aside);
+        let points = [corner(half, 0.0), corner(-half * 0.6, half), corner(-half * 0.6, -half)];
+        let points = points.map(|(x, y)| format!("{x:.1},{y:.1}")).join(" ");
+        html! { @if frames.is_some() { polygon class={ "arrow f-" (mode) } points=(points) {} } }
+    }
+
     /// The fill of a host with this CPU time.
     pub(super) fn fill(&self, cost: Option<f64>) -> Fill {
         match cost.filter(|cost| is_drawable(*cost)) {
@@ -74,8 +119,8 @@ impl Scale {
         }
     }
 
-    /// Width, height and elements of the key.
-    pub(super) fn key(&self) -> (f64, f64, Markup) {
+    /// Width, height and elements of the key, with the badges of these roles.
+    pub(super) fn key(&self, roles: &[Role]) -> (f64, f64, Markup) {
         const TITLES: f64 = 250.0;
         const BETWEEN: f64 = 22.0;
         let mut samples = vec![0.0, 1.0];
@@ -94,6 +139,13 @@ impl Scale {
             let x = fills_end;
             fills_end += 30.0 + text_width(&label, 16.0) + BETWEEN;
             fills.push((x, fill_of(step).ground, label));
+        }
+        let mut roles_end = TITLES;
+        let mut badges = Vec::new();
+        for role in roles {
+            let x = roles_end;
+            roles_end += 34.0 + text_width(role.as_str(), 16.0) + BETWEEN;
+            badges.push((x, *role));
         }
         let body = html! {
             text x="0" y="22" { "link: frames per message" }
@@ -114,8 +166,16 @@ impl Scale {
                 rect class={ "host " (ground) } x=(Num(x)) y="38" width="22" height="22" rx="4" {}
                 text x=(Num(x + 30.0)) y="54" { (label) }
             }
+            @if !badges.is_empty() {
+                text x="0" y="88" { "what a host does" }
+            }
+            @for (x, role) in &badges {
+                (badge(*role, (x + 12.0, 82.5), 12.0, fill_of(0)))
+                text x=(Num(x + 34.0)) y="88" { (role) }
+            }
         };
-        (links_end.max(fills_end).max(TITLES + 120.0), 66.0, body)
+        let height = if badges.is_empty() { 66.0 } else { 100.0 };
+        (links_end.max(fills_end).max(roles_end).max(TITLES + 120.0), height, body)
     }
 
     /// What the key says.
@@ -217,7 +277,7 @@ mod tests {
     #[test]
     fn without_measurements_the_key_says_so() {
         let scale = of(&[f64::NAN, f64::INFINITY], &[f64::INFINITY]);
-        assert!(scale.key().2.into_string().contains("not measured"));
+        assert!(scale.key(&[]).2.into_string().contains("not measured"));
         assert!(scale.in_words().contains("CPU time: not measured."));
     }
 }

@@ -102,8 +102,11 @@ pub(super) fn comparisons(run: &Run, sweeps: &[Sweep]) -> Vec<RowChart> {
             let mark = figure.map_or(Mark::None, |f| Mark::Bar { value: f.mean, interval: f.interval });
             (Row { mode, mark, text: metric.with_interval(row) }, figure.map(|figure| figure.mean))
         };
-        let rows: Vec<Vec<_>> =
-            run.groups.iter().map(|group| group.setting.modes.iter().map(|&mode| row(group, mode)).collect()).collect();
+        let rows_of = |group: &Group| -> Vec<_> {
+            let modes = group.setting.modes.iter().filter(|mode| metric.is_of(**mode));
+            modes.map(|&mode| row(group, mode)).collect()
+        };
+        let rows: Vec<Vec<_>> = run.groups.iter().map(rows_of).collect();
         let means: Vec<f64> = rows.iter().flatten().filter_map(|(_, mean)| *mean).collect();
         metric.differ(&means).then(|| RowChart {
             name: format!("compare-{}", slug(metric)),
@@ -190,8 +193,9 @@ fn variant(row: &ConditionRow, others: &[&ConditionRow], kinds: &[Kind], fixed: 
 
 /// A chart with all lines, or, where they would be too many, one for each variant; none where there is nothing to see.
 fn charts(metric: &Metric, factor: &Factor, lines: &[Line]) -> Vec<LineChart> {
+    let lines: Vec<&Line> = lines.iter().filter(|line| metric.is_of(line.mode)).collect();
     let mut variants: Vec<&str> = Vec::new();
-    for line in lines {
+    for line in &lines {
         if !variants.contains(&line.variant.as_str()) {
             variants.push(&line.variant);
         }
@@ -223,7 +227,7 @@ fn charts(metric: &Metric, factor: &Factor, lines: &[Line]) -> Vec<LineChart> {
         };
         (0..variants.len()).map(of_variant).collect()
     } else {
-        let labelled = |line: &Line| {
+        let labelled = |line: &&Line| {
             let index = variants.iter().position(|variant| *variant == line.variant);
             let label = if line.variant.is_empty() {
                 line.mode.to_string()
@@ -327,6 +331,7 @@ mod tests {
                 case: String::new(),
                 hosts: 21,
                 receivers: conditions[0].receivers as usize,
+                has_server: false,
                 rate: Rate::Max,
                 size_bytes: 64,
                 trials: 3,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::chart::{LineChart, Point, Series};
-use super::data::{Group, Run};
+use super::data::{Group, Run, each};
 use super::metric::Figure;
 use crate::results::figure;
 use crate::results::row::{ConditionRow, SampleRow};
@@ -40,9 +40,11 @@ pub(super) fn charts(run: &Run) -> Vec<LineChart> {
     for group in &run.groups {
         let silent = group.conditions.iter().any(|condition| falls_silent(run, condition));
         for role in group.listeners() {
+            let modes = group.modes_of(role);
             let lines: Vec<(Mode, Vec<Interval>)> = group
                 .conditions
                 .iter()
+                .filter(|condition| modes.contains(&condition.mode))
                 .map(|condition| {
                     let key = (condition.condition.as_str(), condition.mode);
                     (condition.mode, samples.get(&key).map_or_else(Vec::new, |rows| over_time(rows, role)))
@@ -86,9 +88,9 @@ fn chart(group: &Group, role: Role, lines: Vec<(Mode, Vec<Interval>)>, alone: bo
     LineChart {
         name: format!("time-{}-{role}", group.number),
         title: if alone {
-            format!("Frames at each {role}")
+            format!("Frames at {}", each(role))
         } else {
-            format!("Frames at each {role}: {}", group.heading)
+            format!("Frames at {}: {}", each(role), group.heading)
         },
         unit: "frames/s".to_owned(),
         over: "seconds from the start".to_owned(),

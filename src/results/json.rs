@@ -69,6 +69,7 @@ mod tests {
             case: String::new(),
             hosts: 8,
             receivers: 4,
+            has_server: false,
             rate: Rate::Max,
             size_bytes: 64,
             trials: 3,

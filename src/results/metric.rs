@@ -115,12 +115,9 @@ impl Metric {
 /// The roles of hosts: those whose CPU time is the PCs'.
 const PCS: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander];
 const HOSTS: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander, Role::Router];
-const EVERYONE: &[Role] =
-    &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander, Role::Router, Role::Switch];
+const EVERYONE: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander, Role::Router, Role::Switch];
 const LISTENERS: &[Role] = &[Role::Server, Role::Receiver, Role::Bystander];
 const REACHED: &[Role] = &[Role::Server, Role::Receiver, Role::Bystander, Role::Router];
-/// Those who take part in a message, by TCP where there is a server.
-const PARTIES: &[Role] = &[Role::Sender, Role::Server, Role::Receiver];
 const SENDER: &[Role] = &[Role::Sender];
 const SERVER: &[Role] = &[Role::Server];
 const RECEIVER: &[Role] = &[Role::Receiver];
@@ -179,9 +176,9 @@ pub const METRICS: &[Metric] = &[
     count!(udp_rcvbuf_errors, DATAGRAMS, LISTENERS, "datagrams lost at full socket buffers of {each}"),
     count!(udp_in_errors, DATAGRAMS, LISTENERS, "datagrams that failed in UDP at {each}"),
     count!(udp_in_datagrams, DATAGRAMS, LISTENERS, "datagrams UDP handed on at {each}"),
-    count!(tcp_out_segs, SEGMENTS, PARTIES, "TCP segments sent by {each}"),
-    count!(tcp_in_segs, SEGMENTS, PARTIES, "TCP segments that reached {each}"),
-    count!(tcp_retrans_segs, SEGMENTS, PARTIES, "TCP segments sent again by {each}"),
+    count!(tcp_out_segs, SEGMENTS, PCS, "TCP segments sent by {each}"),
+    count!(tcp_in_segs, SEGMENTS, PCS, "TCP segments that reached {each}"),
+    count!(tcp_retrans_segs, SEGMENTS, PCS, "TCP segments sent again by {each}"),
     metric(
         "handshakes",
         COUNT,
@@ -191,8 +188,20 @@ pub const METRICS: &[Metric] = &[
     ),
     metric("accepts", COUNT, SERVER, "connections accepted by {each}", Value::Mean(column!(server_accepts))),
     metric("clients", COUNT, SERVER, "clients of {each} when sending began", Value::Mean(column!(server_clients))),
-    metric("threads", COUNT, SERVER, "threads of {each} that serve a client each", Value::Mean(column!(server_threads))),
-    metric("dropped_slow", COUNT, SERVER, "clients that {each} dropped for being slow", Value::Mean(column!(server_dropped))),
+    metric(
+        "threads",
+        COUNT,
+        SERVER,
+        "threads of {each} that serve a client each",
+        Value::Mean(column!(server_threads)),
+    ),
+    metric(
+        "dropped_slow",
+        COUNT,
+        SERVER,
+        "clients that {each} dropped for being slow",
+        Value::Mean(column!(server_dropped)),
+    ),
     metric(
         "cpu_accept",
         CPU,
@@ -339,6 +348,13 @@ pub const METRICS: &[Metric] = &[
         SENDER,
         "99th percentile of the time between the first and the last receiver of a message",
         Value::Median(column!(skew_p99_ns)),
+    ),
+    metric(
+        "request_p50",
+        "ns",
+        SENDER,
+        "median time from a request to its answer",
+        Value::Median(column!(request_p50_ns)),
     ),
     metric(
         "lateness_p99",

@@ -17,8 +17,7 @@ pub enum Who<'a> {
     Group(&'a str),
 }
 
-const ROLES: [Role; 6] =
-    [Role::Sender, Role::Server, Role::Receiver, Role::Bystander, Role::Router, Role::Switch];
+const ROLES: [Role; 6] = [Role::Sender, Role::Server, Role::Receiver, Role::Bystander, Role::Router, Role::Switch];
 
 impl<'a> Who<'a> {
     /// `all`, a role's name, or else that of a group; `None` without a name.

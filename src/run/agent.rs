@@ -3,8 +3,8 @@
 //! It sleeps unless it sends, receives or answers: the runner reads its CPU clock between two answers, so that the clock's
 //! growth is the cost of the messages alone.
 
-use std::os::unix::net::UnixStream;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
@@ -18,8 +18,8 @@ use super::work::{self, WorkReport};
 use crate::counters::{self, HostCounters};
 use crate::delivery::receiver::{self, ReceiveLive, ReceivePlan, ReceiveReport};
 use crate::delivery::sender::{self, SendLive, SendPlan, SendReport};
-use crate::delivery::stream::outlet::{self, StreamOutlet};
 use crate::delivery::stream::StreamSpec;
+use crate::delivery::stream::outlet::{self, StreamOutlet};
 use crate::delivery::{Inlet, Outlet, open_inlet, open_outlet, open_unjoined};
 use crate::error::{Error, Result};
 use crate::router::{Delay, DelayCounts, DelayPlan, Forwarder};
@@ -278,7 +278,8 @@ impl HostAgent {
             self.start.take().zip(self.end.take()).ok_or_else(|| Error::failed("collecting too early"))?;
         (self.outlet, self.member) = (None, None);
         let presence = self.present.take().map(Activity::finish).transpose()?.transpose()?;
-        let mut receive = self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?.transpose()?;
+        let mut receive =
+            self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?.transpose()?;
         let attended = self.attending.take().map(|attending| attending.activity.finish()).transpose()?.transpose()?;
         let (attended, came) = attended.map_or((None, None), |(report, came)| (Some(report), Some(came)));
         receive = attended.or(receive);

@@ -242,7 +242,8 @@ impl Case {
                         for &ttl in &self.ttl {
                             for &group in &multicast_groups {
                                 let source_specific = self.source_specific;
-                                let traffic = Traffic { rate, size, duration: self.duration, ttl, group, source_specific };
+                                let traffic =
+                                    Traffic { rate, size, duration: self.duration, ttl, group, source_specific };
                                 let of_modes = modes.iter().map(|&mode| Condition {
                                     name: String::new(),
                                     case: self.name.clone(),
@@ -413,7 +414,8 @@ impl Case {
             let line = Language::Chat.sizes();
             if modes.contains(&Mode::Chat) && !line.contains(&size) {
                 let (least, most) = (line.start, line.end - 1);
-                let why = format!("a chat message is a line of text, {least} to {most} bytes; leave chat out of the modes");
+                let why =
+                    format!("a chat message is a line of text, {least} to {most} bytes; leave chat out of the modes");
                 return refuse("size", size, why);
             }
             if modes.contains(&Mode::RawBroadcast) && size > LARGEST_RAW {

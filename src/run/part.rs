@@ -9,8 +9,8 @@ use super::serve::{Serve, Service};
 use crate::delivery::receiver::ReceivePlan;
 use crate::delivery::stream::{Language, StreamSpec, Topic};
 use crate::delivery::{BroadcastAddress, InletSpec, Listen, OutletSpec, Target};
-use crate::router::{ForwarderPlan, QuerierPlan};
 use crate::pubsub::broker;
+use crate::router::{ForwarderPlan, QuerierPlan};
 use crate::units::{Mode, Role};
 use crate::wire::chat;
 use crate::wire::igmp::Version;
@@ -91,7 +91,13 @@ impl Bench {
         Part { session: session.map(|spec| (spec, plan)), presence: condition.presence(host), ..Part::default() }
     }
 
-    fn session(&self, condition: &Condition, host: usize, language: Language, small_window: bool) -> Option<StreamSpec> {
+    fn session(
+        &self,
+        condition: &Condition,
+        host: usize,
+        language: Language,
+        small_window: bool,
+    ) -> Option<StreamSpec> {
         let name = self.lan.hosts()[host].name.clone();
         Some(StreamSpec { server: self.server_address(condition)?, name, language, small_window })
     }

@@ -75,9 +75,11 @@ impl Serving {
     /// As [`Server::start`] and [`Broker::start`].
     pub(super) fn start(serve: &Serve) -> Result<Serving> {
         let running = match serve.service {
-            Service::Chat(relay) => {
-                Running::Chat(Server::start(&ServerOptions { listen: serve.listen, relay, ..ServerOptions::default() })?)
-            }
+            Service::Chat(relay) => Running::Chat(Server::start(&ServerOptions {
+                listen: serve.listen,
+                relay,
+                ..ServerOptions::default()
+            })?),
             Service::Broker => {
                 Running::Broker(Broker::start(&BrokerOptions { listen: serve.listen, ..BrokerOptions::default() })?)
             }
@@ -96,7 +98,9 @@ impl Serving {
     pub(super) fn die(&self) {
         let numbers = self.numbers();
         match lock(&self.server).take() {
-            Some(Running::Chat(server)) => server.kill(),
+            Some(Running::Chat(server)) => {
+                server.kill();
+            }
             Some(Running::Broker(broker)) => broker.kill(),
             None => return,
         }
@@ -112,7 +116,10 @@ impl Serving {
             clients: begun.clients,
             threads: begun.threads,
             dropped: ended.dropped,
-            accept_cpu_ns: ended.accept_cpu_ns.zip(begun.accept_cpu_ns).map(|(ended, begun)| ended.saturating_sub(begun)),
+            accept_cpu_ns: ended
+                .accept_cpu_ns
+                .zip(begun.accept_cpu_ns)
+                .map(|(ended, begun)| ended.saturating_sub(begun)),
         }
     }
 

@@ -36,14 +36,20 @@ pub struct Setting {
     pub silent_from: Option<f64>,
 }
 
+/// The modes by which the sender's frames go straight to the receivers.
+pub const DIRECT: [Mode; 4] = [Mode::Unicast, Mode::Broadcast, Mode::RawBroadcast, Mode::Multicast];
+/// Those and the ones through a server.
+pub const ALL: [Mode; 6] =
+    [Mode::Unicast, Mode::Broadcast, Mode::RawBroadcast, Mode::Multicast, Mode::Chat, Mode::Pubsub];
+
 impl Setting {
-    /// All modes on a snooping switch, at 500 messages/s.
+    /// All direct modes on a snooping switch, at 500 messages/s.
     pub fn new(hosts: usize, receivers: usize, trials: u32) -> Setting {
         Setting {
             case: String::new(),
             hosts,
             receivers,
-            modes: Mode::ALL.to_vec(),
+            modes: DIRECT.to_vec(),
             switch: "snooping",
             card_filters: false,
             beyond_router: 0,
@@ -53,14 +59,20 @@ impl Setting {
         }
     }
 
-    fn bystanders(&self) -> usize {
-        self.hosts - 1 - self.receivers
+    /// The same by all modes; by those through a server, the last host is that server.
+    pub fn served(hosts: usize, receivers: usize, trials: u32) -> Setting {
+        Setting { modes: ALL.to_vec(), ..Setting::new(hosts, receivers, trials) }
     }
 
-    fn role(&self, host: usize) -> Role {
+    fn bystanders(&self, mode: Mode) -> usize {
+        self.hosts - 1 - self.receivers - usize::from(mode.has_server())
+    }
+
+    fn role(&self, mode: Mode, host: usize) -> Role {
         match host {
             1 => Role::Sender,
             host if host <= 1 + self.receivers => Role::Receiver,
+            host if host == self.hosts && mode.has_server() => Role::Server,
             _ => Role::Bystander,
         }
     }
@@ -73,7 +85,7 @@ impl Setting {
         format!(
             "1 sender · {} receivers · {} bystanders · {} messages/s · 64 B · {} repeats · {}",
             self.receivers,
-            self.bystanders(),
+            self.bystanders(Mode::Unicast),
             self.rate.map_or("max".to_owned(), |rate| rate.to_string()),
             self.trials,
             self.switch
@@ -241,7 +253,7 @@ fn condition(setting: &Setting, mode: Mode, name: &str, number: u32) -> Conditio
         case: setting.case.clone(),
         hosts: setting.hosts as u64,
         receivers: setting.receivers as u64,
-        bystanders: setting.bystanders() as u64,
+        bystanders: setting.bystanders(mode) as u64,
         switch: setting.switch.to_owned(),
         nic: if setting.card_filters { "filter" } else { "promiscuous" }.to_owned(),
         lans: if setting.beyond_router > 0 { 2 } else { 1 },
@@ -265,7 +277,7 @@ struct Arriving {
 }
 
 fn arriving(setting: &Setting, mode: Mode, host: usize) -> Arriving {
-    let wants = setting.role(host) == Role::Receiver;
+    let wants = setting.role(mode, host) == Role::Receiver;
     let k = setting.receivers as u64;
     let here = setting.lan(host) == 1;
     let own = u64::from(wants);
@@ -275,6 +287,7 @@ fn arriving(setting: &Setting, mode: Mode, host: usize) -> Arriving {
         Mode::Broadcast | Mode::RawBroadcast => Arriving { wanted: u64::from(here), for_others: 0 },
         Mode::Multicast if setting.switch == "snooping" => Arriving { wanted: own, for_others: 0 },
         Mode::Multicast => Arriving { wanted: 1, for_others: 0 },
+        Mode::Chat | Mode::Pubsub => Arriving { wanted: own, for_others: 0 },
     };
     Arriving { wanted: per_message.wanted * MESSAGES, for_others: per_message.for_others * MESSAGES }
 }
@@ -308,7 +321,7 @@ fn trial_of(setting: &Setting, mode: Mode, condition: &str, trial: u32) -> Vec<H
 }
 
 fn host_row(setting: &Setting, mode: Mode, condition: &str, trial: u32, host: usize) -> HostRow {
-    let role = setting.role(host);
+    let role = setting.role(mode, host);
     let mut row = HostRow::new("1f", condition, mode, trial, &format!("h{host}"), role);
     row.lan = setting.lan(host);
     row.duration_s = Some(WINDOW_S);
@@ -316,12 +329,21 @@ fn host_row(setting: &Setting, mode: Mode, condition: &str, trial: u32, host: us
     row.offered_rate = setting.rate;
     row.cpu_method = "napi-threads".to_owned();
     let micros = |price: f64| Some((price * MESSAGES as f64 * 1e3 * scatter(trial, host, mode as u64)) as u64);
+    if mode.has_server() && role == Role::Server {
+        return server_row(setting, mode, row, micros(30.0 + 14.0 * setting.receivers as f64));
+    }
     if role == Role::Sender {
         let copies = mode.copies_per_message(setting.receivers);
         row.messages_sent = Some(MESSAGES);
         row.copies_sent = Some(copies * MESSAGES);
         row.link_tx_frames = Some(copies * MESSAGES);
         row.link_rx_frames = Some(0);
+        if mode.has_server() {
+            // Two segments have one acknowledgement.
+            row.link_rx_frames = Some(MESSAGES / 2);
+            (row.tcp_out_segs, row.tcp_in_segs) = (row.link_tx_frames, row.link_rx_frames);
+            row.request_p50_ns = Some((450_000.0 * scatter(trial, host, 13)) as u64);
+        }
         row.cpu_total_ns = micros(20.0 + 12.0 * copies as f64);
         row.skew_p50_ns = Some((20_000.0 * copies as f64 * scatter(trial, host, 11)) as u64);
         row.skew_p99_ns = row.skew_p50_ns.map(|skew| skew * 4);
@@ -345,7 +367,13 @@ fn host_row(setting: &Setting, mode: Mode, condition: &str, trial: u32, host: us
     row.udp_ignored_multi = Some(if mode == Mode::Broadcast && bystander { wanted } else { 0 });
     row.udp_no_ports = Some(0);
     row.udp_rcvbuf_errors = Some(0);
-    row.udp_in_datagrams = Some(if bystander || raw { 0 } else { wanted });
+    let tcp = mode.has_server();
+    row.udp_in_datagrams = Some(if bystander || raw || tcp { 0 } else { wanted });
+    if tcp {
+        row.tcp_in_segs = Some(wanted);
+        row.tcp_out_segs = Some(wanted / 2);
+        row.link_tx_frames = Some(wanted / 2);
+    }
     row.cpu_total_ns = micros(
         2.5 * for_others as f64 / MESSAGES as f64
             + if bystander { 6.0 } else { 30.0 } * wanted as f64 / MESSAGES as f64,
@@ -362,6 +390,37 @@ fn host_row(setting: &Setting, mode: Mode, condition: &str, trial: u32, host: us
         row.last_received_s = Some(WINDOW_S * setting.silent_from.unwrap_or(0.999));
     }
     row
+}
+
+/// Gets each message once and sends it to each receiver; two segments have one acknowledgement.
+fn server_row(setting: &Setting, mode: Mode, row: HostRow, cpu_total_ns: Option<u64>) -> HostRow {
+    let k = setting.receivers as u64;
+    let (got, sent) = (MESSAGES + k * MESSAGES / 2, k * MESSAGES + MESSAGES / 2);
+    HostRow {
+        cpu_total_ns,
+        link_tx_frames: Some(sent),
+        link_ring_dropped: Some(0),
+        link_rx_frames: Some(got),
+        link_rx_other_host: Some(0),
+        link_rx_dropped: Some(0),
+        ip_in_receives: Some(got),
+        ip_in_discards: Some(0),
+        ip_not_joined: Some(0),
+        udp_ignored_multi: Some(0),
+        udp_no_ports: Some(0),
+        udp_rcvbuf_errors: Some(0),
+        udp_in_datagrams: Some(0),
+        tcp_in_segs: Some(got),
+        tcp_out_segs: Some(sent),
+        tcp_retrans_segs: Some(0),
+        tcp_passive_opens: Some(0),
+        server_accepts: Some(k + 1),
+        server_clients: Some(k + 1),
+        server_threads: (mode == Mode::Chat).then_some(k + 2),
+        server_dropped: Some(0),
+        server_accept_cpu_ns: Some(90_000),
+        ..row
+    }
 }
 
 /// Eight intervals.

@@ -95,13 +95,8 @@ impl Session {
     pub fn open(spec: &StreamSpec) -> Result<Session> {
         let failed = |error: io::Error| Error::failed(format!("connecting to {}", spec.server)).because(error);
         let stream = Arc::new(connect(spec).map_err(failed)?);
-        let mut session = Session {
-            spec: spec.clone(),
-            stream,
-            input: Input::default(),
-            window: None,
-            acknowledged: Arc::default(),
-        };
+        let mut session =
+            Session { spec: spec.clone(), stream, input: Input::default(), window: None, acknowledged: Arc::default() };
         match &spec.language {
             Language::Chat => chat::enter(&mut session)?,
             Language::Mqtt(topic) => session.window = mqtt::enter(&mut session, topic)?,
@@ -144,7 +139,10 @@ impl Session {
             }
             match self.input.fill(&self.stream) {
                 Ok(0) => {
-                    return Err(Error::failed(format!("{}: the server closed the connection instead of {what}", self.spec.server)));
+                    return Err(Error::failed(format!(
+                        "{}: the server closed the connection instead of {what}",
+                        self.spec.server
+                    )));
                 }
                 Ok(_) => {}
                 Err(error) if is_timeout(&error) && Instant::now() < deadline => {}

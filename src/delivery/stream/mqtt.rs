@@ -47,7 +47,8 @@ pub(super) fn enter(session: &mut Session, topic: &Topic) -> Result<Option<u16>>
     if topic.subscribes && !answer.session_present {
         let subscribe = SubscribePacket::new(1).add_filter(topic.name.clone(), qos(topic));
         session.write(&bytes_of(&subscribe)?)?;
-        let confirmed = session.await_word("confirm the subscription", |bytes| Ok(confirmation(bytes)?.map(|ok| (0, ok))))?;
+        let confirmed =
+            session.await_word("confirm the subscription", |bytes| Ok(confirmation(bytes)?.map(|ok| (0, ok))))?;
         if let Some(refused) = confirmed.reason_codes.iter().find(|code| **code as u8 >= 0x80) {
             return Err(Error::failed(format!("{server} refuses the topic {}: {refused:?}", topic.name)));
         }
@@ -66,10 +67,15 @@ pub(super) fn ping() -> Vec<u8> {
 }
 
 /// A PUBLISH packet of this payload; where the payload stands, and the packet identifier where there is one.
-pub(super) fn message(topic: &Topic, header: &[u8; HEADER_LEN], size: usize) -> Result<(Vec<u8>, usize, Option<usize>)> {
+pub(super) fn message(
+    topic: &Topic,
+    header: &[u8; HEADER_LEN],
+    size: usize,
+) -> Result<(Vec<u8>, usize, Option<usize>)> {
     let mut payload = header.to_vec();
     payload.resize(size, 0);
-    let publish = PublishPacket::new(topic.name.clone(), payload, qos(topic)).with_retain(topic.retain).with_packet_id(1);
+    let publish =
+        PublishPacket::new(topic.name.clone(), payload, qos(topic)).with_retain(topic.retain).with_packet_id(1);
     let bytes = bytes_of(&publish)?;
     let at = bytes.len() - size;
     // Before the payload stand the length of the properties, a zero, and before that the identifier (section 3.3.2).
@@ -130,7 +136,10 @@ fn reply<T>(
 ) -> Result<Option<(usize, T)>> {
     let Some((header, body_at, length)) = packet(bytes)? else { return Ok(None) };
     if header.packet_type != expected {
-        return Err(Error::failed(format!("the broker answered with {:?} instead of {expected:?}", header.packet_type)));
+        return Err(Error::failed(format!(
+            "the broker answered with {:?} instead of {expected:?}",
+            header.packet_type
+        )));
     }
     decode(&bytes[body_at..length], &header).map(|packet| Some((length, packet))).map_err(malformed)
 }

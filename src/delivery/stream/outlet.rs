@@ -81,7 +81,10 @@ impl<'a> Lines<'a> {
         let sizes = outlet.spec.language.sizes();
         if !sizes.contains(&size) {
             let (least, most) = (sizes.start, sizes.end - 1);
-            return Err(Error::usage(format!("size {size}: a message by {} has {least} to {most} bytes", outlet.spec.mode())));
+            return Err(Error::usage(format!(
+                "size {size}: a message by {} has {least} to {most} bytes",
+                outlet.spec.mode()
+            )));
         }
         let mut header = [0; HEADER_LEN];
         Probe { run_id, stream_id, sequence: 0, send_time_ns: 0 }.encode(&mut header);
