@@ -20,7 +20,7 @@ const FIGURES: [Figure; 9] = [
     Figure { title: "clients", of: |row, _| whole(row.server_clients), write: count },
     Figure { title: "threads", of: |row, _| whole(row.server_threads), write: count },
     Figure { title: "CPU µs of accepting", of: |row, _| Some(row.server_accept_cpu_ns? as f64 / 1e3), write: cost },
-    Figure { title: "not sent on", of: |row, _| whole(row.server_dropped), write: count },
+    Figure { title: "dropped as slow", of: |row, _| whole(row.server_dropped), write: count },
     Figure { title: "handshakes", of: |row, _| whole(row.tcp_passive_opens), write: count },
     Figure { title: "in per message", of: |row, sent| Some(row.tcp_in_segs? as f64 / sent), write: amount },
     Figure { title: "out per message", of: |row, sent| Some(row.tcp_out_segs? as f64 / sent), write: amount },

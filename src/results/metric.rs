@@ -350,13 +350,6 @@ pub const METRICS: &[Metric] = &[
         Value::Median(column!(skew_p99_ns)),
     ),
     metric(
-        "request_p50",
-        "ns",
-        SENDER,
-        "median time from a request to its answer",
-        Value::Median(column!(request_p50_ns)),
-    ),
-    metric(
         "lateness_p99",
         "ns",
         SENDER,

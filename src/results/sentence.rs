@@ -16,6 +16,8 @@ struct Payers {
     bystanders: usize,
     sender_frames: Option<f64>,
     sender_cpu: Option<f64>,
+    server_frames: Option<f64>,
+    server_cpu: Option<f64>,
     bystander_frames: Option<f64>,
     bystander_cpu: Option<f64>,
     bystander_not_my_mac: Option<f64>,
@@ -26,9 +28,11 @@ impl Payers {
     fn of(setting: &Setting, summary: &[SummaryRow], mode: Mode) -> Payers {
         let mean = |role, metric| mean(summary, mode, role, metric);
         Payers {
-            bystanders: setting.bystanders(),
+            bystanders: setting.bystanders() - usize::from(mode.has_server() && setting.has_server),
             sender_frames: mean("sender", "link_tx_frames"),
             sender_cpu: mean("sender", "cpu_total"),
+            server_frames: mean("server", "link_tx_frames"),
+            server_cpu: mean("server", "cpu_total"),
             bystander_frames: mean("bystander", "link_rx_frames"),
             bystander_cpu: mean("bystander", "cpu_total"),
             bystander_not_my_mac: mean("bystander", "link_rx_other_host"),
@@ -47,7 +51,13 @@ impl Payers {
             (false, Some(true)) => "the bystanders paid",
             (false, Some(false)) => "only those who took part paid",
         };
-        format!("{mode}: {verdict}. {}; {}.", self.sender(sender_frames, mode), self.bystanders())
+        let verdict = match (mode.has_server(), self.bystanders_hit()) {
+            (true, Some(false)) => "the server paid",
+            (true, Some(true)) => "the server and the bystanders paid",
+            _ => verdict,
+        };
+        let parties = self.sender(sender_frames, mode) + &self.server();
+        format!("{mode}: {verdict}. {parties}; {}.", self.bystanders())
     }
 
     /// Whether more than stray frames reached the bystanders; `None` where that was not measured.
@@ -64,6 +74,12 @@ impl Payers {
             }
         }
         text
+    }
+
+    fn server(&self) -> String {
+        let Some(frames) = self.server_frames else { return String::new() };
+        let cpu = self.server_cpu.map(|cpu| format!(" and spent {} µs", figure::cost(Some(cpu)))).unwrap_or_default();
+        format!("; the server sent {}{cpu}", frames_in_words(frames))
     }
 
     fn bystanders(&self) -> String {
@@ -126,6 +142,27 @@ mod tests {
                 "raw-broadcast: the bystanders paid. The sender sent 1.00 frame for each message and spent 4.40 µs of CPU time on it; each bystander, which wants nothing, got 1.00 frame and spent 4.02 µs, all of them together 64 % of the PCs' CPU time.",
                 "multicast: only those who took part paid. The sender sent 1.00 frame for each message and spent 4.70 µs of CPU time on it; nothing reached the bystanders and each spent 0.00 µs, all of them together 0 % of the PCs' CPU time.",
             ]
+        );
+    }
+
+    #[test]
+    fn a_server_pays_for_the_copies() {
+        let setting = Setting { modes: vec![Mode::Chat], has_server: true, ..setting() };
+        let rows = rows(
+            Mode::Chat,
+            0.0,
+            &[
+                ("sender", "link_tx_frames", 1.2),
+                ("sender", "cpu_total", 40.0),
+                ("server", "link_tx_frames", 5.1),
+                ("server", "cpu_total", 61.5),
+                ("bystander", "link_rx_frames", 0.0),
+                ("bystander", "cpu_total", 0.0),
+            ],
+        );
+        assert_eq!(
+            sentences(&setting, &rows).concat(),
+            "chat: the server paid. The sender sent 1.20 frames for each message and spent 40.0 µs of CPU time on it; the server sent 5.10 frames and spent 61.5 µs; nothing reached the bystanders and each spent 0.00 µs."
         );
     }
 

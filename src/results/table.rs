@@ -64,26 +64,36 @@ impl Paint {
 /// `summary` holds the rows of this setting's conditions alone, one condition a mode. `accounted` is the part of the
 /// machine's CPU time that was attributed over all of them.
 pub fn table(setting: &Setting, summary: &[SummaryRow], accounted: Option<f64>, paint: Paint) -> String {
+    let cpu_roles = match setting.has_server {
+        true => vec!["sender", "server", "each receiver", "each bystander"],
+        false => vec!["sender", "each receiver", "each bystander"],
+    };
     let mut grid = Grid::default()
         .group("", &["mode"])
         .group("frames per message", &["sender", "all links", "each bystander"])
-        .group("CPU µs per message [95 %]", &["sender", "each receiver", "each bystander"])
+        .group("CPU µs per message [95 %]", cpu_roles.as_slice())
         .group("spent on", &["bystanders"])
         .group("", &["delivered"]);
     for &mode in &setting.modes {
         let mean = |role, metric| mean(summary, mode, role, metric);
         let cpu = |role| figure::cost_with_interval(find(summary, mode, role, "cpu_total"));
-        grid.row(vec![
+        let mut row = vec![
             mode.to_string(),
             figure::amount(mean("sender", "link_tx_frames")),
             figure::amount(mean(ALL, "link_frames")),
             figure::amount(mean("bystander", "link_rx_frames")),
             cpu("sender"),
+        ];
+        if setting.has_server {
+            row.push(cpu("server"));
+        }
+        row.extend([
             cpu("receiver"),
             cpu("bystander"),
             figure::share(mean("bystander", "cpu_share")),
             figure::delivered(mean("receiver", "delivered")),
         ]);
+        grid.row(row);
     }
     let lines = grid.lines();
     let table_width = lines.iter().map(|line| width(line)).max().unwrap_or(0);
