@@ -15,7 +15,7 @@ use netlab::lan::{Host, Lan, LanSpec, SwitchKind};
 use netlab::router::{Delay, DelayCounts, DelayPlan};
 use netlab::sys::interface::Interface;
 use netlab::sys::{netns, packet};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use support::{everybody, everybody_inside, lan, lan_says, require_namespaces, wait_until};
 
 const PORT: u16 = 4747;
@@ -136,11 +136,25 @@ fn icmp_echo(bench: &Bench) -> Duration {
     })
 }
 
+/// A connection on which nothing waits for ever.
+fn patient(stream: TcpStream) -> TcpStream {
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// Listens on a host, for no longer than that.
+fn listen(bench: &Bench, number: usize) -> TcpListener {
+    let listener = on(bench.host(number), || TcpListener::bind(bench.address(number)).unwrap());
+    SockRef::from(&listener).set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    listener
+}
+
 /// How long a TCP connection takes to stand, and then a request and its answer.
 fn tcp_request(bench: &Bench) -> (Duration, Duration) {
-    let listener = on(bench.host(3), || TcpListener::bind(bench.address(3)).unwrap());
+    let listener = listen(bench, 3);
     let answer = || {
-        let (mut stream, _) = listener.accept().unwrap();
+        let mut stream = patient(listener.accept().unwrap().0);
         let mut request = [0; 16];
         stream.read_exact(&mut request).unwrap();
         stream.write_all(&request).unwrap();
@@ -148,7 +162,7 @@ fn tcp_request(bench: &Bench) -> (Duration, Duration) {
     let ask = || {
         on(bench.host(1), || {
             let start = Instant::now();
-            let mut stream = TcpStream::connect(bench.address(3)).unwrap();
+            let mut stream = patient(TcpStream::connect(bench.address(3)).unwrap());
             stream.set_nodelay(true).unwrap();
             let connected = start.elapsed();
             stream.write_all(&[1; 16]).unwrap();
@@ -227,15 +241,16 @@ fn a_long_tcp_transfer_crosses_in_frames_of_the_wire() {
         const BYTES: usize = 4 << 20;
         let mut bench = Bench::new(&[1, 1], Duration::from_millis(1));
         let before = bench.links();
-        let listener = on(bench.host(2), || TcpListener::bind(bench.address(2)).unwrap());
+        let listener = listen(&bench, 2);
         let sent: Vec<u8> = (0..BYTES).map(|at| (at / 997) as u8).collect();
         let received = std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
                 let mut received = Vec::new();
-                listener.accept().unwrap().0.read_to_end(&mut received).unwrap();
+                patient(listener.accept().unwrap().0).read_to_end(&mut received).unwrap();
                 received
             });
-            on(bench.host(1), || TcpStream::connect(bench.address(2)).unwrap().write_all(&sent).unwrap());
+            let stream = on(bench.host(1), || TcpStream::connect(bench.address(2)).unwrap());
+            patient(stream).write_all(&sent).unwrap();
             reader.join().unwrap()
         });
         assert!(received == sent, "{} bytes of {BYTES}", received.len());
@@ -432,7 +447,7 @@ fn the_shell_has_a_router_at_a_distance() {
             set -e; cd $(mktemp -d); trap 'rm -r $PWD' EXIT
             on h4 netlab unicast recv --count 20 --duration 30s --json >out 2>err & receiver=$!
             tries=0; until grep -q listening err; do tries=$((tries+1)); [ $tries -lt 2000 ] || exit 9; done
-            on h1 netlab unicast --to 10.78.0.4 send --count 20 2>/dev/null
+            on h1 netlab unicast --to 10.78.0.4 send --count 20 >/dev/null 2>&1
             wait $receiver; tail -n 1 out
             on r1 cat /proc/sys/net/ipv4/ip_forward"#;
         let said = lan_says(who, &["--hosts", "4", "--lans", "2", "--distance", "20ms"], script);

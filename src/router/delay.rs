@@ -284,11 +284,12 @@ impl Worker {
     }
 
     fn receive(&mut self, batch: &mut ReceiveBatch) -> Result<()> {
-        use std::io::ErrorKind::{Interrupted, WouldBlock};
+        use std::io::ErrorKind::{Interrupted, NetworkDown, WouldBlock};
         let before_ns = clock::monotonic_ns();
         let received = match batch.receive_ready(self.socket().as_fd(), BATCH) {
             Ok(received) => received,
-            Err(cause) if matches!(cause.kind(), Interrupted | WouldBlock) => return Ok(()),
+            // A link that is down may come up again. One that is gone never does, and wakes nobody.
+            Err(cause) if matches!(cause.kind(), Interrupted | WouldBlock | NetworkDown) => return Ok(()),
             Err(cause) => {
                 let name = &self.shared.links[self.link].name;
                 return Err(Error::failed(format!("receiving by {name}")).because(cause));
