@@ -123,6 +123,7 @@ impl LineChart {
             (lines(&title, TITLE, (4.0, 24.0), 26.0))
             text class="small muted" x="4" y=(Num(top - 22.0)) { (self.unit) (scale(&plot.y)) }
             (plot.frame())
+            @for (series, place) in self.series.iter().zip(&label_places) { (leader(&plot, series, *place)) }
             @for (index, series) in self.series.iter().enumerate() {
                 (self.line(&plot, index, series))
             }
@@ -255,14 +256,20 @@ fn dash(series: &Series) -> &'static str {
     series.variant.map_or(look(series.mode).dash, |variant| VARIANTS[variant % VARIANTS.len()])
 }
 
-/// A line's label right of the plot, with a thin line to it from the line's end.
-fn end_label(plot: &Plot, series: &Series, label: &[String], middle: f64) -> Markup {
-    let first = middle - LEADING * (label.len() as f64 - 1.0) / 2.0 + 5.5;
+/// A thin line from a line's end to its label.
+fn leader(plot: &Plot, series: &Series, middle: f64) -> Markup {
     html! {
         @if let Some(last) = series.points.last() {
             line class="grid" x1=(Num(plot.x.at(last.x))) y1=(Num(plot.y.at(last.figure.mean)))
                 x2=(Num(plot.right + 8.0)) y2=(Num(middle)) {}
         }
+    }
+}
+
+/// A line's label right of the plot.
+fn end_label(plot: &Plot, series: &Series, label: &[String], middle: f64) -> Markup {
+    let first = middle - LEADING * (label.len() as f64 - 1.0) / 2.0 + 5.5;
+    html! {
         line class={ "line s-" (series.mode) } stroke-dasharray=(dash(series))
             x1=(Num(plot.right + 6.0)) x2=(Num(plot.right + 26.0)) y1=(Num(middle)) y2=(Num(middle)) {}
         (marker(series.mode, (plot.right + 16.0, middle), 5.0, false))

@@ -35,7 +35,8 @@ pub(super) struct Run {
 pub(super) struct Group {
     /// From 1, in the order of the tables; names its drawings.
     pub(super) number: usize,
-    /// The lab's name for the case, or else the setting in words.
+    /// The lab's name for the case and in what else it differs from other groups; the setting in words where it differs
+    /// in nothing.
     pub(super) heading: String,
     /// The setting in words, where the heading is something else.
     pub(super) label: Option<String>,
@@ -112,6 +113,16 @@ impl Group {
         crate::results::summary::find(&self.summary, mode, role, metric)
     }
 
+    /// Heading and setting in words, for what stands alone.
+    pub(super) fn full_heading(&self) -> String {
+        let case = self.conditions.first().map_or("", |first| first.case.as_str());
+        match &self.label {
+            Some(label) if case.is_empty() => label.clone(),
+            Some(label) => format!("{case}{PART}{label}"),
+            None => self.heading.clone(),
+        }
+    }
+
     /// Roles of hosts that may get packets they are to make something of, as far as there are such hosts.
     pub(super) fn listeners(&self) -> Vec<Role> {
         let mut roles = Vec::new();
@@ -119,7 +130,7 @@ impl Group {
             roles.push(Role::Server);
         }
         roles.push(Role::Receiver);
-        if self.setting.bystanders() > 0 {
+        if self.conditions.iter().any(|condition| condition.bystanders > 0) {
             roles.push(Role::Bystander);
         }
         roles
@@ -220,15 +231,37 @@ fn groups(conditions: Vec<ConditionRow>, summary: &[SummaryRow]) -> Vec<Group> {
         conditions.sort_by_key(|condition| condition.mode);
         let setting = setting_of(&conditions)?;
         let first = conditions.first()?;
-        let label = if first.label.is_empty() { setting.to_string() } else { first.label.clone() };
-        let (heading, label) = if first.case.is_empty() { (label, None) } else { (first.case.clone(), Some(label)) };
+        let heading = if first.label.is_empty() { setting.to_string() } else { first.label.clone() };
         let of_group = |row: &&SummaryRow| {
             conditions.iter().any(|condition| condition.condition == row.condition && condition.mode == row.mode)
         };
         let summary = summary.iter().filter(of_group).cloned().collect();
-        Some(Group { number: index + 1, heading, label, setting, conditions, summary })
+        Some(Group { number: index + 1, heading, label: None, setting, conditions, summary })
     };
-    lists.into_iter().enumerate().filter_map(group).collect()
+    let mut groups: Vec<Group> = lists.into_iter().enumerate().filter_map(group).collect();
+    shorten_headings(&mut groups);
+    groups
+}
+
+/// Between the parts of a setting in words.
+const PART: &str = " · ";
+
+/// From the whole setting in words to the case and those parts in which the groups of that case differ.
+fn shorten_headings(groups: &mut [Group]) {
+    let case = |group: &Group| group.conditions.first().map_or_else(String::new, |first| first.case.clone());
+    let labels: Vec<(String, String)> = groups.iter().map(|group| (case(group), group.heading.clone())).collect();
+    for (group, (case, label)) in groups.iter_mut().zip(&labels) {
+        let others = || labels.iter().filter(|(other, _)| other == case).map(|(_, label)| label);
+        let differs = |part: &&str| others().any(|other| !other.split(PART).any(|its| its == *part));
+        // Repeats say nothing of what was measured.
+        let says = |part: &&str| !part.ends_with(" repeats") && !part.ends_with(" repeat");
+        let parts: Vec<&str> = label.split(PART).filter(differs).filter(says).collect();
+        let heading: Vec<&str> = [case.as_str()].into_iter().filter(|case| !case.is_empty()).chain(parts).collect();
+        if !heading.is_empty() {
+            group.heading = heading.join(PART);
+            group.label = Some(label.clone());
+        }
+    }
 }
 
 fn setting_of(conditions: &[ConditionRow]) -> Option<Setting> {
@@ -298,20 +331,16 @@ mod tests {
         .concat();
         let facts = Facts { plan: serde_json::json!({"switch": "flooding"}), ..Facts::default() };
         let groups = groups(derived(&hosts, &[], Some(&facts)), &summarize(&hosts));
-        let told: Vec<_> = groups.iter().map(|group| (group.number, group.heading.as_str())).collect();
+        let told: Vec<_> = groups.iter().map(|group| (group.number, group.full_heading())).collect();
         let heading = |k: usize, bystanders, trials| {
             format!(
                 "1 sender · {k} receiver{} · {bystanders} · 2,000 messages/s · 64 B · {trials} · switch without snooping",
                 if k == 1 { "" } else { "s" }
             )
         };
-        assert_eq!(
-            told,
-            [
-                (1, heading(1, "3 bystanders", "2 repeats").as_str()),
-                (2, heading(3, "1 bystander", "1 repeat").as_str())
-            ]
-        );
+        assert_eq!(told, [(1, heading(1, "3 bystanders", "2 repeats")), (2, heading(3, "1 bystander", "1 repeat"))]);
+        let short: Vec<_> = groups.iter().map(|group| group.heading.as_str()).collect();
+        assert_eq!(short, ["1 receiver · 3 bystanders", "3 receivers · 1 bystander"]);
         assert_eq!(groups[0].setting.modes, [Mode::Unicast, Mode::Broadcast]);
         let names: Vec<_> = groups[0].conditions.iter().map(|condition| condition.condition.as_str()).collect();
         assert_eq!(names, ["unicast-1", "broadcast-1"]);
@@ -335,6 +364,21 @@ mod tests {
         assert_eq!(groups.iter().map(|group| group.heading.as_str()).next(), Some("quiet"));
         assert!(groups[0].label.as_deref().is_some_and(|label| label.starts_with("1 sender")));
         assert_eq!(groups[1].conditions[0].condition, "b");
+    }
+
+    #[test]
+    fn groups_of_one_case_are_told_apart() {
+        let case = |name: &str, setting: u32, rate: f64| ConditionRow {
+            case: name.to_owned(),
+            setting,
+            offered_rate: Some(rate),
+            ..derived(&lan("a", Mode::Unicast, 1, 2), &[], None).remove(0)
+        };
+        let rows = vec![case("rate", 1, 500.0), case("rate", 2, 2000.0), case("work", 3, 40.0)];
+        let groups = groups(rows, &[]);
+        let told: Vec<_> = groups.iter().map(|group| group.heading.as_str()).collect();
+        assert_eq!(told, ["rate · 500 messages/s", "rate · 2,000 messages/s", "work"]);
+        assert!(groups[2].full_heading().starts_with("work · 1 sender · 2 receivers"));
     }
 
     #[test]

@@ -83,10 +83,10 @@ pub(super) fn main_table(group: &Group) -> Table {
 /// What a message costs each role.
 pub(super) fn costs(group: &Group) -> Exhibit {
     let measured = |metric: &&Metric| {
-        group.setting.modes.iter().any(|&mode| group.figures(mode, metric.role, metric.name).is_some())
+        group.setting.modes.iter().any(|&mode| group.figures(mode, &metric.role, metric.name).is_some())
     };
     let row = |metric: &Metric, mode: Mode| {
-        let row = group.figures(mode, metric.role, metric.name);
+        let row = group.figures(mode, &metric.role, metric.name);
         let mark =
             metric.figure(row).map_or(Mark::None, |figure| Mark::Bar { value: figure.mean, interval: figure.interval });
         Row { mode, mark, text: metric.with_interval(row) }
@@ -95,7 +95,7 @@ pub(super) fn costs(group: &Group) -> Exhibit {
     let groups = metrics
         .iter()
         .map(|metric| RowGroup {
-            heading: metric.title.to_owned(),
+            heading: metric.title.to_string(),
             rows: group
                 .setting
                 .modes
@@ -106,9 +106,9 @@ pub(super) fn costs(group: &Group) -> Exhibit {
         })
         .collect();
     let mut table = Table::new("CPU time for each message, in µs, with 95 % confidence intervals")
-        .columns(["mode"].into_iter().chain(metrics.iter().map(|metric| metric.title)).chain(["repeats"]));
+        .columns(["mode"].into_iter().chain(metrics.iter().map(|metric| metric.title.as_ref())).chain(["repeats"]));
     for &mode in &group.setting.modes {
-        let cells = metrics.iter().map(|m| m.with_interval(group.figures(mode, m.role, m.name)));
+        let cells = metrics.iter().map(|m| m.with_interval(group.figures(mode, &m.role, m.name)));
         let repeats =
             group.figures(mode, "sender", "cpu_total").map_or(figure::MISSING.to_owned(), |r| r.n.to_string());
         table.row_of(mode, [mode.to_string()].into_iter().chain(cells).chain([repeats]).collect());

@@ -1,22 +1,27 @@
 //! The metrics that are drawn: how they are called, and how their figures are written.
 
+use std::borrow::Cow;
+
 use crate::results::figure;
 use crate::results::row::SummaryRow;
 use crate::results::summary::ALL;
+use crate::results::trial::Who;
 use crate::units::{Mode, Role};
 
 /// A metric of the summary.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Metric {
-    /// Its role in the summary.
-    pub(super) role: &'static str,
+    /// Its role in the summary, or a group of hosts there.
+    pub(super) role: Cow<'static, str>,
     /// Its name in the summary.
     pub(super) name: &'static str,
     /// A heading.
-    pub(super) title: &'static str,
+    pub(super) title: Cow<'static, str>,
     /// What its figures are in.
     pub(super) unit: &'static str,
     kind: Kind,
+    /// Of a group: its number, as names of files hold no text from elsewhere.
+    group: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,6 +32,8 @@ enum Kind {
     Cost,
     /// Kept in ns, shown in µs.
     Nanos,
+    /// Kept in ns, shown in ms.
+    Millis,
     /// Kept as a ratio, shown in percent.
     Share,
     /// Things a second.
@@ -34,14 +41,14 @@ enum Kind {
 }
 
 const fn metric(role: &'static str, name: &'static str, title: &'static str, unit: &'static str, kind: Kind) -> Metric {
-    Metric { role, name, title, unit, kind }
+    Metric { role: Cow::Borrowed(role), name, title: Cow::Borrowed(title), unit, kind, group: None }
 }
 
 /// Frames over all links.
 pub(super) const ALL_LINKS: Metric =
     metric(ALL, "link_frames", "Frames on all links together", "frames per message", Kind::Count);
 /// CPU time of the roles that are told apart.
-pub(super) const COSTS: [Metric; 4] = [
+pub(super) static COSTS: [Metric; 4] = [
     metric("sender", "cpu_total", "CPU time of the sender", "µs per message", Kind::Cost),
     metric("server", "cpu_total", "CPU time of the server", "µs per message", Kind::Cost),
     metric("receiver", "cpu_total", "CPU time of each receiver", "µs per message", Kind::Cost),
@@ -64,12 +71,61 @@ pub(super) const SWEPT: &[Metric] = &[
     metric("receiver", "latency_p99", "From sending to the program, 99 %", "µs", Kind::Nanos),
     metric("sender", "skew_p50", "From the first to the last receiver, median", "µs", Kind::Nanos),
     metric("sender", "request_p50", "From a request to its answer, median", "µs", Kind::Nanos),
-    metric("receiver", "join_delay", "From joining to the first message", "µs", Kind::Nanos),
-    metric("receiver", "leave_delay", "From leaving to the last message", "µs", Kind::Nanos),
+    metric("receiver", "join_delay", "From joining to the first message", "ms", Kind::Millis),
+    metric("receiver", "leave_delay", "From leaving to the last message", "ms", Kind::Millis),
     metric("sender", "rate", "Messages a second, as sent", "messages/s", Kind::Rate),
     metric("bystander", "work", "Unrelated work on a bystander", "pieces/s", Kind::Rate),
     metric("bystander", "flow_delivered", "Delivered of an unrelated flow", "percent", Kind::Share),
 ];
+
+/// What is shown of a group that a lab named: of what it alone has, and of what differs between the groups of a role.
+static OF_GROUPS: [Metric; 6] = [
+    metric("receiver", "delivered", "Delivered to each host of", "percent of the messages", Kind::Share),
+    metric("", "cpu_total", "CPU time of each host of", "µs per message", Kind::Cost),
+    metric("", "join_delay", "From joining to the first message, hosts of", "ms", Kind::Millis),
+    metric("", "leave_delay", "From leaving to the last message, hosts of", "ms", Kind::Millis),
+    metric("", "work", "Unrelated work at each host of", "pieces/s", Kind::Rate),
+    metric("", "flow_received", "Datagrams of an unrelated flow at each host of", "datagrams/s", Kind::Rate),
+];
+/// Groups of a role that differ by less than this part are as good as alike.
+const ALIKE: f64 = 0.2;
+
+/// The metrics of named groups that the role's figures do not tell already. `summaries` are those of the settings.
+pub(super) fn of_groups(summaries: &[&[SummaryRow]]) -> Vec<Metric> {
+    let rows = || summaries.iter().flat_map(|summary| summary.iter());
+    let mut groups: Vec<&str> = Vec::new();
+    for row in rows() {
+        if matches!(Who::named(&row.role), Some(Who::Group(_))) && !groups.contains(&row.role.as_str()) {
+            groups.push(&row.role);
+        }
+    }
+    let tells = |metric: &Metric, group: &str| {
+        let mut of_group = rows().filter(|row| row.metric == metric.name && row.role == group);
+        of_group.any(|row| {
+            let of_role = |role: &&SummaryRow| {
+                role.metric == row.metric
+                    && role.condition == row.condition
+                    && role.mode == row.mode
+                    && (role.role == Role::Receiver.as_str() || role.role == Role::Bystander.as_str())
+            };
+            let mut roles = rows().filter(of_role).filter_map(|role| role.mean).peekable();
+            let mean = row.mean.unwrap_or(0.0);
+            // What a role as a whole has is told by it, where some role's figure is this one's.
+            roles.peek().is_none() || roles.all(|role| (role - mean).abs() > ALIKE * role.abs().max(mean.abs()))
+        })
+    };
+    let of_group = |metric: &'static Metric, index: usize, group: &str| Metric {
+        role: Cow::Owned(group.to_owned()),
+        title: Cow::Owned(format!("{} “{group}”", metric.title)),
+        group: Some(index + 1),
+        ..metric.clone()
+    };
+    let of_metric = |metric: &'static Metric| {
+        let telling = groups.iter().enumerate().filter(|(_, group)| tells(metric, group)).collect::<Vec<_>>();
+        telling.into_iter().map(|(index, group)| of_group(metric, index, group)).collect::<Vec<_>>()
+    };
+    OF_GROUPS.iter().flat_map(of_metric).collect()
+}
 
 /// A figure to be drawn: the mean over the trials and its 95 % confidence interval, in the unit it is shown in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,13 +142,33 @@ impl Metric {
         mode.has_server() || (self.role != Role::Server.as_str() && self.name != "request_p50")
     }
 
+    /// Whether it is of a group that a lab named.
+    pub(super) fn is_of_group(&self) -> bool {
+        self.group.is_some()
+    }
+
+    /// Its name in names of files.
+    pub(super) fn slug(&self) -> String {
+        match self.group {
+            Some(number) => format!("group-{number}-{}", self.name),
+            None => format!("{}-{}", self.role, self.name),
+        }
+        .replace('_', "-")
+    }
+
     /// The figure of a row; `None` where it was not measured.
     pub(super) fn figure(&self, row: Option<&SummaryRow>) -> Option<Figure> {
         let row = row?;
         let factor = self.factor();
         Some(Figure {
             mean: row.mean? * factor,
-            interval: row.ci95_low.zip(row.ci95_high).map(|(low, high)| (low * factor, high * factor)),
+            interval: row.ci95_low.zip(row.ci95_high).map(|(low, high)| match self.kind {
+                // No share is below nothing or above all.
+                Kind::Share => {
+                    ((low * factor).max(0.0), (high * factor).min(row.mean.unwrap_or(0.0).max(1.0) * factor))
+                }
+                _ => (low * factor, high * factor),
+            }),
             doubtful: row.doubtful > 0,
         })
     }
@@ -104,7 +180,7 @@ impl Metric {
         let text = match self.kind {
             Kind::Count => figure::amount(mean),
             Kind::Cost => figure::cost(mean),
-            Kind::Nanos => figure::cost(mean.map(|ns| ns / 1e3)),
+            Kind::Nanos | Kind::Millis => figure::cost(mean.map(|ns| ns * self.factor())),
             Kind::Share if self.name == "delivered" => figure::delivered(mean),
             Kind::Share => figure::share(mean),
             Kind::Rate => mean.map_or_else(|| figure::MISSING.to_owned(), |rate| figure::count(rate.round())),
@@ -120,7 +196,7 @@ impl Metric {
             ci95_high: row.ci95_high.map(|value| value * self.factor()),
             ..row.clone()
         };
-        if matches!(self.kind, Kind::Cost | Kind::Nanos) {
+        if matches!(self.kind, Kind::Cost | Kind::Nanos | Kind::Millis) {
             return figure::cost_with_interval(row.map(scaled).as_ref());
         }
         let half = row.and_then(|row| Some((row.ci95_high? - row.ci95_low?) / 2.0 * self.factor()));
@@ -146,6 +222,7 @@ impl Metric {
         match self.kind {
             Kind::Count | Kind::Cost | Kind::Rate => 1.0,
             Kind::Nanos => 1e-3,
+            Kind::Millis => 1e-6,
             Kind::Share => 100.0,
         }
     }
@@ -173,6 +250,41 @@ mod tests {
         assert_eq!(both(Kind::Nanos), ("<0.01".to_owned(), "<0.01".to_owned()));
         assert_eq!(of(Kind::Count).with_interval(None), "–");
         assert_eq!(of(Kind::Rate).short(None), "–");
+    }
+
+    #[test]
+    fn a_share_is_drawn_between_nothing_and_all() {
+        let figure = of(Kind::Share).figure(row(&[1.0, 0.7, 1.0]).as_ref()).unwrap();
+        assert_eq!(figure.interval.map(|(_, high)| high), Some(100.0));
+        let figure = of(Kind::Share).figure(row(&[0.0, 0.3, 0.0]).as_ref()).unwrap();
+        assert_eq!(figure.interval.map(|(low, _)| low), Some(0.0));
+    }
+
+    #[test]
+    fn groups_are_shown_where_their_role_does_not_tell() {
+        let row =
+            |role: &str, metric: &str, value: f64| SummaryRow::of("c", Mode::Multicast, role, metric, "u", &[value]);
+        let rows: Vec<SummaryRow> = [
+            row("receiver", "delivered", 0.6),
+            row("slow", "delivered", 0.2),
+            row("quick", "delivered", 0.62),
+            row("slow", "join_delay", 5e6),
+            row("receiver", "rate", 1.0),
+            row("slow", "rate", 2.0),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let metrics = of_groups(&[&rows]);
+        let told: Vec<_> = metrics.iter().map(|metric| (metric.title.as_ref(), metric.slug())).collect();
+        assert_eq!(
+            told,
+            [
+                ("Delivered to each host of “slow”", "group-1-delivered".to_owned()),
+                ("From joining to the first message, hosts of “slow”", "group-1-join-delay".to_owned()),
+            ]
+        );
+        assert_eq!(metrics[1].short(Some(&rows[3])), "5.00");
     }
 
     #[test]

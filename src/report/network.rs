@@ -72,6 +72,7 @@ impl Pictures {
         let hub = group.conditions.iter().all(|condition| condition.switch == "hub");
         let device = if hub { "hub" } else { "switch" };
 
+        let heading = group.full_heading();
         let name = |what: &str| format!("network-{}{what}", group.number);
         let verdicts: Vec<Vec<String>> = verdicts.iter().map(|verdict| wrap(verdict, 18.0, 340.0, 2)).collect();
         let verdict_lines = verdicts.iter().map(Vec::len).max().unwrap_or(0);
@@ -82,14 +83,14 @@ impl Pictures {
                 let name = name(&format!("-{}", network.mode));
                 let verdict = verdicts.get(index).map_or(&[][..], Vec::as_slice);
                 let top = 44.0 + 21.0 * verdict_lines as f64;
-                Drawing { name, ..network.panel(&group.heading, verdict, top, &scale, device) }
+                Drawing { name, ..network.panel(&heading, verdict, top, &scale, device) }
             })
             .collect();
         let served = networks.iter().any(|network| network.hosts.iter().any(|host| host.role == Role::Server));
         let roles = if served { &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander][..] } else { &[] };
         let (width, height, body) = scale.key(roles);
         let key = Drawing { name: name("-key"), title: "Key".to_owned(), desc: scale.in_words(), width, height, body };
-        Pictures { together: together(name(""), &group.heading, &panels, &key), table: table(&networks), panels, key }
+        Pictures { together: together(name(""), &heading, &panels, &key), table: table(&networks), panels, key }
     }
 }
 

@@ -164,7 +164,8 @@ fn setting(run: &Run, group: &Group, drawings: &mut Vec<Drawing>) -> Markup {
     let exhibits = [exhibit::costs(group), exhibit::funnel(group)].into_iter().chain(exhibit::delays(group));
     html! {
         (exhibit::main_table(group).markup())
-        p.remark { (remarks(group).join("; ")) }
+        @let remarks = remarks(group);
+        @if !remarks.is_empty() { p.remark { (remarks.join("; ")) } }
         (figure_of(
             &networks,
             "Thickness of a link: frames. Fill of a host: CPU time. The same scale in all of them.",

@@ -179,11 +179,12 @@ impl RowChart {
                 let markup = html! {
                     rect class={ "f-" (row.mode) } x=(Num(zero)) y=(Num(middle - 9.0))
                         width=(Num(end - zero)) height="18" rx="2" {}
-                    @if high - low > 1.5 {
-                        line class="whisker" x1=(Num(low)) x2=(Num(high)) y1=(Num(middle)) y2=(Num(middle)) {}
+                    // On a ground of its own, lest a dark bar hide it.
+                    @for class in ["halo", "whisker"].into_iter().filter(|_| high - low > 1.5) {
+                        line class=(class) x1=(Num(low)) x2=(Num(high)) y1=(Num(middle)) y2=(Num(middle)) {}
                         @for x in [low, high] {
                             @if x > zero + 0.5 && x < right - 0.5 {
-                                line class="whisker" x1=(Num(x)) x2=(Num(x)) y1=(Num(middle - 5.0)) y2=(Num(middle + 5.0)) {}
+                                line class=(class) x1=(Num(x)) x2=(Num(x)) y1=(Num(middle - 5.0)) y2=(Num(middle + 5.0)) {}
                             }
                         }
                     }

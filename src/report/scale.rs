@@ -26,6 +26,8 @@ const THINNEST: f64 = 1.6;
 const FEW: f64 = 4.0;
 /// Below this it is no more than a query or so in the whole trial, and figures show 0.00.
 const STRAY: f64 = 0.005;
+/// Where arrows of a link's two ways are, so that they don't meet.
+const NEARER_THE_END: f64 = 0.62;
 /// From the second fill above the one for nothing on.
 const STEPS: usize = 4;
 /// Between one step and the next, at least.
@@ -85,8 +87,8 @@ impl Scale {
         html! {
             (self.link(there.0, there.1, away, mode))
             (self.link(home.0, home.1, back, mode))
-            (self.arrow(there, 0.55, away, mode))
-            (self.arrow(home, 0.55, back, mode))
+            (self.arrow(there, NEARER_THE_END, away, mode))
+            (self.arrow(home, NEARER_THE_END, back, mode))
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::axis::{is_drawable, tick_label};
 use super::chart::{LineChart, Point, Series};
 use super::data::{Group, Run, switch_in_words};
-use super::metric::{Metric, SWEPT};
+use super::metric::{Metric, SWEPT, of_groups};
 use super::rows::{Mark, Row, RowChart, RowGroup};
 use crate::results::row::ConditionRow;
 use crate::units::Mode;
@@ -56,6 +56,7 @@ const KINDS: [Kind; 5] = [
 /// A sweep for each number that conditions differ in while everything else stays the same.
 pub(super) fn sweeps(run: &Run) -> Vec<Sweep> {
     let conditions: Vec<(&Group, &ConditionRow)> = run.conditions().collect();
+    let metrics = metrics(run);
     let mut sweeps: Vec<Sweep> = Vec::new();
     for (index, factor) in FACTORS.iter().enumerate() {
         let told = FACTORS.iter().take(index).any(|earlier| {
@@ -73,9 +74,10 @@ pub(super) fn sweeps(run: &Run) -> Vec<Sweep> {
         if lines.is_empty() {
             continue;
         }
-        let charts: Vec<LineChart> = SWEPT.iter().flat_map(|metric| charts(metric, factor, &lines)).collect();
+        let charts: Vec<LineChart> = metrics.iter().flat_map(|metric| charts(metric, factor, &lines)).collect();
         if !charts.is_empty() {
-            let along = along.into_iter().map(|other| other.title).collect();
+            let along = along.into_iter().filter(|other| lines.iter().any(|line| line.varies(other)));
+            let along = along.map(|other| other.title).collect();
             let points = lines.iter().flat_map(|line| &line.conditions);
             let settings = points.map(|(_, group)| group.number).collect();
             sweeps.push(Sweep { over: factor.title, along, charts, settings });
@@ -97,7 +99,7 @@ pub(super) fn comparisons(run: &Run, sweeps: &[Sweep]) -> Vec<RowChart> {
     }
     let chart = |metric: &Metric| {
         let row = |group: &Group, mode: Mode| {
-            let row = group.figures(mode, metric.role, metric.name);
+            let row = group.figures(mode, &metric.role, metric.name);
             let figure = metric.figure(row);
             let mark = figure.map_or(Mark::None, |f| Mark::Bar { value: f.mean, interval: f.interval });
             (Row { mode, mark, text: metric.with_interval(row) }, figure.map(|figure| figure.mean))
@@ -109,14 +111,16 @@ pub(super) fn comparisons(run: &Run, sweeps: &[Sweep]) -> Vec<RowChart> {
         let rows: Vec<Vec<_>> = run.groups.iter().map(rows_of).collect();
         let means: Vec<f64> = rows.iter().flatten().filter_map(|(_, mean)| *mean).collect();
         metric.differ(&means).then(|| RowChart {
-            name: format!("compare-{}", slug(metric)),
-            title: metric.title.to_owned(),
+            name: format!("compare-{}", metric.slug()),
+            title: metric.title.to_string(),
             unit: metric.unit.to_owned(),
             parts: Vec::new(),
             groups: run
                 .groups
                 .iter()
                 .zip(rows)
+                // What only some settings have is shown of those.
+                .filter(|(_, rows)| !metric.is_of_group() || rows.iter().any(|(_, mean)| mean.is_some()))
                 .map(|(group, rows)| RowGroup {
                     heading: group.heading.clone(),
                     rows: rows.into_iter().map(|(row, _)| row).collect(),
@@ -124,7 +128,13 @@ pub(super) fn comparisons(run: &Run, sweeps: &[Sweep]) -> Vec<RowChart> {
                 .collect(),
         })
     };
-    SWEPT.iter().filter_map(chart).collect()
+    metrics(run).iter().filter_map(chart).collect()
+}
+
+/// All that may be shown, in this order.
+fn metrics(run: &Run) -> Vec<Metric> {
+    let summaries: Vec<_> = run.groups.iter().map(|group| group.summary.as_slice()).collect();
+    SWEPT.iter().cloned().chain(of_groups(&summaries)).collect()
 }
 
 /// Conditions in which all but the factor is the same.
@@ -133,6 +143,15 @@ struct Line<'a> {
     /// In what it differs from other lines of its mode, in words; empty for nothing.
     variant: String,
     conditions: Vec<(f64, &'a Group)>,
+}
+
+impl Line<'_> {
+    /// Whether a factor differs between its points.
+    fn varies(&self, factor: &Factor) -> bool {
+        let rows = self.conditions.iter().flat_map(|(_, group)| &group.conditions).filter(|row| row.mode == self.mode);
+        let mut values = rows.map(|row| bits((factor.value)(row)));
+        values.next().is_some_and(|first| values.any(|value| value != first))
+    }
 }
 
 /// The lines of a factor that have at least two different values of it.
@@ -202,17 +221,17 @@ fn charts(metric: &Metric, factor: &Factor, lines: &[Line]) -> Vec<LineChart> {
     }
     let series = |line: &Line, label: String, variant: Option<usize>| {
         let point = |(x, group): &(f64, &Group)| {
-            let row = group.figures(line.mode, metric.role, metric.name);
+            let row = group.figures(line.mode, &metric.role, metric.name);
             Point::of(*x, metric.figure(row)?, metric.with_interval(row))
         };
         let points = line.conditions.iter().filter_map(point).collect();
         Series { label, mode: line.mode, variant, points }
     };
     let chart = |index: Option<usize>, series: Vec<Series>| LineChart {
-        name: format!("{}-{}{}", factor.slug, slug(metric), index.map_or_else(String::new, |i| format!("-{}", i + 1))),
+        name: format!("{}-{}{}", factor.slug, metric.slug(), index.map_or_else(String::new, |i| format!("-{}", i + 1))),
         title: match index {
             Some(index) => format!("{}: {}", metric.title, variants[index]),
-            None => metric.title.to_owned(),
+            None => metric.title.to_string(),
         },
         unit: metric.unit.to_owned(),
         over: factor.title.to_owned(),
@@ -252,10 +271,6 @@ fn charts(metric: &Metric, factor: &Factor, lines: &[Line]) -> Vec<LineChart> {
     charts
 }
 
-fn slug(metric: &Metric) -> String {
-    format!("{}-{}", metric.role, metric.name).replace('_', "-")
-}
-
 fn varies(conditions: &[(&Group, &ConditionRow)], factor: &Factor) -> bool {
     let mut values = conditions.iter().filter_map(|(_, row)| (factor.value)(row));
     values.next().is_some_and(|first| values.any(|value| value != first))
@@ -270,12 +285,16 @@ fn follows(conditions: &[(&Group, &ConditionRow)], one: &Factor, other: &Factor)
     })
 }
 
-/// Whether each value of the factor has but one case.
+/// Whether each value of the factor has but one case, and each case but one value.
 fn case_follows(conditions: &[(&Group, &ConditionRow)], factor: &Factor) -> bool {
-    let mut with: BTreeMap<u64, &str> = BTreeMap::new();
-    let case = |row: &ConditionRow| bits((factor.value)(row));
+    let mut case_of: BTreeMap<u64, &str> = BTreeMap::new();
+    let mut value_of: BTreeMap<&str, u64> = BTreeMap::new();
     varies(conditions, factor)
-        && conditions.iter().all(|(_, row)| *with.entry(case(row)).or_insert(row.case.as_str()) == row.case)
+        && conditions.iter().all(|(_, row)| {
+            let value = bits((factor.value)(row));
+            *case_of.entry(value).or_insert(&row.case) == row.case
+                && *value_of.entry(&row.case).or_insert(value) == value
+        })
 }
 
 fn go_together(conditions: &[(&Group, &ConditionRow)], one: &Factor, other: &Factor) -> bool {
@@ -423,6 +442,23 @@ mod tests {
         let named = [(1, "few"), (16, "many")].map(|(k, case)| both(k, |row| row.case = case.to_owned()));
         let sweeps = sweeps(&run(named.to_vec()));
         assert_eq!(labels(&sweeps[0].charts[0]), ["unicast", "multicast"]);
+    }
+
+    #[test]
+    fn cases_with_several_values_are_kept_apart() {
+        let case = |k: u64, case: &str, size: u64| {
+            both(k, |row| {
+                row.case = case.to_owned();
+                row.size_bytes = size;
+            })
+        };
+        let run = run(vec![case(1, "few", 64), case(4, "few", 64), case(16, "all", 1400)]);
+        let sweeps = sweeps(&run);
+        assert_eq!(sweeps.len(), 1);
+        let points: Vec<f64> = sweeps[0].charts[0].series[0].points.iter().map(|point| point.x).collect();
+        assert_eq!(points, [1.0, 4.0], "the third is of another case");
+        assert_eq!(sweeps[0].along, [""; 0], "the size is the same in these");
+        assert!(!comparisons(&run, &sweeps).is_empty(), "the third is compared with them");
     }
 
     #[test]

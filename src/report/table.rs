@@ -5,6 +5,9 @@ use maud::{Markup, html};
 use super::drawing::swatch;
 use crate::units::Mode;
 
+/// With more columns than this it is set closer.
+const WIDE: usize = 9;
+
 /// A table whose first column names its rows.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -62,7 +65,7 @@ impl Table {
     pub(super) fn markup(&self) -> Markup {
         html! {
             div.scroll {
-                table.words[self.words] {
+                table.words[self.words].wide[self.columns.len() > WIDE] {
                     caption { (self.caption) }
                     thead {
                         @if !self.spans.is_empty() {
