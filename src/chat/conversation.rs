@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::connection::{Connection, Line};
+use super::connection::Connection;
 use super::pace::Pace;
 use super::server::Serving;
 use crate::wire::chat::lines::{LineBuffer, TooLong};
@@ -124,7 +124,7 @@ impl<'a> Conversation<'a> {
             Why::Lost if self.name.is_some() && !slow && !stopping => server.counters.clients_lost.add(1),
             _ => {}
         }
-        self.client.outbox.finish(last.map(Line::new).as_ref(), server.options.grace);
+        self.client.finish(last, server.options.grace);
     }
 }
 
