@@ -10,7 +10,7 @@
 //!             │            ├─ router ───┴─ sys ──┘
 //!             │            └─ results (counters, units)
 //!             ├─ report ───── results
-//!             ├─ chat (delivery, wire, sys)
+//!             ├─ chat (wire, sys)
 //!             └─ (each of them)
 //! ```
 //!

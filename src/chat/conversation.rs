@@ -140,7 +140,10 @@ pub(super) fn read_more(mut stream: &TcpStream, lines: &mut LineBuffer, join_by:
     loop {
         match stream.read(lines.space()) {
             Ok(0) => return Err(Why::Closed),
-            Ok(count) => return Ok(lines.filled(count)),
+            Ok(count) => {
+                lines.filled(count);
+                return Ok(());
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Why::TooLate),
             Err(_) => return Err(Why::Lost),
