@@ -11,7 +11,7 @@
 //!             │            └─ results (counters, units)
 //!             ├─ pubsub ────── sys, units, error
 //!             ├─ report ───── results
-//!             ├─ chat (delivery, wire, sys)
+//!             ├─ chat (wire, sys)
 //!             └─ (each of them)
 //! ```
 //!

@@ -12,7 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sys", &["units", "error"]),
     ("counters", &["wire", "sys", "units", "error"]),
     ("delivery", &["wire", "sys", "units", "error"]),
-    ("chat", &["delivery", "wire", "sys", "units", "error"]),
+    ("chat", &["wire", "sys", "units", "error"]),
     ("lan", &["wire", "sys", "units", "error"]),
     ("router", &["wire", "sys", "units", "error"]),
     ("pubsub", &["wire", "sys", "units", "error"]),

@@ -4,6 +4,8 @@ use std::net::{IpAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use socket2::SockRef;
+
 use crate::wire::chat::Answer;
 
 /// A line for one client or for all, with its end.
@@ -34,8 +36,9 @@ pub(super) trait Outbox: Send + Sync {
     /// Whether the client was given up because it reads too slowly.
     fn is_too_slow(&self) -> bool;
 
-    /// Sends what waits and a last line, for as long as `grace` at most. Nothing can be sent after it.
-    fn finish(&self, last: Option<&Arc<Line>>, grace: Duration);
+    /// Sends what waits and a last line, for as long as `grace` at most, and says whether the kernel has all of it.
+    /// Nothing can be sent after it.
+    fn finish(&self, last: Option<&Arc<Line>>, grace: Duration) -> bool;
 }
 
 /// A client's connection.
@@ -49,6 +52,15 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn send(&self, answer: Answer) {
         self.outbox.send(&Line::new(answer));
+    }
+
+    /// Ends it, with a last line. One that has not taken all in time is cut off: the kernel, too, then forgets what it
+    /// has for it, and a client that still sends learns that nobody reads.
+    pub(super) fn finish(&self, last: Option<Answer>, grace: Duration) {
+        if !self.outbox.finish(last.map(Line::new).as_ref(), grace) {
+            // Refused only where the connection is gone already.
+            let _ = SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::connection::{Connection, Line};
+use super::connection::Connection;
 use super::pace::Pace;
 use super::server::Serving;
 use crate::wire::chat::lines::{LineBuffer, TooLong};
@@ -124,7 +124,7 @@ impl<'a> Conversation<'a> {
             Why::Lost if self.name.is_some() && !slow && !stopping => server.counters.clients_lost.add(1),
             _ => {}
         }
-        self.client.outbox.finish(last.map(Line::new).as_ref(), server.options.grace);
+        self.client.finish(last, server.options.grace);
     }
 }
 
@@ -140,7 +140,10 @@ pub(super) fn read_more(mut stream: &TcpStream, lines: &mut LineBuffer, join_by:
     loop {
         match stream.read(lines.space()) {
             Ok(0) => return Err(Why::Closed),
-            Ok(count) => return Ok(lines.filled(count)),
+            Ok(count) => {
+                lines.filled(count);
+                return Ok(());
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Why::TooLate),
             Err(_) => return Err(Why::Lost),

@@ -27,14 +27,9 @@ impl Direct {
 
 impl Outbox for Direct {
     fn send(&self, line: &Arc<Line>) {
-        let _turn = lock(&self.turn);
-        match (&*self.stream).write_all(&line.bytes) {
-            Ok(()) => {
-                self.counters.lines_written.add(1);
-                self.counters.copies_written.add(line.is_copy.into());
-            }
+        if !self.write(line) {
             // Its own thread, which reads, finds the stream ended and clears up.
-            Err(_) => drop(self.stream.shutdown(Shutdown::Both)),
+            let _ = self.stream.shutdown(Shutdown::Both);
         }
     }
 
@@ -46,11 +41,22 @@ impl Outbox for Direct {
         false
     }
 
-    fn finish(&self, last: Option<&Arc<Line>>, grace: Duration) {
+    fn finish(&self, last: Option<&Arc<Line>>, grace: Duration) -> bool {
         // Nobody else writes to it any more. Where that cannot be set, the end of the stream is what it was anyhow.
         let _ = self.stream.set_write_timeout(Some(grace));
-        if let Some(last) = last {
-            self.send(last);
+        last.is_none_or(|last| self.write(last))
+    }
+}
+
+impl Direct {
+    /// Writes a line, however long that takes; whether the kernel has it then.
+    fn write(&self, line: &Line) -> bool {
+        let _turn = lock(&self.turn);
+        let written = (&*self.stream).write_all(&line.bytes).is_ok();
+        if written {
+            self.counters.lines_written.add(1);
+            self.counters.copies_written.add(line.is_copy.into());
         }
+        written
     }
 }

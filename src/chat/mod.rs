@@ -18,19 +18,23 @@
 //! | who is here, and what all get | `room.rs` |
 //! | how a line reaches one client: the lecture's way, and the way without stalls | `direct.rs`; `queued.rs` with its thread, `flusher.rs` |
 //! | what may be set, what is counted | [`options`], [`counts`] |
-//! | the client's two ends of the stream | [`client`] |
+//! | the client: its two ends of the stream, what it comes to know | [`client`], [`event`] |
 //! | the chat by multicast, and what can be known in it | [`group`], [`peers`] |
 //!
 //! What they say to each other is in [`wire::chat`](crate::wire::chat).
 
+pub mod client;
 mod connection;
 mod conversation;
 pub mod counts;
 mod direct;
+pub mod event;
 mod flusher;
+pub mod group;
 mod listener;
 pub mod options;
 mod pace;
+pub mod peers;
 mod queued;
 mod room;
 pub mod server;

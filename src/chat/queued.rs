@@ -108,12 +108,12 @@ impl Outbox for Queued {
         lock(&self.0.waiting).state == State::TooSlow
     }
 
-    fn finish(&self, last: Option<&Arc<Line>>, grace: Duration) {
+    fn finish(&self, last: Option<&Arc<Line>>, grace: Duration) -> bool {
         let backlog = &*self.0;
         let rest = {
             let mut waiting = lock(&backlog.waiting);
             if waiting.state == State::Broken {
-                return;
+                return false;
             }
             backlog.watch.end(backlog.id, backlog.stream.as_fd());
             waiting.state = State::Finishing;
@@ -125,10 +125,11 @@ impl Outbox for Queued {
         let deadline = Instant::now() + grace;
         for (line, begun) in rest.chain(last.map(|last| (Arc::clone(last), 0))) {
             if write_until(&backlog.stream, &line.bytes[begun..], deadline).is_err() {
-                return;
+                return false;
             }
             backlog.count_written(&line);
         }
+        true
     }
 }
 

@@ -8,6 +8,7 @@
 //! | why nothing arrives | `silence.rs` |
 //! | Ctrl-C | `interrupt.rs` |
 //! | `netlab lan shell`, and the program under the name `on` | `lan.rs`; what its router runs: `router.rs` |
+//! | the chat: its server, its clients | `chat/` |
 //! | the main comparison, and one host's part of it | `measure.rs`, `agent.rs` |
 //! | drawing the report of a run again | `report.rs` |
 //! | labs: the menu, a run, guesses | `lab/` |
@@ -27,6 +28,7 @@ use crate::error::{Error, ExitClass};
 mod address;
 mod agent;
 mod broadcast;
+mod chat;
 mod completions;
 mod interrupt;
 mod lab;
@@ -85,6 +87,8 @@ enum Command {
     Broadcast(broadcast::Args),
     /// Send to, or receive from, groups: one copy for all who joined
     Multicast(multicast::Args),
+    /// A chat: what one says, a server relays to all
+    Chat(chat::Args),
     /// Measure who pays for each mode of delivery, on a virtual LAN
     Measure(measure::Args),
     /// Draw the report of a run again, from its tables
@@ -122,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Unicast(args) => unicast::run(&args),
         Command::Broadcast(args) => broadcast::run(&args),
         Command::Multicast(args) => multicast::run(&args),
+        Command::Chat(args) => chat::run(&args),
         Command::Measure(args) => measure::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Lab(args) => lab::run(&args),

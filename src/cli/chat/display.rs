@@ -1,0 +1,68 @@
+//! How an event is shown: a line for people, or a JSON object for programs. Pure.
+
+use crate::chat::event::Event;
+
+/// The line for people.
+pub(super) fn line(event: &Event) -> String {
+    let line = match event {
+        Event::Message { from, text } => format!("{from}: {text}"),
+        Event::Private { from, text } => format!("{from}, to you alone: {text}"),
+        Event::Told { name } => format!("* told {name} alone"),
+        Event::Joined { name } => format!("* {name} has come"),
+        Event::Present { name } => format!("* {name} is here"),
+        Event::Left { name, reason } => match reason.as_str() {
+            "leave" | "closed" => format!("* {name} has gone"),
+            "lost" => format!("* {name} was lost: the connection broke"),
+            "slow" => format!("* {name} was dropped for reading too slowly"),
+            other => format!("* {name} has gone: {other}"),
+        },
+        Event::Renamed { old, new } => format!("* {old} is now {new}"),
+        Event::Name { name } => format!("* you are {name}"),
+        Event::Here { names, more: 0 } => format!("* here: {}", names.join(", ")),
+        Event::Here { names, more } => format!("* here: {}, and {more} more:", names.join(", ")),
+        Event::Refused { text, .. } => format!("! {text}"),
+        Event::Missed { from, messages: 1 } => format!("! a message from {from} has not come"),
+        Event::Missed { from, messages } => format!("! {messages} messages from {from} have not come"),
+        Event::Late { from } => format!("! out of order, from {from}:"),
+        Event::Namesakes { name } => format!("! there are two called {name}, and no server to tell them apart"),
+        Event::Dropped { text, .. } => format!("! the server ends this: {text}"),
+    };
+    harmless(line)
+}
+
+/// The JSON object.
+pub(super) fn json(event: &Event) -> String {
+    // Strings and numbers always go into JSON.
+    serde_json::to_string(event).unwrap_or_default()
+}
+
+/// Whatever the other end sent, it shall not steer the terminal.
+fn harmless(line: String) -> String {
+    let steers =
+        |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if line.contains(steers) { line.replace(steers, "\u{fffd}") } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_as_lines_and_as_json() {
+        let message = Event::Message { from: "ann".into(), text: "hello \"all\"".into() };
+        assert_eq!(line(&message), "ann: hello \"all\"");
+        assert_eq!(json(&message), r#"{"event":"message","from":"ann","text":"hello \"all\""}"#);
+        let left = Event::Left { name: "bob".into(), reason: "slow".into() };
+        assert_eq!(line(&left), "* bob was dropped for reading too slowly");
+        let here = Event::Here { names: vec!["ann".into(), "bob".into()], more: 0 };
+        assert_eq!(line(&here), "* here: ann, bob");
+        assert_eq!(json(&here), r#"{"event":"here","names":["ann","bob"],"more":0}"#);
+    }
+
+    #[test]
+    fn nobody_steers_the_terminal() {
+        let message = Event::Message { from: "ann".into(), text: "\x1b]0;x\x07 \u{9b}2J \u{202e}abc\ttab".into() };
+        assert_eq!(line(&message), "ann: \u{fffd}]0;x\u{fffd} \u{fffd}2J \u{fffd}abc\ttab");
+        assert!(json(&message).contains(r"\u001b"));
+    }
+}

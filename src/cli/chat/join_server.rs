@@ -1,0 +1,160 @@
+//! Joining a chat at a server: a thread that shows what arrives, while the person types.
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::super::running::note;
+use super::console::{Console, Screen, Typed};
+use super::input::{self, Input};
+use super::join::How;
+use crate::chat::client::{self, Hearing};
+use crate::chat::event::Event;
+use crate::error::{Error, Result};
+use crate::wire::chat::{Answer, Refusal, Request};
+
+/// How long the server may take to answer a `LEAVE`.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What both threads know.
+struct Shared {
+    name: Mutex<String>,
+    leaving: AtomicBool,
+    /// The person sees what they typed, so that their own messages need not be shown again.
+    echoes: bool,
+}
+
+/// Joins, talks and leaves.
+pub(super) fn run(server: SocketAddr, how: &How) -> anyhow::Result<ExitCode> {
+    let (hearing, mut speaking) = client::join(server, how.name)?;
+    let mut console = Console::open(how.json).context("reading from standard input")?;
+    let shared = Arc::new(Shared {
+        name: Mutex::new(how.name.to_owned()),
+        leaving: AtomicBool::new(false),
+        echoes: console.echoes(),
+    });
+    note(&format!(
+        "joined the chat at {server} as {}{}",
+        how.name,
+        if shared.echoes { "; /help says what can be typed" } else { "" }
+    ));
+
+    let (tell, heard) = channel();
+    let screen = console.screen();
+    thread::Builder::new().name("hearing".into()).spawn({
+        let (shared, screen) = (Arc::clone(&shared), screen.clone());
+        move || hear(hearing, &shared, &screen, &tell)
+    })?;
+
+    let mut broken = None;
+    loop {
+        let typed = console.next(&lock(&shared.name))?;
+        let line = match typed {
+            Typed::Line(line) => line,
+            Typed::TooLong => {
+                screen.show(&refused(Refusal::LineTooLong))?;
+                continue;
+            }
+            Typed::End if how.stay => {
+                console.wait();
+                break;
+            }
+            Typed::End | Typed::Over => break,
+        };
+        // A paste may hold several.
+        let mut asked = line.split('\n').map(input::read);
+        let leave = loop {
+            let Some(asked) = asked.next() else { break false };
+            match asked {
+                Input::Ask(Request::Leave) => break true,
+                Input::Ask(request) => {
+                    if let Err(error) = speaking.send(request) {
+                        broken = Some(error);
+                        break true;
+                    }
+                }
+                Input::Nothing => {}
+                Input::Help => screen.remark(input::HELP)?,
+                Input::Refuse(refusal) => screen.show(&refused(refusal))?,
+                Input::Unknown(verb) => screen.remark(&format!("! there is no /{verb}; /help says what there is"))?,
+            }
+        };
+        if leave {
+            break;
+        }
+    }
+    console.close();
+    // If the server has ended it already, nobody hears this, and that is told below.
+    shared.leaving.store(true, Ordering::Relaxed);
+    let _ = speaking.send(Request::Leave);
+    match heard.recv_timeout(FAREWELL) {
+        Ok(outcome) => outcome?,
+        Err(_) => note("the server does not answer; left without a word"),
+    }
+    broken.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
+}
+
+/// The thread that shows what arrives, up to the end.
+fn hear(mut hearing: Hearing, shared: &Shared, screen: &Screen, tell: &Sender<anyhow::Result<()>>) {
+    let outcome = hear_on(&mut hearing, shared, screen);
+    // It waits for this no longer than it likes.
+    let _ = tell.send(outcome);
+    screen.end();
+}
+
+fn hear_on(hearing: &mut Hearing, shared: &Shared, screen: &Screen) -> anyhow::Result<()> {
+    let mut dropped = None;
+    let line = loop {
+        match hearing.line() {
+            Ok(Some(line)) => {
+                let answer = Answer::decode(line.as_bytes());
+                if matches!(answer, Some(Answer::Ok { request: "LEAVE", .. })) {
+                    return Ok(());
+                }
+                if let Some(event) = answer.and_then(Event::of) {
+                    if let Event::Dropped { text, .. } = &event {
+                        dropped = Some(text.clone());
+                    }
+                    show(&event, shared, screen)?;
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    ended(line, dropped, shared.leaving.load(Ordering::Relaxed)).map_err(Into::into)
+}
+
+fn show(event: &Event, shared: &Shared, screen: &Screen) -> io::Result<()> {
+    match event {
+        Event::Message { from, .. } if shared.echoes && *from == *lock(&shared.name) => return Ok(()),
+        Event::Name { name } => name.clone_into(&mut lock(&shared.name)),
+        _ => {}
+    }
+    screen.show(event)
+}
+
+/// What the end of the stream means.
+fn ended(end: Result<()>, dropped: Option<String>, leaving: bool) -> Result<()> {
+    match (end, dropped) {
+        (_, Some(why)) => Err(Error::failed("the server has ended this").because(why)),
+        _ if leaving => Ok(()),
+        (Ok(()), None) => Err(Error::failed("the server has closed the connection")),
+        (Err(error), None) => Err(error),
+    }
+}
+
+fn refused(refusal: Refusal) -> Event {
+    Event::Refused { code: refusal.code().into(), text: refusal.explanation().into() }
+}
+
+fn lock(name: &Mutex<String>) -> std::sync::MutexGuard<'_, String> {
+    name.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,221 @@
+//! Clients that are broken, hostile or gone: the chat server stays up and serves the others.
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use netlab::chat::server::{Relay, Server, ServerOptions};
+
+#[path = "support/chat.rs"]
+mod chat;
+
+use chat::{Peer, options, serve, server, wait_for};
+
+/// Runs `body` while two clients talk to each other, message by message, and fails when one of them misses anything.
+fn while_two_talk(server: &Server, body: impl FnOnce()) {
+    let mut ann = Peer::join(server.local_addr(), "ann");
+    let mut bob = Peer::join(server.local_addr(), "bob");
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let over = &over;
+        let talk = scope.spawn(move || {
+            let mut number = 0_u64;
+            // At least one exchange after all is over.
+            loop {
+                let last = over.load(Ordering::Relaxed);
+                for author in [&mut ann, &mut bob] {
+                    author.say(&format!("SAY {number}"));
+                }
+                for peer in [&mut ann, &mut bob] {
+                    let lines = std::iter::from_fn(|| Some(peer.line()));
+                    let own = |line: &String| line.starts_with("MSG ann ") || line.starts_with("MSG bob ");
+                    let mut heard: Vec<_> = lines.filter(own).take(2).collect();
+                    heard.sort();
+                    assert_eq!(heard, [format!("MSG ann {number}"), format!("MSG bob {number}")]);
+                }
+                number += 1;
+                if last {
+                    return number;
+                }
+            }
+        });
+        // Dropped on the way out of a failure as well, lest the two talk for ever.
+        struct Over<'a>(&'a AtomicBool);
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let ending = Over(over);
+        body();
+        drop(ending);
+        assert!(talk.join().unwrap() > 0);
+    });
+}
+
+#[test]
+fn a_million_malformed_lines() {
+    const LINES: u64 = 1_000_000;
+    let server = server(Relay::Queued);
+    while_two_talk(&server, || {
+        let kinds: [&[u8]; 8] = [
+            b"\n",
+            b"hello\n",
+            b"SAY\n",
+            b"SAY \xff\xfe\n",
+            b"say \x1b[2J\r\n",
+            b"MSG ann I am not she\n",
+            b"TELL \0 x\n",
+            b"JOIN ann\n",
+        ];
+        let flood: Vec<u8> = kinds.concat().repeat(125);
+        let mut stream = TcpStream::connect(server.local_addr()).unwrap();
+        let mut answers = BufReader::with_capacity(1 << 16, stream.try_clone().unwrap());
+        let reader = thread::spawn(move || {
+            let (mut line, mut errors) = (Vec::new(), 0_u64);
+            while answers.read_until(b'\n', &mut line).unwrap() > 0 {
+                errors += u64::from(line.starts_with(b"ERROR "));
+                line.clear();
+            }
+            errors
+        });
+        stream.write_all(b"JOIN eve\n").unwrap();
+        for _ in 0..LINES / (125 * kinds.len() as u64) {
+            stream.write_all(&flood).unwrap();
+        }
+        stream.write_all(b"LEAVE\n").unwrap();
+        assert_eq!(reader.join().unwrap(), LINES, "an answer to each");
+    });
+    assert_eq!(server.counts().lines_refused, LINES);
+}
+
+#[test]
+fn lines_without_an_end() {
+    let server = server(Relay::Queued);
+    while_two_talk(&server, || {
+        let mut eve = Peer::join(server.local_addr(), "eve");
+        for _ in 0..1_000 {
+            eve.write(&[b'x'; 10_000]).unwrap();
+        }
+        eve.write(b"\nPING over\n").unwrap();
+        assert!(eve.line_with("ERROR ").starts_with("ERROR line-too-long "));
+        assert_eq!(eve.line_with("PONG"), "PONG over", "10 MB without an end are one bad line");
+        eve.write(b"SAY cut o").unwrap();
+        eve.stream().shutdown(Shutdown::Write).unwrap();
+        let rest = eve.rest();
+        assert!(!rest.iter().any(|line| line.contains("cut o")), "half a line is no message");
+    });
+    assert_eq!(server.counts().lines_refused, 1);
+}
+
+#[test]
+fn connections_that_are_reset() {
+    for relay in Relay::ALL {
+        let server = server(relay);
+        while_two_talk(&server, || {
+            for number in 0..200 {
+                let mut eve = Peer::join(server.local_addr(), &format!("eve{number}"));
+                if number % 2 == 0 {
+                    eve.say("SAY and away");
+                }
+                eve.reset();
+            }
+            // Some go before they have joined, or in the middle of it.
+            for number in 0..100 {
+                let mut stranger = Peer::connect(server.local_addr());
+                if number % 2 == 0 {
+                    stranger.write(b"JOIN str").unwrap();
+                }
+                stranger.reset();
+            }
+            wait_for(&server, "they are all gone", |counts| counts.connections_now == 2);
+        });
+        wait_for(&server, "all are gone", |counts| counts.client_threads_now == 0);
+        let counts = server.counts();
+        assert_eq!(counts.clients_joined, 202, "{relay}");
+        assert!(counts.clients_lost > 0, "{relay}: {counts:?}");
+    }
+}
+
+#[test]
+fn a_stream_closed_by_half_is_served_to_its_end() {
+    for relay in Relay::ALL {
+        let server = server(relay);
+        let mut ann = Peer::join(server.local_addr(), "ann");
+        // What `printf … | nc -N` does.
+        let mut piped = Peer::connect(server.local_addr());
+        piped.write(b"JOIN piped\nSAY one\nSAY two\nLIST\n").unwrap();
+        piped.stream().shutdown(Shutdown::Write).unwrap();
+        let lines = piped.rest();
+        assert_eq!(lines[1..], ["OK JOIN piped", "MSG piped one", "MSG piped two", "NAMES 0 ann piped"]);
+        let heard: Vec<_> = (0..4).map(|_| ann.line()).collect();
+        assert_eq!(heard, ["JOINED piped", "MSG piped one", "MSG piped two", "LEFT piped closed"]);
+    }
+}
+
+#[test]
+fn who_never_joins_is_sent_away() {
+    for relay in Relay::ALL {
+        let server = serve(ServerOptions { relay, join_within: Duration::from_millis(300), ..options() });
+        while_two_talk(&server, || {
+            let mut silent = Peer::connect(server.local_addr());
+            let mut dripping = Peer::connect(server.local_addr());
+            let mut busy = Peer::connect(server.local_addr());
+            dripping.stream().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+            let mut said = Vec::new();
+            // A byte every now and then, and never a line.
+            while !said.ends_with(b"no JOIN came in time\n") {
+                let _ = dripping.write(b"J");
+                let mut bytes = [0; 512];
+                match dripping.reader().read(&mut bytes) {
+                    Ok(count) => {
+                        assert!(count > 0, "{}", String::from_utf8_lossy(&said));
+                        said.extend_from_slice(&bytes[..count]);
+                    }
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                }
+                let _ = busy.write(b"PING 1\n");
+            }
+            assert!(silent.rest().last().unwrap().starts_with("ERROR too-late "));
+            assert!(busy.rest().last().unwrap().starts_with("ERROR too-late "));
+        });
+        assert_eq!(server.counts().clients_too_late, 3, "{relay}");
+    }
+}
+
+#[test]
+fn who_has_joined_may_be_silent() {
+    let server = serve(ServerOptions { join_within: Duration::from_millis(100), ..options() });
+    let mut ann = Peer::join(server.local_addr(), "ann");
+    let mut late = Peer::connect(server.local_addr());
+    assert!(late.rest().last().unwrap().starts_with("ERROR too-late "), "the time to join is over");
+    ann.say("SAY here I am");
+    assert_eq!(ann.line(), "MSG ann here I am");
+}
+
+#[test]
+fn a_full_table() {
+    let server = serve(ServerOptions { max_clients: 4, ..options() });
+    assert_eq!(server.max_clients(), 4);
+    while_two_talk(&server, || {
+        let held: Vec<_> = (0..2).map(|number| Peer::join(server.local_addr(), &format!("held{number}"))).collect();
+        for _ in 0..50 {
+            let mut refused = Peer::connect(server.local_addr());
+            assert_eq!(refused.rest(), ["ERROR full no more clients can be served now; try again later"]);
+        }
+        drop(held);
+        wait_for(&server, "there is room", |counts| counts.connections_now == 2);
+        Peer::join(server.local_addr(), "again");
+    });
+    let counts = server.counts();
+    assert_eq!((counts.connections_refused, counts.connections_accepted), (50, 55));
+}
+
+#[test]
+fn the_limit_per_address_is_not_for_loopback() {
+    let server = serve(ServerOptions { max_per_address: Some(1), ..options() });
+    let _peers: Vec<_> = (0..5).map(|number| Peer::join(server.local_addr(), &format!("peer{number}"))).collect();
+    assert_eq!(server.counts().connections_refused, 0);
+}
