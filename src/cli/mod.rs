@@ -9,6 +9,7 @@
 //! | Ctrl-C | `interrupt.rs` |
 //! | `netlab lan shell`, and the program under the name `on` | `lan.rs`; what its router runs: `router.rs` |
 //! | the main comparison, and one host's part of it | `measure.rs`, `agent.rs` |
+//! | the MQTT broker and clients | `pubsub/` |
 //! | drawing the report of a run again | `report.rs` |
 //! | labs: the menu, a run, guesses | `lab/` |
 //! | how a measurement runs and what is told of it, whoever asked for it | `running.rs` |
@@ -34,6 +35,7 @@ mod lan;
 mod measure;
 mod multicast;
 mod paragraph;
+mod pubsub;
 mod recv;
 mod report;
 mod router;
@@ -85,6 +87,8 @@ enum Command {
     Broadcast(broadcast::Args),
     /// Send to, or receive from, groups: one copy for all who joined
     Multicast(multicast::Args),
+    /// Publish and subscribe by MQTT: a broker, and clients of it or of any other
+    Pubsub(pubsub::Args),
     /// Measure who pays for each mode of delivery, on a virtual LAN
     Measure(measure::Args),
     /// Draw the report of a run again, from its tables
@@ -122,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Unicast(args) => unicast::run(&args),
         Command::Broadcast(args) => broadcast::run(&args),
         Command::Multicast(args) => multicast::run(&args),
+        Command::Pubsub(args) => pubsub::run(&args),
         Command::Measure(args) => measure::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Lab(args) => lab::run(&args),
