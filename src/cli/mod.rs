@@ -10,6 +10,7 @@
 //! | `netlab lan shell`, and the program under the name `on` | `lan.rs`; what its router runs: `router.rs` |
 //! | the chat: its server, its clients | `chat/` |
 //! | the main comparison, and one host's part of it | `measure.rs`, `agent.rs` |
+//! | the MQTT broker and clients | `pubsub/` |
 //! | drawing the report of a run again | `report.rs` |
 //! | labs: the menu, a run, guesses | `lab/` |
 //! | how a measurement runs and what is told of it, whoever asked for it | `running.rs` |
@@ -36,6 +37,7 @@ mod lan;
 mod measure;
 mod multicast;
 mod paragraph;
+mod pubsub;
 mod recv;
 mod report;
 mod router;
@@ -89,6 +91,8 @@ enum Command {
     Multicast(multicast::Args),
     /// A chat: what one says, a server relays to all
     Chat(chat::Args),
+    /// Publish and subscribe by MQTT: a broker, and clients of it or of any other
+    Pubsub(pubsub::Args),
     /// Measure who pays for each mode of delivery, on a virtual LAN
     Measure(measure::Args),
     /// Draw the report of a run again, from its tables
@@ -127,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Broadcast(args) => broadcast::run(&args),
         Command::Multicast(args) => multicast::run(&args),
         Command::Chat(args) => chat::run(&args),
+        Command::Pubsub(args) => pubsub::run(&args),
         Command::Measure(args) => measure::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Lab(args) => lab::run(&args),

@@ -4,12 +4,25 @@
 //! |---|---|
 //! | starting, ending and counting a broker | [`broker`] |
 //! | its accept loop and its upkeep | `server.rs`; who is connected, who only waits: `table.rs`; who may: `access.rs` |
-//! | user and password | [`secret`] |
+//! | publishing and subscribing | [`client`]; at a rate: [`publisher`] |
+//! | what a client remembers of its messages (pure) | `session.rs` |
+//! | why a connection broke, in words | `reason.rs` |
+//! | bytes to and from a broker, over TCP or TLS | `link.rs`; whom it trusts: `tls.rs` |
+//! | what is published; topics and filters | [`message`] |
+//! | how a broker's address is written; user and password | [`url`], [`secret`] |
 //!
-//! The async runtime that the broker's crate demands stays in here; outside, everything blocks.
+//! The async runtime that the broker's crate demands stays in here; outside, everything blocks. The clients have none.
 
 mod access;
 pub mod broker;
+pub mod client;
+mod link;
+pub mod message;
+pub mod publisher;
+mod reason;
 pub mod secret;
 mod server;
+mod session;
 mod table;
+mod tls;
+pub mod url;

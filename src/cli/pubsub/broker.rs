@@ -1,0 +1,264 @@
+//! `netlab pubsub broker`: an MQTT broker until Ctrl-C.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use indicatif::HumanCount;
+use serde::Serialize;
+
+use super::login;
+use crate::cli::address::WrittenAddress;
+use crate::cli::interrupt;
+use crate::cli::screen::{Limits, Look, Screen};
+use crate::error::{Error, ExitClass, Result};
+use crate::pubsub::broker::{Broker, BrokerOptions, Counts, DEFAULT_PORT};
+use crate::pubsub::secret::Login;
+use crate::units::{Bytes, parse_duration};
+
+/// How soon a request to stop is noticed.
+const STOP_LATENCY: Duration = Duration::from_millis(100);
+/// What a packet may be limited to, in bytes.
+const PACKET: std::ops::RangeInclusive<usize> = 1 << 10..=16 << 20;
+
+/// Arguments of `netlab pubsub broker`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  netlab pubsub broker                        for programs of this machine
+  netlab pubsub broker --listen 192.168.1.7 --user ann --password-file secret
+  netlab pubsub broker --listen 192.168.1.7 --anonymous
+                                              anybody on the network may use it
+
+Messages, sessions and passwords are in memory alone. Without TLS, passwords and
+messages cross the network as they are.")]
+pub(super) struct Args {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR[:PORT]", default_value = "127.0.0.1:1883")]
+    listen: ListenAddress,
+    /// The one user who may connect; the password comes from --password-file or NETLAB_PASSWORD [default: anybody]
+    #[arg(long, value_name = "NAME", conflicts_with = "anonymous")]
+    user: Option<String>,
+    /// A file with the user's password as its first line
+    #[arg(long, value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
+    /// Let anybody connect from other machines as well
+    #[arg(long)]
+    anonymous: bool,
+    /// Clients at a time
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=100_000), allow_negative_numbers = true)]
+    max_clients: u32,
+    /// The longest packet taken, 1k to 16384k
+    #[arg(long, value_name = "B", default_value = "64k", allow_negative_numbers = true)]
+    max_packet: Bytes,
+    /// Messages that may wait for one client
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..=1_000_000), allow_negative_numbers = true)]
+    queue: u32,
+    /// Publish figures of the broker itself under $SYS/ this often [default: never]
+    #[arg(long, value_name = "T", value_parser = parse_duration, allow_negative_numbers = true)]
+    sys_topics: Option<Duration>,
+    /// End after this long: 500ms, 5s, 2m [default: no limit]
+    #[arg(short, long, value_name = "T", value_parser = parse_duration, allow_negative_numbers = true)]
+    duration: Option<Duration>,
+    /// One JSON object per line on standard output: what each second brought, and last the summary
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs a broker until Ctrl-C or the end of the duration, and gives the exit code.
+///
+/// # Errors
+/// Usage for flags that do not go together; as [`Broker::start`]; standard output's own.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let options = args.options()?;
+    let stop = interrupt::stop_flag()?;
+    let broker = Broker::start(&options)?;
+    let limits = Limits { count: None, duration: args.duration };
+    let screen = Screen::new(args.json, limits);
+    screen.note(&announcement(&broker, &options));
+    if options.login.is_none() && !options.listen.ip().is_loopback() {
+        screen.warn(&["anybody who reaches this address may read and write everything".to_owned()]);
+    }
+    if options.login.is_some() && !options.listen.ip().is_loopback() {
+        screen.warn(&["the password crosses the network as it is".to_owned()]);
+    }
+    let started = Instant::now();
+    let names = ["messages_received", "messages_sent", "clients_admitted"];
+    screen.watch(
+        || wait(args.duration, &stop),
+        &stop,
+        limits,
+        names,
+        |_| {
+            let counts = broker.counts();
+            let [clients, received, sent] =
+                [counts.clients, counts.messages_received, counts.messages_sent].map(HumanCount);
+            Look {
+                totals: [counts.messages_received, counts.messages_sent, counts.clients_admitted],
+                counted: 0,
+                text: format!("{clients} clients · {received} messages in · {sent} out"),
+            }
+        },
+    );
+    let interrupted = stop.load(Ordering::Relaxed);
+    let time = started.elapsed();
+    let counts = broker.stop();
+    let summary = Summary { event: "summary", mode: "pubsub", interrupted, duration_s: time.as_secs_f64(), counts };
+    screen.result(&text(&counts, time), &summary).context("writing to standard output")?;
+    // Without a limit there is no other way to end than Ctrl-C.
+    Ok(if interrupted && limits.any() { ExitClass::Interrupted.code().into() } else { ExitCode::SUCCESS })
+}
+
+fn wait(duration: Option<Duration>, stop: &AtomicBool) {
+    let end = duration.and_then(|time| Instant::now().checked_add(time));
+    while !stop.load(Ordering::Relaxed) {
+        let left = end.map_or(STOP_LATENCY, |end| end.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            return;
+        }
+        thread::sleep(left.min(STOP_LATENCY));
+    }
+}
+
+impl Args {
+    fn options(&self) -> Result<BrokerOptions> {
+        let listen = self.listen.0;
+        let login = match &self.user {
+            None => None,
+            Some(user) if user.is_empty() => {
+                return Err(Error::usage("--user is empty; name the user who may connect"));
+            }
+            Some(user) => {
+                let password = login::password(self.password_file.as_deref())?.ok_or_else(|| {
+                    Error::usage("--user needs a password: give --password-file FILE, or set NETLAB_PASSWORD")
+                })?;
+                Some(Login { user: user.clone(), password })
+            }
+        };
+        if login.is_none() && !self.anonymous && !listen.ip().is_loopback() {
+            return Err(Error::usage(format!(
+                "--listen {listen}: other machines can reach this address; say who may connect with --user NAME and \
+                 --password-file FILE, or let anybody with --anonymous"
+            )));
+        }
+        if !PACKET.contains(&self.max_packet.0) {
+            return Err(Error::usage("--max-packet: a packet is limited to something from 1k to 16384k"));
+        }
+        Ok(BrokerOptions {
+            listen,
+            login,
+            max_clients: self.max_clients as usize,
+            max_packet: self.max_packet.0,
+            queue: self.queue as usize,
+            sys_topics: self.sys_topics,
+            ..BrokerOptions::default()
+        })
+    }
+}
+
+fn announcement(broker: &Broker, options: &BrokerOptions) -> String {
+    let who = match &options.login {
+        Some(login) => format!("for user {}", login.user),
+        None => "for anybody".to_owned(),
+    };
+    format!("listening on {} (MQTT 5.0 and 3.1.1), {who}; Ctrl-C ends it", broker.local_addr())
+}
+
+/// What a broker did: the keys of [`Counts`], and for how long.
+#[derive(Serialize)]
+struct Summary {
+    event: &'static str,
+    mode: &'static str,
+    interrupted: bool,
+    duration_s: f64,
+    #[serde(flatten)]
+    counts: Counts,
+}
+
+/// The block for people.
+fn text(counts: &Counts, time: Duration) -> String {
+    let mut out = String::new();
+    let human = HumanCount;
+    let _ = writeln!(
+        out,
+        "messages       {} in, {} out, in {:.1} s",
+        human(counts.messages_received),
+        human(counts.messages_sent),
+        time.as_secs_f64()
+    );
+    let _ = writeln!(out, "clients        {}", human(counts.clients_admitted));
+    for (what, count) in [
+        ("refused        {}, wrong user or password", counts.clients_refused),
+        ("turned away    {}, no place left", counts.clients_turned_away),
+        ("displaced      {}, had not said who they are", counts.connections_displaced),
+    ] {
+        if count > 0 {
+            let _ = writeln!(out, "{}", what.replace("{}", &human(count).to_string()));
+        }
+    }
+    out
+}
+
+/// An address to listen on: unlike one to send to, its port may be 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ListenAddress(SocketAddr);
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if let Ok(address) = text.parse() {
+            return Ok(ListenAddress(address));
+        }
+        let written: WrittenAddress = text.parse()?;
+        let socket = written.to_socket("--listen", DEFAULT_PORT, None).map_err(|error| error.to_string())?;
+        Ok(ListenAddress(socket))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn options(line: &str) -> Result<BrokerOptions> {
+        Line::try_parse_from(format!("netlab {line}").split_whitespace()).unwrap().args.options()
+    }
+
+    #[test]
+    fn other_machines_are_let_in_only_on_purpose() {
+        assert!(options("").unwrap().listen.ip().is_loopback());
+        assert!(options("--listen [::1]").is_ok());
+        let open = options("--listen 192.0.2.1").unwrap_err();
+        assert!(open.to_string().contains("--anonymous"), "{open}");
+        assert_eq!(open.class().code(), 2);
+        assert!(options("--listen 0.0.0.0:1").is_err());
+        assert!(options("--listen 192.0.2.1 --anonymous").unwrap().login.is_none());
+    }
+
+    #[test]
+    fn a_listening_port_may_be_left_to_the_system() {
+        assert_eq!(options("--listen 127.0.0.1:0").unwrap().listen.port(), 0);
+        assert_eq!(options("--listen ::1").unwrap().listen, "[::1]:1883".parse().unwrap());
+    }
+
+    #[test]
+    fn packets_have_a_limit_that_makes_sense() {
+        assert_eq!(options("--max-packet 1k").unwrap().max_packet, 1024);
+        for size in ["1023", "16385k"] {
+            assert_eq!(options(&format!("--max-packet {size}")).unwrap_err().class().code(), 2);
+        }
+    }
+}

@@ -1,0 +1,557 @@
+//! A client of a broker: publishes and subscribes by MQTT 5.0, and waits for as long as it is told.
+//!
+//! When the connection breaks later on, the client says so, tries again for a while, subscribes again where the broker
+//! has forgotten it, and sends again what was not acknowledged. Messages of QoS 0 that were on their way are gone.
+
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mqtt5_protocol::packet::connack::ConnAckPacket;
+use mqtt5_protocol::packet::connect::ConnectPacket;
+use mqtt5_protocol::packet::disconnect::DisconnectPacket;
+use mqtt5_protocol::packet::suback::SubAckPacket;
+use mqtt5_protocol::packet::subscribe::SubscribePacket;
+use mqtt5_protocol::types::{ConnectOptions, WillMessage};
+use mqtt5_protocol::{Packet, PropertyId, PropertyValue, ReasonCode};
+
+use super::link::{Link, MAX_PACKET};
+use super::message::{Delivery, Message, Qos, Will};
+use super::reason::{self, Break};
+use super::secret::Password;
+use super::session::{Outcome, Session};
+use super::tls::Trust;
+use super::url::BrokerUrl;
+use crate::error::{Error, Result};
+
+/// How long a broker has to accept a connection, and to answer a request.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How soon a request to stop is noticed.
+const STOP_LATENCY: Duration = Duration::from_millis(100);
+/// How long the end of a connection may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Bytes that may be queued before `publish` waits for the kernel to take some.
+const QUEUED: usize = 64 << 10;
+/// QoS 1 and 2 messages that the broker may send before they are acknowledged.
+const RECEIVE_MAXIMUM: u16 = 1024;
+/// The first pause before another attempt to connect; each is twice the one before, up to the longest.
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Whom to connect to, and as whom.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// Where the broker is.
+    pub broker: BrokerUrl,
+    /// With which password.
+    pub password: Option<Password>,
+    /// The certificates of the authorities trusted to vouch for the broker; `None`: the system's.
+    pub ca: Option<PathBuf>,
+    /// The name the broker knows this client by; empty: it gives one.
+    pub client_id: String,
+    /// The longest silence: a client that has nothing to say says that. 0: no limit.
+    pub keep_alive: Duration,
+    /// How long the broker is to keep subscriptions and messages for this client when it is away; `None`: not at all.
+    pub session: Option<Duration>,
+    /// What it publishes when this client goes without taking leave.
+    pub will: Option<Will>,
+    /// How long to try again after a connection broke; 0: not at all.
+    pub reconnect: Duration,
+}
+
+impl ClientOptions {
+    /// The usual ones, for this broker.
+    #[must_use]
+    pub fn new(broker: BrokerUrl) -> ClientOptions {
+        ClientOptions {
+            broker,
+            password: None,
+            ca: None,
+            client_id: String::new(),
+            keep_alive: Duration::from_secs(60),
+            session: None,
+            will: None,
+            reconnect: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A subscription asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Which topics.
+    pub filter: String,
+    /// How hard messages are delivered at most.
+    pub qos: Qos,
+}
+
+/// What a client has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientCounts {
+    /// Messages given to the connection.
+    pub published: u64,
+    /// Of QoS 1 and 2: acknowledged to the end.
+    pub acknowledged: u64,
+    /// Of QoS 1 and 2: refused by the broker.
+    pub refused: u64,
+    /// Of QoS 1 and 2: not acknowledged yet.
+    pub under_way: u64,
+    /// Messages taken from the connection.
+    pub received: u64,
+    /// Connections that broke and were made again.
+    pub reconnected: u64,
+}
+
+/// Is told, in a sentence, when the connection breaks and when it stands again.
+pub type Notice = Box<dyn FnMut(&str) + Send>;
+
+/// A connected client. Dropping it goes without leave, so that the broker publishes its [`Will`];
+/// [`close`](Client::close) takes leave.
+pub struct Client {
+    options: ClientOptions,
+    trust: Option<Trust>,
+    stop: Arc<AtomicBool>,
+    notice: Notice,
+    /// `None`: it broke.
+    link: Option<Link>,
+    session: Session,
+    subscriptions: Vec<Subscription>,
+    /// The SUBSCRIBE that waits for its answer.
+    asked: Option<u16>,
+    answer: Option<SubAckPacket>,
+    keep_alive: Duration,
+    spoken: Instant,
+    /// When a PINGREQ was sent that is not answered.
+    pinged: Option<Instant>,
+    first_refusal: Option<ReasonCode>,
+    reconnected: u64,
+    /// It was connected before.
+    resuming: bool,
+}
+
+impl Client {
+    /// Connects. Nothing is retried here. `stop` ends every wait of this client within 100 ms.
+    ///
+    /// # Errors
+    /// Failed, with the cause and where it is known a remedy: the broker cannot be reached, does not answer, refuses the
+    /// user or password, its certificate does not verify. Usage for a `ca` file that cannot be used.
+    pub fn connect(options: ClientOptions, stop: Arc<AtomicBool>, notice: Notice) -> Result<Client> {
+        let trust = if options.broker.tls { Some(Trust::new(options.ca.as_deref())?) } else { None };
+        let mut client = Client {
+            keep_alive: options.keep_alive,
+            options,
+            trust,
+            stop,
+            notice,
+            link: None,
+            session: Session::new(),
+            subscriptions: Vec::new(),
+            asked: None,
+            answer: None,
+            spoken: Instant::now(),
+            pinged: None,
+            first_refusal: None,
+            reconnected: 0,
+            resuming: false,
+        };
+        match client.open() {
+            Ok(()) => Ok(client),
+            Err(broken) => Err(broken.unreachable(&client.options.broker)),
+        }
+    }
+
+    /// The name the broker knows this client by.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.options.client_id
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn counts(&self) -> ClientCounts {
+        let tally = self.session.tally;
+        ClientCounts {
+            published: tally.published,
+            acknowledged: tally.acknowledged,
+            refused: tally.refused,
+            under_way: self.session.under_way() as u64,
+            received: tally.received,
+            reconnected: self.reconnected,
+        }
+    }
+
+    /// Why the broker refused the first message that it refused.
+    #[must_use]
+    pub fn first_refusal(&self) -> Option<String> {
+        self.first_refusal.map(reason::text)
+    }
+
+    /// Subscribes, and waits for the broker's consent. Returns the quality granted to each.
+    ///
+    /// # Errors
+    /// Failed when the broker refuses one of them, does not answer, or is lost.
+    pub fn subscribe(&mut self, wanted: &[Subscription]) -> Result<Vec<Qos>> {
+        self.subscriptions.extend_from_slice(wanted);
+        let packet = self.asking(wanted);
+        self.queue(&packet)?;
+        self.attempt(Link::write)?;
+        let deadline = Instant::now() + ANSWER;
+        loop {
+            if let Some(answer) = self.answer.take() {
+                return granted(&answer, wanted, &self.options.broker);
+            }
+            if self.stopped() {
+                return Err(Error::interrupted("interrupted before the broker had consented to the subscription"));
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::failed(format!("{} does not answer the subscription", self.options.broker)));
+            }
+            self.step(deadline)?;
+            if self.asked.is_none() && self.answer.is_none() {
+                // A new connection has asked for all of them already.
+                return Ok(wanted.iter().map(|one| one.qos).collect());
+            }
+        }
+    }
+
+    /// Gives a message to the connection; it leaves with the next [`flush`](Client::flush), or when enough have
+    /// gathered. Waits while the broker has more than it takes unacknowledged. False when stopped meanwhile.
+    ///
+    /// # Errors
+    /// Failed when the broker is lost for good, or the message cannot be written as MQTT has it.
+    pub fn publish(&mut self, topic: &str, payload: &[u8], delivery: Delivery) -> Result<bool> {
+        while !self.session.has_room(delivery.qos) || self.link.as_ref().is_none_or(|link| link.queued() > QUEUED) {
+            if self.stopped() {
+                return Ok(false);
+            }
+            self.step(Instant::now() + STOP_LATENCY)?;
+        }
+        let packet = self.session.publish(topic, Bytes::copy_from_slice(payload), delivery);
+        self.queue(&packet)?;
+        Ok(true)
+    }
+
+    /// Hands all that is queued to the kernel. False when stopped meanwhile.
+    ///
+    /// # Errors
+    /// Failed when the broker is lost for good.
+    pub fn flush(&mut self) -> Result<bool> {
+        self.attempt(Link::write)?;
+        while self.link.as_ref().is_none_or(|link| link.queued() > 0) {
+            if self.stopped() {
+                return Ok(false);
+            }
+            self.step(Instant::now() + STOP_LATENCY)?;
+        }
+        Ok(true)
+    }
+
+    /// Looks after the connection for this long: takes acknowledgements, and keeps it alive. To be called now and then
+    /// by a publisher that has nothing to publish.
+    ///
+    /// # Errors
+    /// Failed when the broker is lost for good.
+    pub fn idle(&mut self, time: Duration) -> Result<()> {
+        let until = Instant::now() + time;
+        loop {
+            self.step(until)?;
+            if Instant::now() >= until || self.stopped() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until the broker has acknowledged all messages. False when `until` came or it was stopped meanwhile.
+    ///
+    /// # Errors
+    /// Failed when the broker is lost for good.
+    pub fn settle(&mut self, until: Instant) -> Result<bool> {
+        if !self.flush()? {
+            return Ok(false);
+        }
+        while self.session.under_way() > 0 {
+            if Instant::now() >= until || self.stopped() {
+                return Ok(false);
+            }
+            self.step(until)?;
+        }
+        Ok(true)
+    }
+
+    /// The next message of those that have come; `None` when all were taken. Taking a message acknowledges it.
+    ///
+    /// # Errors
+    /// As [`publish`](Client::publish).
+    pub fn ready(&mut self) -> Result<Option<Message>> {
+        let Some((message, acknowledgement)) = self.session.next() else { return Ok(None) };
+        if let Some(packet) = acknowledgement {
+            self.queue(&packet)?;
+        }
+        Ok(Some(message))
+    }
+
+    /// The next message, waited for; `None` when `until` came or it was stopped meanwhile. Taking a message acknowledges it.
+    ///
+    /// # Errors
+    /// Failed when the broker is lost for good.
+    pub fn next(&mut self, until: Option<Instant>) -> Result<Option<Message>> {
+        loop {
+            if let Some(message) = self.ready()? {
+                return Ok(Some(message));
+            }
+            let now = Instant::now();
+            if until.is_some_and(|until| now >= until) || self.stopped() {
+                return Ok(None);
+            }
+            self.step(until.unwrap_or(now + STOP_LATENCY))?;
+        }
+    }
+
+    /// Takes leave: no last will is published. Returns what it has done.
+    pub fn close(mut self) -> ClientCounts {
+        let counts = self.counts();
+        if let Some(mut link) = self.link.take() {
+            // Whether the broker hears it makes no difference to this side.
+            let mut farewell = DisconnectPacket::normal();
+            if self.options.session.is_none() && !self.options.reconnect.is_zero() {
+                // The session was for coming back after a break.
+                farewell = farewell.with_session_expiry_interval(0);
+            }
+            let _ = link.queue(&Packet::Disconnect(farewell));
+            link.finish(Instant::now() + FAREWELL);
+        }
+        counts
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the broker until `until`, 100 ms at most, and takes what it says. Makes the connection again when it
+    /// is broken.
+    fn step(&mut self, until: Instant) -> Result<()> {
+        if self.link.is_none() {
+            return self.reopen(io::Error::from(ErrorKind::NotConnected).into());
+        }
+        let until = until.min(Instant::now() + STOP_LATENCY);
+        match self.look(until) {
+            Ok(()) => Ok(()),
+            Err(broken) => self.reopen(broken),
+        }
+    }
+
+    fn look(&mut self, until: Instant) -> Result<(), Break> {
+        self.stay_alive()?;
+        let Some(link) = &mut self.link else { return Ok(()) };
+        link.wait(until)?;
+        self.take_all()
+    }
+
+    /// Takes all that has come.
+    fn take_all(&mut self) -> Result<(), Break> {
+        let mut replies = Vec::new();
+        while let Some(packet) = self.link.as_mut().map(Link::packet).transpose()?.flatten() {
+            self.take(packet, &mut replies)?;
+        }
+        if let Some(link) = self.link.as_mut().filter(|_| !replies.is_empty()) {
+            replies.iter().try_for_each(|packet| link.queue(packet))?;
+            link.write()?;
+            self.spoken = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, packet: Packet, replies: &mut Vec<Packet>) -> Result<(), Break> {
+        match packet {
+            Packet::PingResp => self.pinged = None,
+            Packet::SubAck(answer) if Some(answer.packet_id) == self.asked => {
+                self.asked = None;
+                self.answer = Some(answer);
+            }
+            Packet::SubAck(_) | Packet::UnsubAck(_) => {}
+            Packet::Disconnect(farewell) => return Err(Break::told(farewell.reason_code)),
+            packet => match self.session.take(packet, replies) {
+                Outcome::Nothing => {}
+                Outcome::Refused(reason) => {
+                    self.first_refusal.get_or_insert(reason);
+                }
+                Outcome::Wrong(what) => return Err(Break::wrong(what)),
+            },
+        }
+        Ok(())
+    }
+
+    /// Says that it is there when it has not said anything for long, and gives a broker up that does not answer that.
+    fn stay_alive(&mut self) -> Result<(), Break> {
+        if self.keep_alive.is_zero() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        match self.pinged {
+            Some(pinged) if now - pinged >= self.keep_alive.max(Duration::from_secs(1)) => {
+                return Err(Break::from(io::Error::from(ErrorKind::TimedOut)));
+            }
+            None if now - self.spoken >= self.keep_alive => {
+                if let Some(link) = &mut self.link {
+                    link.queue(&Packet::PingReq)?;
+                }
+                (self.pinged, self.spoken) = (Some(now), now);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, packet: &Packet) -> Result<()> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        self.spoken = Instant::now();
+        link.queue(packet).map_err(|cause| Error::failed("writing a message as MQTT").because(cause))
+    }
+
+    /// Does something with the connection, and takes it for broken when that fails.
+    fn attempt(&mut self, act: impl FnOnce(&mut Link) -> io::Result<()>) -> Result<()> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        match act(link) {
+            Ok(()) => Ok(()),
+            Err(cause) => self.reopen(cause.into()),
+        }
+    }
+
+    /// The packet that asks for these subscriptions.
+    fn asking(&mut self, wanted: &[Subscription]) -> Packet {
+        let id = self.session.free_id();
+        let packet = SubscribePacket::new(id);
+        let packet = wanted.iter().fold(packet, |packet, one| packet.add_filter(&one.filter, one.qos.wire()));
+        self.asked = Some(id);
+        self.answer = None;
+        Packet::Subscribe(packet)
+    }
+
+    /// Makes the connection again: for as long as the options say, with growing pauses.
+    fn reopen(&mut self, broken: Break) -> Result<()> {
+        self.link = None;
+        let broker = self.options.broker.clone();
+        if broken.is_final() || self.options.reconnect.is_zero() {
+            return Err(broken.lost(&broker));
+        }
+        (self.notice)(&format!(
+            "lost {broker} ({broken}); trying again for {}",
+            humantime::format_duration(self.options.reconnect)
+        ));
+        let deadline = Instant::now() + self.options.reconnect;
+        let mut pause = PAUSE;
+        loop {
+            let awake = (Instant::now() + pause).min(deadline);
+            while Instant::now() < awake {
+                if self.stopped() {
+                    // Whoever waits looks at the flag as well.
+                    return Ok(());
+                }
+                thread::sleep(STOP_LATENCY.min(awake.saturating_duration_since(Instant::now())));
+            }
+            match self.open() {
+                Ok(()) => {
+                    self.reconnected += 1;
+                    (self.notice)(&format!("connected to {broker} again"));
+                    return Ok(());
+                }
+                Err(broken) if broken.is_final() => return Err(broken.unreachable(&broker)),
+                Err(broken) if Instant::now() >= deadline => return Err(broken.gone(&broker, self.options.reconnect)),
+                Err(_) => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Makes a connection, up to the broker's consent.
+    fn open(&mut self) -> Result<(), Break> {
+        let tls = match &self.trust {
+            Some(trust) => Some(trust.connection(&self.options.broker)?),
+            None => None,
+        };
+        let deadline = Instant::now() + ANSWER;
+        let mut link = Link::connect(&self.options.broker, tls, ANSWER)?;
+        link.queue(&Packet::Connect(Box::new(self.introduction())))?;
+        let consent = loop {
+            match link.packet()? {
+                Some(Packet::ConnAck(consent)) => break consent,
+                Some(Packet::Disconnect(farewell)) => return Err(Break::told(farewell.reason_code)),
+                Some(_) => return Err(Break::wrong("something else before its consent")),
+                None if Instant::now() >= deadline => return Err(Break::silent()),
+                None if self.stopped() => return Err(Break::stopped()),
+                None => link.wait(deadline.min(Instant::now() + STOP_LATENCY))?,
+            }
+        };
+        if consent.reason_code.is_error() {
+            return Err(Break::refused(consent.reason_code));
+        }
+        self.agreed(&consent);
+        self.asked = None;
+        if self.resuming && !consent.session_present && !self.subscriptions.is_empty() {
+            let packet = self.asking(&self.subscriptions.clone());
+            link.queue(&packet)?;
+        }
+        let again = self.session.resume(consent.session_present, consent.receive_maximum().unwrap_or(u16::MAX));
+        again.iter().try_for_each(|packet| link.queue(packet))?;
+        link.write()?;
+        self.link = Some(link);
+        self.resuming = true;
+        Ok(())
+    }
+
+    fn agreed(&mut self, consent: &ConnAckPacket) {
+        if let Some(PropertyValue::Utf8String(id)) = consent.properties.get(PropertyId::AssignedClientIdentifier) {
+            self.options.client_id.clone_from(id);
+        }
+        let seconds = consent.properties.get_server_keep_alive();
+        self.keep_alive = seconds.map_or(self.options.keep_alive, |seconds| Duration::from_secs(seconds.into()));
+        (self.spoken, self.pinged) = (Instant::now(), None);
+    }
+
+    /// CONNECT.
+    fn introduction(&self) -> ConnectPacket {
+        let options = &self.options;
+        let mut connect = ConnectOptions::new(options.client_id.clone())
+            .with_keep_alive(options.keep_alive)
+            .with_receive_maximum(RECEIVE_MAXIMUM)
+            // A session that is to be kept is one to come back to. A break is not an end, so the other kind is kept
+            // for as long as this client would try again.
+            .with_clean_start(options.session.is_none() && !self.resuming)
+            .with_session_expiry_interval(seconds(options.session.unwrap_or(options.reconnect)));
+        connect.properties.maximum_packet_size = Some(MAX_PACKET as u32);
+        if options.broker.user.is_some() || options.password.is_some() {
+            connect.username = Some(options.broker.user.clone().unwrap_or_default());
+            connect.password = options.password.as_ref().map(|password| password.bytes().to_vec());
+        }
+        if let Some(will) = &options.will {
+            let message = WillMessage::new(&will.topic, will.payload.clone())
+                .with_qos(will.delivery.qos.wire())
+                .with_retain(will.delivery.retain);
+            connect = connect.with_will(message);
+        }
+        ConnectPacket::new(connect)
+    }
+}
+
+/// Whole seconds, rounded up.
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}
+
+/// What the broker granted to each, if it granted something to all.
+fn granted(answer: &SubAckPacket, wanted: &[Subscription], broker: &BrokerUrl) -> Result<Vec<Qos>> {
+    let codes = answer.reason_codes.iter().zip(wanted);
+    let qualities = codes.map(|(code, one)| match code.granted_qos() {
+        Some(qos) => Ok(Qos::from_wire(qos)),
+        None => Err(Error::failed(format!(
+            "{broker} refuses the subscription to {}: {}",
+            one.filter,
+            reason::of_suback(*code)
+        ))),
+    });
+    qualities.collect()
+}

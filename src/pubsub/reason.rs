@@ -1,0 +1,226 @@
+//! Why a connection broke or never came to be, in words, and whether it is worth another attempt.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use mqtt5_protocol::packet::suback::SubAckReasonCode;
+use mqtt5_protocol::{MqttError, ReasonCode};
+
+use super::url::BrokerUrl;
+use crate::error::Error;
+
+/// What ended a connection.
+#[derive(Debug)]
+pub(super) enum Break {
+    /// The system says so.
+    Io(io::Error),
+    /// The broker said so, in CONNACK.
+    Refused(ReasonCode),
+    /// The broker said so, in DISCONNECT.
+    Told(ReasonCode),
+    /// The broker said what it may not say.
+    Wrong(&'static str),
+    /// The broker did not answer CONNECT.
+    Silent,
+    /// The user did.
+    Stopped,
+    /// Something on this side.
+    Own(Error),
+}
+
+impl Break {
+    pub(super) fn told(reason: ReasonCode) -> Break {
+        Break::Told(reason)
+    }
+
+    pub(super) fn refused(reason: ReasonCode) -> Break {
+        Break::Refused(reason)
+    }
+
+    pub(super) fn wrong(what: &'static str) -> Break {
+        Break::Wrong(what)
+    }
+
+    pub(super) fn silent() -> Break {
+        Break::Silent
+    }
+
+    pub(super) fn stopped() -> Break {
+        Break::Stopped
+    }
+
+    /// Whether another attempt would end the same way.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            // A broker that is full or on its way down may be another soon.
+            Break::Refused(reason) => !matches!(
+                reason,
+                ReasonCode::ServerUnavailable
+                    | ReasonCode::ServerBusy
+                    | ReasonCode::ServerShuttingDown
+                    | ReasonCode::ConnectionRateExceeded
+                    | ReasonCode::QuotaExceeded
+            ),
+            // Who takes a name over has it: both coming back would go on for ever.
+            Break::Told(reason) => matches!(
+                reason,
+                ReasonCode::SessionTakenOver
+                    | ReasonCode::MalformedPacket
+                    | ReasonCode::ProtocolError
+                    | ReasonCode::NotAuthorized
+                    | ReasonCode::Banned
+                    | ReasonCode::PacketTooLarge
+            ),
+            Break::Io(cause) => cause.kind() == ErrorKind::InvalidData,
+            Break::Wrong(_) | Break::Own(_) | Break::Stopped => true,
+            Break::Silent => false,
+        }
+    }
+
+    /// The failure of a first connection.
+    pub(super) fn unreachable(self, broker: &BrokerUrl) -> Error {
+        let connecting = || format!("connecting to {broker}");
+        match self {
+            Break::Own(error) => error,
+            Break::Stopped => Error::interrupted(format!("interrupted while {}", connecting())),
+            Break::Refused(ReasonCode::BadUsernameOrPassword | ReasonCode::NotAuthorized) => {
+                Error::failed(format!("{broker} refuses the user or the password")).remedy(match broker.user {
+                    Some(_) => "Give the right ones: mqtt://USER@HOST, and --password-file FILE or NETLAB_PASSWORD.",
+                    None => "Say who you are: --broker mqtt://USER@HOST, and --password-file FILE or NETLAB_PASSWORD.",
+                })
+            }
+            Break::Io(cause) => io_failure(broker, cause),
+            Break::Silent => Error::failed(format!("{broker} takes the connection and does not answer")).remedy(
+                format!("Perhaps it is no broker{}.", if broker.tls { "" } else { ", or one that expects mqtts://" }),
+            ),
+            other => Error::failed(format!("{}: {other}", connecting())),
+        }
+    }
+
+    /// The failure of a connection that stood, when no other is tried.
+    pub(super) fn lost(self, broker: &BrokerUrl) -> Error {
+        match self {
+            Break::Own(error) => error,
+            other => Error::failed(format!("lost {broker}: {other}")),
+        }
+    }
+
+    /// The failure of all attempts to make it again.
+    pub(super) fn gone(self, broker: &BrokerUrl, tried: Duration) -> Error {
+        Error::failed(format!(
+            "lost {broker} and could not reach it again within {}: {self}",
+            humantime::format_duration(tried)
+        ))
+    }
+}
+
+fn io_failure(broker: &BrokerUrl, cause: io::Error) -> Error {
+    let inner = cause.get_ref();
+    match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(why)) => {
+            return Error::failed(format!("the certificate of {broker} does not verify: {}", certificate(why))).remedy(
+                "Name the certificate of the authority that vouches for it with --ca FILE, and the broker by the name that \
+                 is in its certificate.",
+            );
+        }
+        Some(other) => {
+            return Error::failed(format!("no TLS connection to {broker}: {other}"))
+                .remedy("Perhaps it expects no TLS at this port: try mqtt://.");
+        }
+        None => {}
+    }
+    if inner.is_some_and(|inner| inner.is::<MqttError>()) {
+        return Error::failed(format!("{broker} does not speak MQTT"));
+    }
+    let failure = Error::failed(format!("connecting to {broker}"));
+    match cause.kind() {
+        ErrorKind::ConnectionRefused => failure.because(cause).remedy(
+            "Nothing listens there. `netlab pubsub broker` starts a broker on this machine; --broker names another.",
+        ),
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => {
+            let hint = if broker.tls { "" } else { " Perhaps it expects mqtts://." };
+            Error::failed(format!("{broker} closed the connection instead of answering"))
+                .remedy(format!("It is no broker of MQTT 5.0, or it has no place left.{hint}"))
+        }
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => Error::failed(format!("connecting to {broker}: no answer")),
+        _ => failure.because(cause),
+    }
+}
+
+fn certificate(why: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as Why;
+    match why {
+        Why::UnknownIssuer => "nobody trusted here vouches for it".to_owned(),
+        Why::Expired | Why::ExpiredContext { .. } => "it has expired".to_owned(),
+        Why::NotValidYet | Why::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
+        Why::NotValidForName | Why::NotValidForNameContext { .. } => "it is for another name".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+impl fmt::Display for Break {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Break::Io(cause) if cause.kind() == ErrorKind::UnexpectedEof => f.write_str("it closed the connection"),
+            Break::Io(cause) if cause.kind() == ErrorKind::TimedOut => f.write_str("it does not answer"),
+            Break::Io(cause) if cause.kind() == ErrorKind::NotConnected => f.write_str("the connection broke"),
+            Break::Io(cause) => cause.fmt(f),
+            Break::Refused(reason) | Break::Told(reason) => f.write_str(&text(*reason)),
+            Break::Wrong(what) => write!(f, "it sent {what}"),
+            Break::Silent => f.write_str("it takes the connection and does not answer"),
+            Break::Stopped => f.write_str("interrupted"),
+            Break::Own(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<io::Error> for Break {
+    fn from(cause: io::Error) -> Break {
+        Break::Io(cause)
+    }
+}
+
+impl From<Error> for Break {
+    fn from(error: Error) -> Break {
+        Break::Own(error)
+    }
+}
+
+/// A reason code (MQTT 5.0 section 2.4) in words.
+pub(super) fn text(reason: ReasonCode) -> String {
+    let words = match reason {
+        ReasonCode::Success => "it ended the connection",
+        ReasonCode::MalformedPacket | ReasonCode::ProtocolError => "it takes what was sent for wrong MQTT",
+        ReasonCode::UnsupportedProtocolVersion => "it does not speak MQTT 5.0",
+        ReasonCode::ClientIdentifierNotValid => "it does not allow this client identifier",
+        ReasonCode::BadUsernameOrPassword => "wrong user or password",
+        ReasonCode::NotAuthorized => "not allowed",
+        ReasonCode::ServerUnavailable => "it is not available",
+        ReasonCode::ServerBusy => "it is busy: no place for another client",
+        ReasonCode::Banned => "this client is banned",
+        ReasonCode::ServerShuttingDown => "it is shutting down",
+        ReasonCode::KeepAliveTimeout => "it heard nothing for too long",
+        ReasonCode::SessionTakenOver => "another client came by the same client identifier",
+        ReasonCode::TopicFilterInvalid => "no valid filter of topics",
+        ReasonCode::TopicNameInvalid => "not a topic it takes",
+        ReasonCode::ReceiveMaximumExceeded => "too many messages at a time",
+        ReasonCode::PacketTooLarge => "longer than it takes",
+        ReasonCode::MessageRateTooHigh => "too many messages a second",
+        ReasonCode::QuotaExceeded => "more than it has room for",
+        ReasonCode::RetainNotSupported => "it keeps no messages",
+        ReasonCode::QoSNotSupported => "it does not deliver by that quality of service",
+        ReasonCode::UseAnotherServer | ReasonCode::ServerMoved => "it says to use another broker",
+        ReasonCode::ConnectionRateExceeded => "too many connections a second",
+        ReasonCode::WildcardSubscriptionsNotSupported => "it knows no wildcards",
+        ReasonCode::SharedSubscriptionsNotSupported => "it knows no shared subscriptions",
+        ReasonCode::NoMatchingSubscribers => "nobody subscribes to it",
+        other => return format!("reason code {:#04x}", u8::from(other)),
+    };
+    words.to_owned()
+}
+
+/// The same of a SUBACK, whose codes are a subset.
+pub(super) fn of_suback(code: SubAckReasonCode) -> String {
+    ReasonCode::from_u8(code as u8).map_or_else(|| format!("reason code {:#04x}", code as u8), text)
+}
