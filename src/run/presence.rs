@@ -85,6 +85,8 @@ pub(super) fn keep(
             sleep_until(returns_ns);
             inlet.join()?;
         }
+        // Not before: closing it takes the kernel a while.
+        drop(link);
     }
     Ok(report)
 }
@@ -121,7 +123,7 @@ impl Link {
     }
 
     /// Counts those that came after `at_ns`, until `end_ns` or until `stop` is set, and no more are waiting.
-    fn frames_between(self, at_ns: u64, end_ns: u64, stop: &AtomicBool) -> Result<Left> {
+    fn frames_between(&self, at_ns: u64, end_ns: u64, stop: &AtomicBool) -> Result<Left> {
         let mut batch = ReceiveBatch::new(BATCH, packet::GROUP_FRAME_LEN);
         let mut left = Left { at_ns, ..Left::default() };
         loop {

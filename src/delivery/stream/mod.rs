@@ -170,6 +170,8 @@ fn connect(spec: &StreamSpec) -> io::Result<TcpStream> {
         // Before connecting: the window's scale is agreed on then.
         socket.set_recv_buffer_size(SMALL_WINDOW)?;
     }
+    // What waits here has not been sent: a server that does not take it is to be felt soon.
+    crate::sys::socket::bound_send_buffer(&socket)?;
     socket.connect_timeout(&SockAddr::from(spec.server), PATIENCE)?;
     // A message is to leave when it is due, not when the one before has been acknowledged.
     socket.set_tcp_nodelay(true)?;
