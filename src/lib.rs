@@ -22,7 +22,7 @@
 //! | the one paced send loop, the one receive loop, what is counted | [`delivery`]: `sender.rs`, `receiver.rs`, `tally.rs` |
 //! | which kernel counter a column comes from | [`counters`] |
 //! | namespaces, veth pairs, bridges, threaded NAPI | [`lan`] |
-//! | who asks for members (IGMP), what forwards multicast from LAN to LAN | [`router`] |
+//! | who asks for members (IGMP), what forwards multicast from LAN to LAN, or unicast over a distance | [`router`] |
 //! | the columns of the CSV files, the statistics, the tables | [`results`] |
 //! | the page and the charts that a run is shown with | [`report`] |
 //! | the bytes of a probe, a frame, an order to an agent | [`wire`] |
