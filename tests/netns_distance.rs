@@ -345,6 +345,12 @@ fn each_of_several_lans_gets_its_own() {
             assert_eq!(sockets[to - 1].recv_from(&mut [0; 100]).unwrap(), (10, bench.address(from)));
         }
         assert_eq!(bench.crossed(&before), [(2, 1), (1, 1), (1, 2)]);
+        // With receive threads and without, as a run's calibration has it.
+        for on in [false, true] {
+            bench.lan.set_attribution(on).unwrap();
+            sockets[0].send_to(&[1; 10], bench.address(2)).unwrap();
+            assert_eq!(sockets[1].recv_from(&mut [0; 100]).unwrap(), (10, bench.address(1)));
+        }
     });
 }
 
