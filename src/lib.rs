@@ -5,6 +5,8 @@
 //! ```text
 //! main ─ cli ─┬─ lab (run, results, lan)
 //!             ├─ run ──────┬─ delivery ─┬─ wire ─┬─ units, error
+//!             │            ├─ chat ─────┤        │
+//!             │            ├─ pubsub ───┤        │
 //!             │            ├─ counters ─┤        │
 //!             │            ├─ lan ──────┤        │
 //!             │            ├─ router ───┴─ sys ──┘
@@ -25,7 +27,7 @@
 //! | which kernel counter a column comes from | [`counters`] |
 //! | the chat: the server that relays, its clients, the chat without a server | [`chat`] |
 //! | namespaces, veth pairs, bridges, threaded NAPI | [`lan`] |
-//! | who asks for members (IGMP), what forwards multicast from LAN to LAN | [`router`] |
+//! | who asks for members (IGMP), what forwards multicast from LAN to LAN, or unicast over a distance | [`router`] |
 //! | the MQTT broker, and a client of any | [`pubsub`] |
 //! | the columns of the CSV files, the statistics, the tables | [`results`] |
 //! | the page and the charts that a run is shown with | [`report`] |
