@@ -11,7 +11,7 @@ use netlab::units::Mode;
 #[path = "support/run.rs"]
 mod run;
 
-use run::{ALL, DIRECT, Run, Setting, claims, predictions};
+use run::{ALL, Run, Setting, claims, predictions};
 
 /// A result folder with its report.
 struct Reported {
@@ -383,7 +383,7 @@ fn a_large_run_is_drawn_at_once() {
         (0..5).map(|_| time()).min().unwrap()
     };
     let (few, many) = (drawn(10), drawn(30));
-    println!("201 hosts by 6 modes: 10 repeats {few:?}, 30 repeats {many:?}");
+    eprintln!("201 hosts by 6 modes: 10 repeats {few:?}, 30 repeats {many:?}");
     assert!(many < few * 5, "10 repeats {few:?}, 30 repeats {many:?}");
 }
 

@@ -80,8 +80,8 @@ pub(super) fn main_table(group: &Group) -> Table {
     table
 }
 
-/// What a message costs each role.
-pub(super) fn costs(group: &Group) -> Exhibit {
+/// What a message costs each role; `None` where no CPU time was measured.
+pub(super) fn costs(group: &Group) -> Option<Exhibit> {
     let measured = |metric: &&Metric| {
         group.setting.modes.iter().any(|&mode| group.figures(mode, &metric.role, metric.name).is_some())
     };
@@ -92,6 +92,9 @@ pub(super) fn costs(group: &Group) -> Exhibit {
         Row { mode, mark, text: metric.with_interval(row) }
     };
     let metrics: Vec<&Metric> = COSTS.iter().filter(measured).collect();
+    if metrics.is_empty() {
+        return None;
+    }
     let groups = metrics
         .iter()
         .map(|metric| RowGroup {
@@ -120,12 +123,12 @@ pub(super) fn costs(group: &Group) -> Exhibit {
         parts: Vec::new(),
         groups,
     };
-    Exhibit {
+    Some(Exhibit {
         drawing: chart.drawing(),
         caption: "Bars: mean over the repeats. Whiskers: 95 % confidence interval. ~: disturbed by other load."
             .to_owned(),
         table,
-    }
+    })
 }
 
 /// Where packets ended.

@@ -57,6 +57,11 @@ pub(super) static COSTS: [Metric; 4] = [
 
 /// All that a sweep may show, in this order.
 pub(super) const SWEPT: &[Metric] = &[
+    // Few labs have these, which are then about them.
+    metric("receiver", "join_delay", "From joining to the first message", "ms", Kind::Millis),
+    metric("receiver", "leave_delay", "From leaving to the last message", "ms", Kind::Millis),
+    metric("receiver", "flow_received", "Datagrams of an unrelated flow at each receiver", "datagrams/s", Kind::Rate),
+    metric("bystander", "work", "Unrelated work on a bystander", "pieces/s", Kind::Rate),
     ALL_LINKS,
     metric("sender", "link_tx_frames", "Frames the sender sends", "frames per message", Kind::Count),
     metric("server", "link_tx_frames", "Frames the server sends", "frames per message", Kind::Count),
@@ -71,11 +76,7 @@ pub(super) const SWEPT: &[Metric] = &[
     metric("receiver", "latency_p99", "From sending to the program, 99 %", "µs", Kind::Nanos),
     metric("sender", "skew_p50", "From the first to the last receiver, median", "µs", Kind::Nanos),
     metric("sender", "request_p50", "From a request to its answer, median", "µs", Kind::Nanos),
-    metric("receiver", "join_delay", "From joining to the first message", "ms", Kind::Millis),
-    metric("receiver", "leave_delay", "From leaving to the last message", "ms", Kind::Millis),
     metric("sender", "rate", "Messages a second, as sent", "messages/s", Kind::Rate),
-    metric("bystander", "work", "Unrelated work on a bystander", "pieces/s", Kind::Rate),
-    metric("receiver", "flow_received", "Datagrams of an unrelated flow at each receiver", "datagrams/s", Kind::Rate),
 ];
 
 /// What is shown of a group that a lab named: of what it alone has, and of what differs between the groups of a role.
