@@ -17,7 +17,7 @@ mod cli;
 mod run;
 
 use browser::Browser;
-use run::{Run, Setting, claims, predictions};
+use run::{ALL, Run, Setting, claims, predictions};
 
 fn lab() -> Run {
     Run {
@@ -117,6 +117,55 @@ fn nothing_overlaps_is_cut_off_or_asked_of_the_network() {
         }
         let asked = browser.requests();
         assert!(asked.iter().all(|url| url.starts_with("file://") && url.ends_with(".svg")), "{asked:?}");
+    }
+    assert_eq!(browser.console(), [""; 0]);
+}
+
+/// The colours of the picture in this file, `#rrggbb`, drawn as an image on somebody else's page.
+const COLOURS_AS_IMAGE: &str = r"
+    const image = new Image();
+    image.src = 'data:image/svg+xml;charset=utf-8,' + encodeURIComponent(SVG);
+    return image.decode().then(() => {
+        const canvas = document.createElement('canvas');
+        [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+        const pen = canvas.getContext('2d');
+        pen.drawImage(image, 0, 0);
+        const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
+        const seen = new Set();
+        for (let at = 0; at < data.length; at += 4) {
+            // What is not opaque lets the page through.
+            if (data[at + 3] === 255) { seen.add(data[at] << 16 | data[at + 1] << 8 | data[at + 2]); }
+        }
+        return [...seen].map(colour => '#' + colour.toString(16).padStart(6, '0'));
+    });";
+
+#[test]
+fn a_chart_is_an_image_on_any_page() {
+    if !cli::have(&["chromium", "chromedriver"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run { settings: [4, 16].map(|k| Setting::served(21, k, 3)).to_vec(), ..Run::default() };
+    let (_, charts) = reported(&run, folder.path(), "served");
+    let elsewhere = folder.path().join("readme.html");
+    std::fs::write(&elsewhere, "<!DOCTYPE html><title>elsewhere</title>").unwrap();
+    let browser = Browser::start();
+    browser.emulate("screen", "dark");
+    browser.open(&elsewhere);
+    let chart = |name: &str| {
+        let path = charts.iter().find(|path| path.file_stem().is_some_and(|stem| stem == name)).unwrap();
+        std::fs::read_to_string(path).unwrap()
+    };
+    for name in ["network-1", "receivers-all-link-frames", "cost-1", "funnel-1"] {
+        let svg = chart(name);
+        let script = COLOURS_AS_IMAGE.replace("SVG", &serde_json::to_string(&svg).unwrap());
+        let seen = browser.run(&script);
+        let seen: Vec<&str> = seen.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert!(seen.contains(&"#ffffff"), "{name} is on white ground, whatever the page is");
+        for mode in ALL {
+            let (_, colour) = svg.split_once(&format!(".f-{mode}{{fill:")).unwrap();
+            assert!(seen.contains(&&colour[..7]), "{name} lacks {mode}'s {}", &colour[..7]);
+        }
     }
     assert_eq!(browser.console(), [""; 0]);
 }

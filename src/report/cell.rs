@@ -138,7 +138,9 @@ fn in_blocks(hosts: &[&HostMeans], style: &Style) -> Cell {
     };
     let blocks: Vec<Vec<&HostMeans>> = kinds.iter().map(of_kind).collect();
     let widths = shared(&blocks.iter().map(Vec::len).collect::<Vec<_>>(), WIDTH - 12.0, BETWEEN);
-    let tile = tile_that_fits(&blocks.iter().map(Vec::len).zip(widths.iter().copied()).collect::<Vec<_>>(), HEIGHT);
+    let sizes: Vec<(usize, f64)> = blocks.iter().map(Vec::len).zip(widths.iter().copied()).collect();
+    let tile = tile_that_fits(&sizes, HEIGHT);
+    let height = height_of(&sizes, tile);
 
     let mut x = 6.0;
     let mut placed = Vec::new();
@@ -175,14 +177,14 @@ fn in_blocks(hosts: &[&HostMeans], style: &Style) -> Cell {
             (tiles(block, (*x, TOP), *width, tile, style))
         }
         @if let Some(name) = &style.name {
-            text class="small muted mid" x=(Num(switch.0)) y=(Num(TOP + HEIGHT + 20.0)) { (name) }
+            text class="small muted mid" x=(Num(switch.0)) y=(Num(TOP + height + 20.0)) { (name) }
         }
     };
-    Cell { body, width: WIDTH, height: TOP + HEIGHT + 24.0, switch }
+    Cell { body, width: WIDTH, height: TOP + height + 24.0, switch }
 }
 
 fn tiles(hosts: &[&HostMeans], (left, top): (f64, f64), width: f64, tile: f64, style: &Style) -> Markup {
-    let columns = ((width - 4.0) / tile).floor().max(1.0) as usize;
+    let columns = columns(width, tile);
     let gap = if tile > 6.0 { 2.0 } else { 1.0 };
     let used = columns.min(hosts.len()) as f64 * tile;
     let role = hosts.first().map_or(Role::Bystander, |host| host.role);
@@ -219,13 +221,18 @@ fn shared(hosts: &[usize], width: f64, between: f64) -> Vec<f64> {
 
 /// The largest tile with which all blocks (hosts, width) are at most this high.
 fn tile_that_fits(blocks: &[(usize, f64)], height: f64) -> f64 {
-    let fits = |tile: f64| {
-        blocks.iter().all(|(hosts, width)| {
-            let columns = ((width - 4.0) / tile).floor().max(1.0);
-            (*hosts as f64 / columns).ceil() * tile <= height
-        })
-    };
-    (2..=18).rev().map(f64::from).find(|tile| fits(*tile)).unwrap_or(2.0)
+    (2..=24).rev().map(f64::from).find(|tile| height_of(blocks, *tile) <= height).unwrap_or(2.0)
+}
+
+/// How high the highest of blocks (hosts, width) is with tiles of this size.
+fn height_of(blocks: &[(usize, f64)], tile: f64) -> f64 {
+    let height = |(hosts, width): &(usize, f64)| (*hosts as f64 / columns(*width, tile) as f64).ceil() * tile;
+    blocks.iter().map(height).fold(0.0, f64::max)
+}
+
+/// How many tiles are beside each other in a block.
+fn columns(width: f64, tile: f64) -> usize {
+    ((width - 4.0) / tile).floor().max(1.0) as usize
 }
 
 /// A host with its role's letter: round, but for the sender, which is square, and a server, which has six corners; with

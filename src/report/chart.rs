@@ -227,7 +227,7 @@ impl Plot {
         let fits = |(value, x): (f64, f64)| {
             let label = tick_label(value);
             let half = text_width(&label, 16.0) / 2.0;
-            (x - half > taken + 4.0).then(|| {
+            (x - half > taken + 8.0).then(|| {
                 taken = x + half;
                 (label, x)
             })

@@ -25,6 +25,9 @@ pub(super) struct Drawing {
     pub(super) body: Markup,
 }
 
+/// Around a picture that is a file.
+const MARGIN: f64 = 12.0;
+
 impl Drawing {
     /// For the page.
     pub(super) fn inline(&self) -> Markup {
@@ -39,17 +42,18 @@ impl Drawing {
         }
     }
 
-    /// As a file: on white ground, with its style in it.
+    /// As a file: on white ground with a margin, so that it can be put on any page, with its style in it.
     pub(super) fn file(&self) -> String {
-        let view = format!("0 0 {} {}", Num(self.width).as_text(), Num(self.height).as_text());
+        let (width, height) = (Num(self.width + 2.0 * MARGIN), Num(self.height + 2.0 * MARGIN));
+        let view = format!("0 0 {} {}", width.as_text(), height.as_text());
         let markup = html! {
             svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox=(view)
-                width=(Num(self.width)) height=(Num(self.height)) aria-labelledby="title" aria-describedby="desc" {
+                width=(width) height=(height) aria-labelledby="title" aria-describedby="desc" {
                 title id="title" { (self.title) }
                 desc id="desc" { (self.desc) }
                 style { (maud::PreEscaped(style::standing_alone())) }
-                rect class="paper" width=(Num(self.width)) height=(Num(self.height)) {}
-                (self.body)
+                rect class="paper" width=(width) height=(height) rx=(Num(MARGIN / 2.0)) {}
+                g transform={ "translate(" (Num(MARGIN)) " " (Num(MARGIN)) ")" } { (self.body) }
             }
         };
         format!("{}\n", markup.into_string())
@@ -250,7 +254,7 @@ mod tests {
         };
         let file = drawing.file();
         assert!(
-            file.starts_with(r#"<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 10 20.5" "#),
+            file.starts_with(r#"<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 34 44.5" "#),
             "{file}"
         );
         assert!(!file.contains("var(") && !file.contains("<script") && file.contains("&lt;x&gt;"), "{file}");

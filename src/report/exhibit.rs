@@ -80,8 +80,8 @@ pub(super) fn main_table(group: &Group) -> Table {
     table
 }
 
-/// What a message costs each role.
-pub(super) fn costs(group: &Group) -> Exhibit {
+/// What a message costs each role; `None` where no CPU time was measured.
+pub(super) fn costs(group: &Group) -> Option<Exhibit> {
     let measured = |metric: &&Metric| {
         group.setting.modes.iter().any(|&mode| group.figures(mode, &metric.role, metric.name).is_some())
     };
@@ -92,6 +92,9 @@ pub(super) fn costs(group: &Group) -> Exhibit {
         Row { mode, mark, text: metric.with_interval(row) }
     };
     let metrics: Vec<&Metric> = COSTS.iter().filter(measured).collect();
+    if metrics.is_empty() {
+        return None;
+    }
     let groups = metrics
         .iter()
         .map(|metric| RowGroup {
@@ -120,12 +123,12 @@ pub(super) fn costs(group: &Group) -> Exhibit {
         parts: Vec::new(),
         groups,
     };
-    Exhibit {
+    Some(Exhibit {
         drawing: chart.drawing(),
         caption: "Bars: mean over the repeats. Whiskers: 95 % confidence interval. ~: disturbed by other load."
             .to_owned(),
         table,
-    }
+    })
 }
 
 /// Where packets ended.
@@ -153,7 +156,7 @@ pub(super) fn funnel(group: &Group) -> Exhibit {
         name: format!("funnel-{}", group.number),
         title: "Where packets ended".to_owned(),
         unit: "frames per message".to_owned(),
-        parts: ends().chain([TO_PROGRAM, TO_TCP, rest]).collect(),
+        parts: ends().chain([TO_PROGRAM, TO_TCP, OTHER_FLOW, rest]).collect(),
         groups,
     };
     Exhibit {
@@ -172,6 +175,7 @@ pub(super) fn funnel(group: &Group) -> Exhibit {
 
 const TO_PROGRAM: &str = "to the program";
 const TO_TCP: &str = "to TCP";
+const OTHER_FLOW: &str = "of another flow";
 
 /// The layers at which packets end, from the link up.
 fn ends() -> impl Iterator<Item = &'static str> {
@@ -186,12 +190,13 @@ fn ended(summary: &[SummaryRow], mode: Mode, role: Role) -> Option<Vec<(usize, f
     let before: f64 = ["filtered by the card", "slow link full", "link ring full"].into_iter().filter_map(amount).sum();
     let mut parts: Vec<(usize, f64)> =
         ends().enumerate().filter_map(|(index, title)| Some((index, amount(title)?))).collect();
-    let [program, tcp, untold] = [0, 1, 2].map(|after| ends().count() + after);
+    let [program, tcp, other, untold] = [0, 1, 2, 3].map(|after| ends().count() + after);
     if mode.has_server() {
         parts.extend(to_tcp(summary, mode, role).map(|amount| (tcp, amount)));
     } else {
         parts.extend(amount(TO_PROGRAM).map(|amount| (program, amount)));
     }
+    parts.extend(of_another_flow(summary, mode, role).map(|amount| (other, amount)));
     let told: f64 = parts.iter().map(|(_, amount)| amount).sum();
     let rest = before + reached - told;
     if rest >= 0.005 {
@@ -204,6 +209,12 @@ fn ended(summary: &[SummaryRow], mode: Mode, role: Role) -> Option<Vec<(usize, f
 /// TCP segments that reached a host.
 fn to_tcp(summary: &[SummaryRow], mode: Mode, role: Role) -> Option<f64> {
     mean(summary, mode, role.as_str(), "tcp_in_segs")
+}
+
+/// Datagrams of an unrelated flow that reached a host, for each message.
+fn of_another_flow(summary: &[SummaryRow], mode: Mode, role: Role) -> Option<f64> {
+    let rate = mean(summary, mode, Role::Sender.as_str(), "rate").filter(|rate| *rate > 0.0)?;
+    Some(mean(summary, mode, role.as_str(), "flow_received")? / rate)
 }
 
 fn funnel_table(group: &Group) -> Table {
@@ -228,6 +239,9 @@ fn funnel_table(group: &Group) -> Table {
             row(TO_TCP, &|mode, role| to_tcp(&group.summary, mode, role).filter(|_| mode.has_server()));
         }
         row(layer.title, &|mode, role| layer.amount(&group.summary, mode, role));
+    }
+    if places.iter().any(|&(mode, role)| of_another_flow(&group.summary, mode, role).is_some()) {
+        row(OTHER_FLOW, &|mode, role| of_another_flow(&group.summary, mode, role));
     }
     table
 }
@@ -317,7 +331,7 @@ mod tests {
             ("udp_ignored_multi", 0.5),
             ("udp_no_ports", 0.0),
         ]);
-        assert_eq!(all, Some(vec![(0, 3.0), (2, 0.25), (3, 1.0), (7, 0.5), (12, 0.5)]));
+        assert_eq!(all, Some(vec![(0, 3.0), (2, 0.25), (3, 1.0), (7, 0.5), (13, 0.5)]));
         assert_eq!(of(&[("link_rx_frames", 0.0)]), Some(vec![]));
         assert_eq!(of(&[("udp_no_ports", 1.0)]), None, "what reached the link was not measured");
         let received = of(&[("link_rx_frames", 1.0), ("udp_in_datagrams", 1.0)]);
@@ -327,13 +341,20 @@ mod tests {
     #[test]
     fn what_comes_by_tcp_ends_there() {
         let rows = summary(Mode::Chat, &[("link_rx_frames", 5.0), ("tcp_in_segs", 3.0), ("udp_in_datagrams", 0.0)]);
-        assert_eq!(ended(&rows, Mode::Chat, Role::Bystander), Some(vec![(11, 3.0), (12, 2.0)]));
+        assert_eq!(ended(&rows, Mode::Chat, Role::Bystander), Some(vec![(11, 3.0), (13, 2.0)]));
+    }
+
+    #[test]
+    fn another_flow_is_told_apart() {
+        let mut rows = summary(Mode::Multicast, &[("link_rx_frames", 2.5), ("flow_received", 1000.0)]);
+        rows.extend(SummaryRow::of("c", Mode::Multicast, "sender", "rate", "", &[500.0]));
+        assert_eq!(ended(&rows, Mode::Multicast, Role::Bystander), Some(vec![(12, 2.0), (13, 0.5)]));
     }
 
     #[test]
     fn every_end_has_a_colour_of_its_own() {
         let mut classes: Vec<&str> =
-            ends().chain([TO_PROGRAM, TO_TCP, "rest"]).map(crate::report::style::end).collect();
+            ends().chain([TO_PROGRAM, TO_TCP, OTHER_FLOW, "rest"]).map(crate::report::style::end).collect();
         let all = classes.len();
         classes.sort_unstable();
         classes.dedup();

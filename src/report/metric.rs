@@ -57,6 +57,11 @@ pub(super) static COSTS: [Metric; 4] = [
 
 /// All that a sweep may show, in this order.
 pub(super) const SWEPT: &[Metric] = &[
+    // Few labs have these, which are then about them.
+    metric("receiver", "join_delay", "From joining to the first message", "ms", Kind::Millis),
+    metric("receiver", "leave_delay", "From leaving to the last message", "ms", Kind::Millis),
+    metric("receiver", "flow_received", "Datagrams of an unrelated flow at each receiver", "datagrams/s", Kind::Rate),
+    metric("bystander", "work", "Unrelated work on a bystander", "pieces/s", Kind::Rate),
     ALL_LINKS,
     metric("sender", "link_tx_frames", "Frames the sender sends", "frames per message", Kind::Count),
     metric("server", "link_tx_frames", "Frames the server sends", "frames per message", Kind::Count),
@@ -71,11 +76,7 @@ pub(super) const SWEPT: &[Metric] = &[
     metric("receiver", "latency_p99", "From sending to the program, 99 %", "µs", Kind::Nanos),
     metric("sender", "skew_p50", "From the first to the last receiver, median", "µs", Kind::Nanos),
     metric("sender", "request_p50", "From a request to its answer, median", "µs", Kind::Nanos),
-    metric("receiver", "join_delay", "From joining to the first message", "ms", Kind::Millis),
-    metric("receiver", "leave_delay", "From leaving to the last message", "ms", Kind::Millis),
     metric("sender", "rate", "Messages a second, as sent", "messages/s", Kind::Rate),
-    metric("bystander", "work", "Unrelated work on a bystander", "pieces/s", Kind::Rate),
-    metric("bystander", "flow_delivered", "Delivered of an unrelated flow", "percent", Kind::Share),
 ];
 
 /// What is shown of a group that a lab named: of what it alone has, and of what differs between the groups of a role.
@@ -147,6 +148,11 @@ impl Metric {
         self.group.is_some()
     }
 
+    /// Whether no role has it as a whole, so that a lab that has it is about it.
+    pub(super) fn is_of_group_alone(&self) -> bool {
+        self.is_of_group() && !matches!(self.name, "delivered" | "cpu_total")
+    }
+
     /// Its name in names of files.
     pub(super) fn slug(&self) -> String {
         match self.group {
@@ -213,9 +219,16 @@ impl Metric {
     /// Whether there is a difference to be seen between some of these means.
     pub(super) fn differ(&self, means: &[f64]) -> bool {
         let (low, high) = means.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &m| (l.min(m), h.max(m)));
-        // A sender is hardly ever on the dot.
-        let same = if self.kind == Kind::Rate { 0.02 } else { 1e-3 };
-        high - low > high.abs() * same
+        // A sender is hardly ever on the dot, and a query or so in a whole trial is no difference.
+        let (same, least) = match self.kind {
+            Kind::Rate => (0.02, 0.0),
+            Kind::Count => (1e-3, 0.005),
+            Kind::Cost => (1e-3, 0.05),
+            Kind::Share if self.name == "delivered" => (1e-3, 0.1),
+            Kind::Share => (1e-3, 0.5),
+            Kind::Nanos | Kind::Millis => (1e-3, 0.0),
+        };
+        high - low > (high.abs() * same).max(least)
     }
 
     fn factor(&self) -> f64 {

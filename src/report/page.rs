@@ -161,7 +161,7 @@ fn setting(run: &Run, group: &Group, drawings: &mut Vec<Drawing>) -> Markup {
     };
     let name = pictures.together.name.clone();
     drawings.push(pictures.together);
-    let exhibits = [exhibit::costs(group), exhibit::funnel(group)].into_iter().chain(exhibit::delays(group));
+    let exhibits = exhibit::costs(group).into_iter().chain([exhibit::funnel(group)]).chain(exhibit::delays(group));
     html! {
         (exhibit::main_table(group).markup())
         @let remarks = remarks(group);

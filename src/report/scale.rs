@@ -125,6 +125,8 @@ impl Scale {
     pub(super) fn key(&self, roles: &[Role]) -> (f64, f64, Markup) {
         const TITLES: f64 = 250.0;
         const BETWEEN: f64 = 22.0;
+        /// So that its text is about as large as that of other keys.
+        const LEAST_WIDTH: f64 = 600.0;
         let mut samples = vec![0.0, 1.0];
         samples.extend(Some(self.most).filter(|most| *most >= 1.5));
         let mut links_end = TITLES;
@@ -177,7 +179,7 @@ impl Scale {
             }
         };
         let height = if badges.is_empty() { 66.0 } else { 100.0 };
-        (links_end.max(fills_end).max(roles_end).max(TITLES + 120.0), height, body)
+        (links_end.max(fills_end).max(roles_end).max(LEAST_WIDTH), height, body)
     }
 
     /// What the key says.

@@ -85,10 +85,11 @@ pub(super) fn table(group: &Group, hosts: &[HostRow]) -> Option<Table> {
 fn of_servers<'a>(condition: &ConditionRow, hosts: &'a [HostRow]) -> Vec<(&'a HostRow, f64)> {
     let of_condition =
         |row: &&HostRow| row.condition == condition.condition && row.mode == condition.mode && row.counts_valid;
+    let rows: Vec<&HostRow> = hosts.iter().filter(of_condition).collect();
     let sent = |trial: u32| {
-        let sender = |row: &&HostRow| row.role == Role::Sender && row.trial == trial;
-        hosts.iter().filter(of_condition).find(sender)?.messages_sent.filter(|sent| *sent > 0)
+        let sender = rows.iter().find(|row| row.role == Role::Sender && row.trial == trial)?;
+        sender.messages_sent.filter(|sent| *sent > 0)
     };
-    let servers = hosts.iter().filter(of_condition).filter(|row| row.role == Role::Server);
-    servers.filter_map(|row| Some((row, sent(row.trial)? as f64))).collect()
+    let servers = rows.iter().filter(|row| row.role == Role::Server);
+    servers.filter_map(|row| Some((*row, sent(row.trial)? as f64))).collect()
 }

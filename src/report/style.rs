@@ -61,8 +61,9 @@ pub(super) fn end(title: &str) -> &'static str {
         "socket buffer full" => "f-end9",
         "to the program" => "f-end10",
         "to TCP" => "f-end11",
+        "of another flow" => "f-end12",
         // What no layer tells apart.
-        _ => "f-end12",
+        _ => "f-end13",
     }
 }
 
@@ -110,7 +111,8 @@ const COLOURS: &[(&str, &str, &str)] = &[
     ("end9", "#c22424", "#ff7f78"),
     ("end10", "#1f2b36", "#d5dee8"),
     ("end11", "#1d4d45", "#a8d8cc"),
-    ("end12", "#6d737c", "#9aa1ab"),
+    ("end12", "#6b5b3e", "#cbb994"),
+    ("end13", "#6d737c", "#9aa1ab"),
 ];
 
 /// The style sheet of the page, its drawings included. Paper is light, whatever the screen is.
@@ -174,7 +176,7 @@ mod tests {
         for filled in ["good", "bad", "fair"] {
             at_least(4.5, "on", filled);
         }
-        for end in 0..=12 {
+        for end in 0..=13 {
             at_least(4.5, "on", &format!("end{end}"));
         }
         for low in ["cost0", "cost1", "cost2", "cost3"] {

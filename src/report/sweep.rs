@@ -134,7 +134,9 @@ pub(super) fn comparisons(run: &Run, sweeps: &[Sweep]) -> Vec<RowChart> {
 /// All that may be shown, in this order.
 fn metrics(run: &Run) -> Vec<Metric> {
     let summaries: Vec<_> = run.groups.iter().map(|group| group.summary.as_slice()).collect();
-    SWEPT.iter().cloned().chain(of_groups(&summaries)).collect()
+    let (alone, rest): (Vec<Metric>, Vec<Metric>) =
+        of_groups(&summaries).into_iter().partition(Metric::is_of_group_alone);
+    alone.into_iter().chain(SWEPT.iter().cloned()).chain(rest).collect()
 }
 
 /// Conditions in which all but the factor is the same.
