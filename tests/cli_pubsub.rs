@@ -1,10 +1,11 @@
 //! `netlab pubsub broker | publish | subscribe` against each other: what they print, how they end, what they say when
 //! something is wrong.
 
-use std::io::Write;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use netlab::pubsub::broker::{Broker, BrokerOptions};
 use netlab::pubsub::message::{Delivery, Qos};
@@ -273,8 +274,11 @@ fn a_broker_that_is_not_there_or_none_is_told() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = other.local_addr().unwrap().port();
     let answers = std::thread::spawn(move || {
-        for answer in ["HTTP/1.1 400 Bad Request\r\n\r\n", ""] {
+        let page = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: 200\r\n\r\n{}", "no ".repeat(66));
+        for answer in [&page, ""] {
             let (mut stream, _) = other.accept().unwrap();
+            // What is closed with unread bytes is reset.
+            let _ = stream.read(&mut [0; 1024]).unwrap();
             stream.write_all(answer.as_bytes()).unwrap();
         }
     });
@@ -330,47 +334,77 @@ fn a_broker_that_does_not_come_back_is_given_up() {
 
 #[test]
 fn memory_stays_flat_however_many_messages_pass() {
-    let broker = Command::new(NETLAB)
-        .args(["pubsub", "broker", "--listen", "127.0.0.1:0"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let broker = Ended(broker);
-    let (pid, url) = broker.listening();
+    let broker = Quiet::start();
     let load = |count: u64| {
-        let subscribers =
-            [1, 2, 3].map(|_| subscribe(&url, &format!("--topic load --quiet --json --qos 1 --count {count}")));
+        let flags = format!("--topic load --quiet --json --qos 1 --count {count}");
+        let subscribers: Vec<_> = (0..3).map(|_| subscribe(&broker.url, &flags)).collect();
         let load = "--topic load --size 64 --rate max --qos 1";
-        netlab(&format!("pubsub publish --broker {url} {load} --count {count}")).expect(0);
-        subscribers.map(|subscriber| assert_eq!(subscriber.wait().expect(0).figure("messages_received"), count));
-        mqtt::resident(pid)
+        netlab(&format!("pubsub publish --broker {} {load} --count {count}", broker.url)).expect(0);
+        for subscriber in subscribers {
+            assert_eq!(subscriber.wait().expect(0).figure("messages_received"), count);
+        }
+        mqtt::resident(broker.child.id())
     };
     let warm = load(2_000);
     let grown = load(20_000).saturating_sub(warm);
     assert!(grown < 8 << 20, "{grown} bytes more after 20,000 messages");
 }
 
-/// A process that does not outlive the test.
-struct Ended(std::process::Child);
+#[test]
+fn a_broker_with_nothing_to_do_sleeps() {
+    let broker = Quiet::start();
+    let address = broker.url.trim_start_matches("mqtt://").parse().unwrap();
+    let clients: Vec<_> = (0..10).map(|number| mqtt::introduce(address, &format!("idle{number}"), 60)).collect();
+    let (wakings, cpu_ns) = broker.serving();
+    std::thread::sleep(Duration::from_secs(2));
+    let (wakings, cpu_ns) = (broker.serving().0 - wakings, broker.serving().1 - cpu_ns);
+    println!("{wakings} wakings, {cpu_ns} ns of CPU time in 2 s with {} clients", clients.len());
+    assert!(wakings <= 4, "{wakings} wakings in 2 s, {cpu_ns} ns of CPU time");
+}
 
-impl Ended {
-    /// Its number, and the address of its first line.
-    fn listening(&self) -> (u32, String) {
-        // Its first line is the only one.
-        let fd = self.0.stderr.as_ref().expect("a pipe");
+/// A broker whose threads can be looked at.
+struct Quiet {
+    child: Child,
+    url: String,
+}
+
+impl Quiet {
+    fn start() -> Quiet {
+        let mut child = Command::new(NETLAB)
+            .args(["pubsub", "broker", "--listen", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
-        let copy = std::os::fd::AsFd::as_fd(fd).try_clone_to_owned().unwrap();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(std::fs::File::from(copy)), &mut line).unwrap();
+        BufReader::new(child.stderr.as_mut().expect("a pipe")).read_line(&mut line).unwrap();
         let address = line.split(' ').nth(2).unwrap_or_else(|| panic!("{line}"));
-        (self.0.id(), format!("mqtt://{address}"))
+        Quiet { url: format!("mqtt://{address}"), child }
+    }
+
+    /// How often the threads that serve clients went to sleep so far, and their CPU time in ns (`/proc/PID/task/TID`:
+    /// `status` and `schedstat`).
+    fn serving(&self) -> (u64, u64) {
+        let (mut wakings, mut cpu_ns) = (0, 0);
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap() {
+            let read = |name: &str| fs::read_to_string(task.as_ref().unwrap().path().join(name)).unwrap();
+            if read("comm").trim() != "broker" {
+                continue;
+            }
+            let status = read("status");
+            let switches = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+            wakings += switches.trim().parse::<u64>().unwrap();
+            cpu_ns += read("schedstat").split(' ').next().unwrap().parse::<u64>().unwrap();
+        }
+        assert!(wakings > 0, "no such thread");
+        (wakings, cpu_ns)
     }
 }
 
-impl Drop for Ended {
+impl Drop for Quiet {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
