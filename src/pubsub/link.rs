@@ -124,14 +124,19 @@ impl Link {
         Ok(())
     }
 
-    /// Waits until there is something to read, or room to write what is queued, or until `until`; then does both. A
-    /// signal ends the waiting.
+    /// Writes what is queued. If that leaves something, or nothing was queued, waits until there is something to read or
+    /// room to write, or until `until`; then does both. A signal ends the waiting.
     ///
     /// # Errors
     /// When the connection is broken, or its certificate does not verify; [`ErrorKind::UnexpectedEof`] when the broker
     /// has closed it and all it said has been read.
     pub(super) fn wait(&mut self, until: Instant) -> io::Result<()> {
+        let due = self.queued() > 0;
         self.write()?;
+        if due && self.queued() == 0 {
+            // Whoever waits for room has it.
+            return Ok(());
+        }
         let mut interest = PollFlags::POLLIN;
         let handshake_to_send = self.tls.as_ref().is_some_and(|tls| tls.wants_write());
         if handshake_to_send || (!self.outbox.is_empty() && !self.handshaking()) {

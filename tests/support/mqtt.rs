@@ -1,0 +1,171 @@
+//! MQTT packets as bytes, and brokers to talk to, for tests that look from outside.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file has it as a module of its own, and uses a part of it")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use netlab::pubsub::client::{Client, ClientOptions, Subscription};
+use netlab::pubsub::message::Qos;
+use netlab::pubsub::url::BrokerUrl;
+
+/// Longer than anything here may take.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// CONNECT of MQTT 3.1.1, a clean session (section 3.1).
+pub fn connect(client_id: &str, keep_alive_s: u16) -> Vec<u8> {
+    let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', 4, 0b10];
+    body.extend(keep_alive_s.to_be_bytes());
+    body.extend(text(client_id));
+    packet(0x10, &body)
+}
+
+/// SUBSCRIBE by QoS 0 (section 3.8).
+pub fn subscribe(filter: &str) -> Vec<u8> {
+    let mut body = vec![0, 1];
+    body.extend(text(filter));
+    body.push(0);
+    packet(0x82, &body)
+}
+
+/// PUBLISH by QoS 0 (section 3.3).
+pub fn publish(topic: &str, payload: &[u8]) -> Vec<u8> {
+    let mut body = text(topic);
+    body.extend(payload);
+    packet(0x30, &body)
+}
+
+/// CONNACK, accepted, no session.
+pub const ACCEPTED: [u8; 4] = [0x20, 2, 0, 0];
+/// SUBACK of [`subscribe`].
+pub const SUBSCRIBED: [u8; 5] = [0x90, 3, 0, 1, 0];
+
+/// A packet of these first byte and rest, of less than 16 KiB.
+pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match body.len() {
+        short @ 0..128 => bytes.push(short as u8),
+        long => bytes.extend([(long % 128) as u8 | 0x80, (long / 128) as u8]),
+    }
+    bytes.extend(body);
+    bytes
+}
+
+fn text(text: &str) -> Vec<u8> {
+    let mut bytes = (text.len() as u16).to_be_bytes().to_vec();
+    bytes.extend(text.as_bytes());
+    bytes
+}
+
+/// A connection that has said nothing.
+pub fn open(broker: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(broker).expect("the broker accepts connections");
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// A connection that has been accepted as a client.
+pub fn introduce(broker: SocketAddr, client_id: &str, keep_alive_s: u16) -> TcpStream {
+    let mut stream = open(broker);
+    stream.write_all(&connect(client_id, keep_alive_s)).unwrap();
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).expect("an answer");
+    assert_eq!(answer, ACCEPTED);
+    stream
+}
+
+/// Ends a connection by a reset instead of a farewell.
+pub fn reset(stream: TcpStream) {
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+/// A client of netlab that does not come back after a break.
+pub fn client(broker: SocketAddr) -> Client {
+    let url: BrokerUrl = format!("mqtt://{broker}").parse().unwrap();
+    let options = ClientOptions { reconnect: Duration::ZERO, ..ClientOptions::new(url) };
+    Client::connect(options, Arc::new(AtomicBool::new(false)), Box::new(|_| {})).expect("the broker serves a client")
+}
+
+/// The same, subscribed.
+pub fn subscriber(broker: SocketAddr, filter: &str, qos: Qos) -> Client {
+    let mut client = client(broker);
+    client.subscribe(&[Subscription { filter: filter.to_owned(), qos }]).expect("the broker takes a subscription");
+    client
+}
+
+/// The next message's topic and text.
+#[track_caller]
+pub fn next(client: &mut Client) -> (String, String) {
+    let message = client.next(Some(Instant::now() + PATIENCE)).expect("the connection holds").expect("a message");
+    (message.topic.clone(), String::from_utf8_lossy(message.payload()).into_owned())
+}
+
+/// Waits until a condition holds.
+#[track_caller]
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Resident memory of a process, in bytes (`VmRSS` of `/proc/PID/status`).
+pub fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+}
+
+/// A mosquitto, which ends when this is dropped.
+pub struct Mosquitto {
+    child: Child,
+    folder: tempfile::TempDir,
+    /// Where it listens.
+    pub port: u16,
+}
+
+impl Mosquitto {
+    /// Starts one on a free port with these lines of configuration, and waits until it runs.
+    pub fn start(configuration: &str, folder: tempfile::TempDir) -> Mosquitto {
+        use std::io::{BufRead, BufReader};
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let path = folder.path().join("mosquitto.conf");
+        // As root it would become another user, who may not read the folder.
+        let user = if nix::unistd::geteuid().is_root() { "user root\n" } else { "" };
+        std::fs::write(&path, format!("{user}listener {port} 127.0.0.1\n{configuration}\n")).unwrap();
+        let mut child = Command::new("mosquitto")
+            .arg("-v")
+            .arg("-c")
+            .arg(&path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("mosquitto starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+        let said: Vec<_> = lines.by_ref().take_while(|line| !line.ends_with(" running")).collect();
+        // What else it says is read, lest it wait for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        if let Some(status) = child.try_wait().unwrap() {
+            panic!("mosquitto ended, {status}: {said:#?}");
+        }
+        Mosquitto { child, folder, port }
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
