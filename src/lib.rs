@@ -1,9 +1,9 @@
-//! netlab: the same messages by unicast, broadcast and multicast, counted and costed at every host.
+//! netlab: the same messages by unicast, broadcast and multicast, or through a server, counted and costed at every host.
 //!
 //! The folders are the layers; arrows point down only, and `tests/architecture.rs` keeps them:
 //!
 //! ```text
-//! main ─ cli ─┬─ lab (run, results, lan)
+//! main ─ cli ─┬─ lab (run, results, lan, chat)
 //!             ├─ run ──────┬─ delivery ─┬─ wire ─┬─ units, error
 //!             │            ├─ chat ─────┤        │
 //!             │            ├─ pubsub ───┤        │
@@ -11,9 +11,7 @@
 //!             │            ├─ lan ──────┤        │
 //!             │            ├─ router ───┴─ sys ──┘
 //!             │            └─ results (counters, units)
-//!             ├─ pubsub ────── sys, units, error
 //!             ├─ report ───── results
-//!             ├─ chat (wire, sys)
 //!             └─ (each of them)
 //! ```
 //!
@@ -25,10 +23,11 @@
 //! | how a mode opens its sockets | [`delivery`], one file a mode |
 //! | the one paced send loop, the one receive loop, what is counted | [`delivery`]: `sender.rs`, `receiver.rs`, `tally.rs` |
 //! | which kernel counter a column comes from | [`counters`] |
-//! | the chat: the server that relays, its clients, the chat without a server | [`chat`] |
 //! | namespaces, veth pairs, bridges, threaded NAPI | [`lan`] |
 //! | who asks for members (IGMP), what forwards multicast from LAN to LAN, or unicast over a distance | [`router`] |
+//! | the chat: the server that relays, its clients, the chat without a server | [`chat`] |
 //! | the MQTT broker, and a client of any | [`pubsub`] |
+//! | a measurement's half of a session with either | [`delivery`]: `stream/` |
 //! | the columns of the CSV files, the statistics, the tables | [`results`] |
 //! | the page and the charts that a run is shown with | [`report`] |
 //! | the bytes of a probe, a frame, an order to an agent | [`wire`] |

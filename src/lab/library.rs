@@ -39,6 +39,9 @@ built_in![
     "ttl-and-scope",
     "same-mac",
     "overload",
+    "chat-relay",
+    "pubsub-broker",
+    "distance",
 ];
 
 impl BuiltIn {

@@ -62,7 +62,8 @@ impl TrialFigures {
             }
         }
         if traffic.rate != Rate::Max && !condition.loss_expected {
-            let frames = self.ring_dropped().into_iter().flatten().sum();
+            let far = self.collected.iter().flatten().filter_map(|collected| collected.delayed);
+            let frames = self.ring_dropped().into_iter().flatten().chain(far.map(|delay| delay.dropped)).sum();
             if frames > 0 {
                 marks.push(Mark::RingOverflow { frames });
             }

@@ -278,19 +278,17 @@ impl HostAgent {
             self.start.take().zip(self.end.take()).ok_or_else(|| Error::failed("collecting too early"))?;
         (self.outlet, self.member) = (None, None);
         let presence = self.present.take().map(Activity::finish).transpose()?.transpose()?;
-        let mut receive =
-            self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?.transpose()?;
+        let received = self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?.transpose()?;
         let attended = self.attending.take().map(|attending| attending.activity.finish()).transpose()?.transpose()?;
-        let (attended, came) = attended.map_or((None, None), |(report, came)| (Some(report), Some(came)));
-        receive = attended.or(receive);
-        // A client that has not heard its server's end would have nothing to hear of a farewell.
+        let (heard, attended) = attended.unzip();
         self.dying.take().map(join).transpose()?;
         let serve = self.serving.take().map(|(_, serving)| serving.report());
         self.silencing.take().map(join).transpose()?;
         let work = self.working.take().map(join).transpose()?;
         let [begun, ended] = self.delayed;
         let delayed = ended.zip(begun).map(|(ended, begun)| ended.since(&begun));
-        Ok(Collected { counters: end.since(&start), receive, presence: came.or(presence), work, serve, delayed })
+        let (receive, presence) = (heard.or(received), attended.or(presence));
+        Ok(Collected { counters: end.since(&start), receive, presence, work, serve, delayed })
     }
 }
 

@@ -20,6 +20,8 @@ const LARGEST_DATAGRAM: usize = 65_507;
 const MOST_CONDITIONS: usize = 1000;
 /// Nor for more repetitions.
 const MOST_TRIALS: u32 = 10_000;
+/// As the router has it.
+const FARTHEST: Duration = Duration::from_secs(10);
 /// Nor for longer ones.
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -478,6 +480,22 @@ impl Case {
         }
         if self.distance.iter().any(|distance| !distance.is_zero()) && self.groups.iter().all(|group| group.lan == 1) {
             return refuse("distance", "", "is between LANs; put groups of hosts on a second one with lan = 2");
+        }
+        if self.distance.iter().any(|distance| !distance.is_zero()) {
+            let refuse = |why: &str| refuse("distance", "", why);
+            if self.ipv6 {
+                return refuse("is measured in IPv4 only");
+            }
+            if self.querier.is_some() {
+                return refuse("keeps the router from asking for members; leave the querier out");
+            }
+            let far = |group: &&HostGroup| group.role == Role::Receiver && group.lan > 1;
+            if self.modes.contains(&Mode::Multicast) && self.groups.iter().any(|group| far(&group)) {
+                return refuse("is not crossed by groups; leave multicast out, or its receivers on LAN 1");
+            }
+            if self.distance.iter().any(|distance| *distance > FARTHEST) {
+                return refuse("is at most 10 s");
+            }
         }
         if let Some(querier) = &self.querier {
             if querier.interval.is_zero() {
