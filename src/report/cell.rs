@@ -28,6 +28,8 @@ pub(super) struct Style<'a> {
     pub(super) device: &'a str,
     /// Where a link comes from above: how many LANs further to the left, or to the right where it is negative.
     pub(super) router: Option<f64>,
+    /// Whether messages make a detour by a server, on this LAN or another.
+    pub(super) served: bool,
     /// What the LAN is called, where there are several; each is then drawn smaller.
     pub(super) name: Option<String>,
 }
@@ -62,10 +64,9 @@ fn around(hosts: &[&HostMeans], style: &Style) -> Cell {
     let angles = angles(hosts, towards);
     let place = |angle: f64| (centre.0 + away * angle.cos(), centre.1 + away * angle.sin());
     let placed: Vec<_> = angles.into_iter().map(place).zip(hosts.iter().copied()).collect();
-    let served = hosts.iter().any(|host| host.role == Role::Server);
     let height = 2.0 * (away + 24.0);
     let body = html! {
-        @for (at, host) in &placed { (link(host, *at, centre, served, style)) }
+        @for (at, host) in &placed { (link(host, *at, centre, style)) }
         (device(style.device, centre, None))
         @for (at, host) in &placed {
             g {
@@ -109,14 +110,14 @@ fn angles(hosts: &[&HostMeans], towards: Option<f64>) -> Vec<f64> {
     hosts.iter().map(middle).collect()
 }
 
-/// The link of a host. That of a server shows both ways apart; where there is one (`served`), the sender's has an arrow.
-fn link(host: &HostMeans, at: (f64, f64), switch: (f64, f64), served: bool, style: &Style) -> Markup {
+/// The link of a host. That of a server shows both ways apart; where there is one, the sender's has an arrow.
+fn link(host: &HostMeans, at: (f64, f64), switch: (f64, f64), style: &Style) -> Markup {
     if host.role == Role::Server {
         return style.scale.both_ways((switch, at), (host.link_rx_frames, host.link_tx_frames), style.mode);
     }
     html! {
         (style.scale.link(switch, at, frames(host), style.mode))
-        @if served && host.role == Role::Sender {
+        @if style.served && host.role == Role::Sender {
             (style.scale.arrow((at, switch), 0.5, frames(host), style.mode))
         }
     }
@@ -154,9 +155,8 @@ fn in_blocks(hosts: &[&HostMeans], style: &Style) -> Cell {
         of_role.enumerate().map(move |(index, host)| (host, (x, 34.0 + 26.0 * index as f64))).collect::<Vec<_>>()
     };
     let (senders, servers) = (of_role(Role::Sender, 36.0), of_role(Role::Server, WIDTH - 42.0));
-    let served = !servers.is_empty();
     let body = html! {
-        @for (host, at) in senders.iter().chain(&servers) { (link(host, *at, switch, served, style)) }
+        @for (host, at) in senders.iter().chain(&servers) { (link(host, *at, switch, style)) }
         @for (x, width, block) in &placed {
             (style.scale.link(switch, (x + width / 2.0, TOP - 22.0), of_each(block), style.mode))
         }

@@ -232,6 +232,7 @@ impl Network {
     /// The LANs beside each other, under the router where there is one.
     fn cells(&self, scale: &Scale, device: &str) -> Cell {
         let router = self.hosts.iter().find(|host| host.role == Role::Router);
+        let served = self.hosts.iter().any(|host| host.role == Role::Server);
         let mut lans: Vec<u32> = self.ends().map(|host| host.lan).collect();
         lans.sort_unstable();
         lans.dedup();
@@ -245,7 +246,7 @@ impl Network {
                 // Where the router is, from the middle of all LANs.
                 let aside = index as f64 - (lans.len() as f64 - 1.0) / 2.0;
                 let router = router.map(|_| aside);
-                cell::lan(&hosts, &Style { mode: self.mode, scale, device, router, name })
+                cell::lan(&hosts, &Style { mode: self.mode, scale, device, router, served, name })
             })
             .collect();
         if cells.is_empty() {

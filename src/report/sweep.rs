@@ -30,11 +30,12 @@ struct Factor {
     value: fn(&ConditionRow) -> Option<f64>,
 }
 
-const FACTORS: [Factor; 5] = [
+const FACTORS: [Factor; 6] = [
     Factor { title: "receivers", slug: "receivers", value: |row| Some(row.receivers as f64) },
     Factor { title: "hosts", slug: "hosts", value: |row| Some(row.hosts as f64) },
     Factor { title: "messages/s asked for", slug: "rate", value: |row| row.offered_rate },
     Factor { title: "message size in bytes", slug: "size", value: |row| Some(row.size_bytes as f64) },
+    Factor { title: "ms of distance to the other LAN", slug: "distance", value: |row| Some(row.distance_s * 1e3) },
     Factor { title: "hop limit (TTL)", slug: "ttl", value: |row| row.ttl.map(f64::from) },
 ];
 
@@ -51,6 +52,12 @@ const KINDS: [Kind; 5] = [
     |row| if row.nic == "filter" { "card with a MAC filter".to_owned() } else { String::new() },
     |row| if row.ipv6 { "IPv6".to_owned() } else { "IPv4".to_owned() },
     |row| if row.lans > 1 { format!("{} LANs", row.lans) } else { String::new() },
+];
+
+/// What sets conditions of one mode apart, and is no difference between modes.
+const OF_A_MODE: [Kind; 2] = [
+    |row| if row.relay.is_empty() { String::new() } else { format!("{} relay", row.relay) },
+    |row| row.qos.map_or_else(String::new, |qos| format!("QoS {qos}")),
 ];
 
 /// A sweep for each number that conditions differ in while everything else stays the same.
@@ -90,10 +97,13 @@ pub(super) fn sweeps(run: &Run) -> Vec<Sweep> {
 /// are in no sweep and differ in more than a number.
 pub(super) fn comparisons(run: &Run, sweeps: &[Sweep]) -> Vec<RowChart> {
     let swept = run.groups.iter().all(|group| sweeps.iter().any(|sweep| sweep.settings.contains(&group.number)));
-    let differ = KINDS.iter().any(|kind| {
-        let mut values = run.conditions().map(|(_, condition)| kind(condition));
+    let differs = |kind: &Kind, mode: Option<Mode>| {
+        let conditions = run.conditions().filter(|(_, condition)| mode.is_none_or(|mode| mode == condition.mode));
+        let mut values = conditions.map(|(_, condition)| kind(condition));
         values.next().is_some_and(|first| values.any(|value| value != first))
-    });
+    };
+    let differ = KINDS.iter().any(|kind| differs(kind, None))
+        || OF_A_MODE.iter().any(|kind| run.modes().into_iter().any(|mode| differs(kind, Some(mode))));
     if swept || !differ {
         return Vec::new();
     }
@@ -167,7 +177,7 @@ fn lines<'a>(conditions: &[(&'a Group, &ConditionRow)], factor: &Factor, along: 
     let kinds = if named { &KINDS[1..] } else { &KINDS[..] };
     let key = |row: &ConditionRow| {
         let numbers: Vec<u64> = fixed.iter().map(|other| bits((other.value)(row))).collect();
-        (row.mode, kinds.iter().map(|kind| kind(row)).collect::<Vec<_>>(), numbers)
+        (row.mode, kinds.iter().chain(&OF_A_MODE).map(|kind| kind(row)).collect::<Vec<_>>(), numbers)
     };
     let mut lists: BTreeMap<_, Vec<(f64, &Group, &ConditionRow)>> = BTreeMap::new();
     for (group, row) in conditions {
@@ -198,6 +208,12 @@ fn variant(row: &ConditionRow, others: &[&ConditionRow], kinds: &[Kind], fixed: 
     for kind in kinds {
         let value = kind(row);
         if !value.is_empty() && others.iter().any(|other| kind(other) != value) && !label.contains(&value) {
+            label.push(value);
+        }
+    }
+    for kind in OF_A_MODE {
+        let value = kind(row);
+        if others.iter().any(|other| other.mode == row.mode && kind(other) != value) {
             label.push(value);
         }
     }
@@ -444,6 +460,39 @@ mod tests {
         let named = [(1, "few"), (16, "many")].map(|(k, case)| both(k, |row| row.case = case.to_owned()));
         let sweeps = sweeps(&run(named.to_vec()));
         assert_eq!(labels(&sweeps[0].charts[0]), ["unicast", "multicast"]);
+    }
+
+    #[test]
+    fn how_a_server_works_parts_its_lines_alone() {
+        let with = |k: u64, qos: u32| {
+            let mut rows = vec![condition(Mode::Unicast, k), condition(Mode::Pubsub, k)];
+            rows[1].qos = Some(qos);
+            rows.iter_mut().for_each(|row| row.condition += &format!("-{qos}"));
+            rows
+        };
+        let two = run(vec![with(1, 0), with(4, 0), with(1, 1), with(4, 1)]);
+        assert_eq!(labels(&sweeps(&two)[0].charts[0]), ["unicast", "pubsub, QoS 0", "pubsub, QoS 1"]);
+        let one = run(vec![with(1, 0), with(4, 0)]);
+        let charts = sweeps(&one);
+        assert_eq!(labels(&charts[0].charts[0]), ["unicast", "pubsub"]);
+        assert!(comparisons(&one, &charts).is_empty(), "modes differ, and nothing else");
+        // In one number of receivers, the two are compared.
+        let compared = comparisons(&run(vec![with(4, 0), with(4, 1)]), &[]);
+        assert_eq!(compared.len(), 1);
+    }
+
+    #[test]
+    fn a_distance_goes_along_in_ms() {
+        let away = |s: f64| {
+            both(4, |row| {
+                row.distance_s = s;
+                row.receivers = if s > 0.0 { 8 } else { 4 };
+                row.bystanders = 20 - row.receivers;
+            })
+        };
+        let sweeps = sweeps(&run(vec![away(0.0), away(0.02)]));
+        let told: Vec<_> = sweeps.iter().map(|sweep| (sweep.over, sweep.along.clone())).collect();
+        assert_eq!(told, [("receivers", vec!["ms of distance to the other LAN"])]);
     }
 
     #[test]
