@@ -88,8 +88,9 @@ static OF_GROUPS: [Metric; 6] = [
     metric("", "work", "Unrelated work at each host of", "pieces/s", Kind::Rate),
     metric("", "flow_received", "Datagrams of an unrelated flow at each host of", "datagrams/s", Kind::Rate),
 ];
-/// Groups of a role that differ by less than this part are as good as alike.
+/// Groups of a role that differ by less than this part are as good as alike; CPU times scatter more.
 const ALIKE: f64 = 0.2;
+const ALIKE_IN_COST: f64 = 0.5;
 
 /// The metrics of named groups that the role's figures do not tell already. `summaries` are those of the settings.
 pub(super) fn of_groups(summaries: &[&[SummaryRow]]) -> Vec<Metric> {
@@ -107,12 +108,13 @@ pub(super) fn of_groups(summaries: &[&[SummaryRow]]) -> Vec<Metric> {
                 role.metric == row.metric
                     && role.condition == row.condition
                     && role.mode == row.mode
-                    && (role.role == Role::Receiver.as_str() || role.role == Role::Bystander.as_str())
+                    && [Role::Server, Role::Receiver, Role::Bystander].iter().any(|one| one.as_str() == role.role)
             };
+            let alike = if metric.kind == Kind::Cost { ALIKE_IN_COST } else { ALIKE };
             let mut roles = rows().filter(of_role).filter_map(|role| role.mean).peekable();
             let mean = row.mean.unwrap_or(0.0);
             // What a role as a whole has is told by it, where some role's figure is this one's.
-            roles.peek().is_none() || roles.all(|role| (role - mean).abs() > ALIKE * role.abs().max(mean.abs()))
+            roles.peek().is_none() || roles.all(|role| (role - mean).abs() > alike * role.abs().max(mean.abs()))
         })
     };
     let of_group = |metric: &'static Metric, index: usize, group: &str| Metric {
