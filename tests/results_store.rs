@@ -123,15 +123,19 @@ fn bad_files_are_named_with_line_and_column() {
         error.to_string().replace(dir.path().to_str().unwrap(), "DIR")
     };
     let header = HostRow::COLUMNS.join(",");
-    // Nothing measured; every trial's row says whether its counts can be used.
-    let rest = HostRow::COLUMNS[8..].iter().map(|&column| if column == "counts_valid" { "true" } else { "" });
+    // Nothing measured; what is known of a row without measuring is there all the same.
+    let rest = HostRow::COLUMNS[8..].iter().map(|&column| match column {
+        "counts_valid" => "true",
+        "lan" => "1",
+        _ => "",
+    });
     let rest = rest.collect::<Vec<_>>().join(",");
 
     let good = format!("1f,c,unicast,1,h1,sender,true,,{rest}\n");
     assert_eq!(
         read(&format!("{header}\n{good}1f,c,anycast,1,h1,sender,true,,{rest}\n")),
         "DIR/hosts.csv:3: unknown variant `anycast`, expected one of `unicast`, `broadcast`, `raw-broadcast`, \
-         `multicast`"
+         `multicast`, `chat`, `pubsub`"
     );
     assert_eq!(
         read(&format!("{header}\n1f,c,unicast,one,h1,sender,true,,{rest}\n")),
