@@ -93,7 +93,11 @@ fn compare(netlab: &str, words: &[String]) -> Outcome<()> {
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
 
     let mut err = io::stderr();
-    writeln!(err, "{clients} clients, {rate} messages/s of {} bytes to all of them, {rounds} rounds of {seconds} s", load.size)?;
+    writeln!(
+        err,
+        "{clients} clients, {rate} messages/s of {} bytes to all of them, {rounds} rounds of {seconds} s",
+        load.size
+    )?;
     let kinds = [Kind::Bare, Kind::Direct, Kind::Queued];
     let mut measured: Vec<Vec<Measured>> = kinds.iter().map(|_| Vec::new()).collect();
     for round in 1..=rounds {

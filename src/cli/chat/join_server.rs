@@ -55,8 +55,8 @@ pub(super) fn run(server: SocketAddr, how: &How) -> anyhow::Result<ExitCode> {
 
     let mut broken = None;
     loop {
-        let typed = console.next(&lock(&shared.name))?;
-        let line = match typed {
+        let name = lock(&shared.name).clone();
+        let line = match console.next(&name)? {
             Typed::Line(line) => line,
             Typed::TooLong => {
                 screen.show(&refused(Refusal::LineTooLong))?;
