@@ -95,6 +95,19 @@ fn through_pipes() {
     assert_eq!(bob.rest(), ["DROPPED shutdown the server is closing"]);
 }
 
+/// More than the server takes at its usual rate: the client waits until all of it is said.
+#[test]
+fn a_long_file_is_said_to_its_end() {
+    const LINES: usize = 2_500;
+    let (server, address) = served("");
+    let mut ann = Piped::start(&format!("{address} --name ann"));
+    ann.say(&(0..LINES).map(|number| format!("line {number}\n")).collect::<String>());
+    let done = ann.done().expect(0);
+    let expected = (0..LINES).map(|number| format!("ann: line {number}"));
+    assert!(done.out.lines().eq(expected), "{} lines", done.out.lines().count());
+    assert_eq!(interrupted(server).messages_read, LINES as u64);
+}
+
 #[test]
 fn events_as_json_and_a_listener_that_stays() {
     let server = server(Relay::Queued);

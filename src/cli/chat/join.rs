@@ -69,7 +69,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             join_group::run(group, interface.as_deref(), &how)
         }
         (None, Some(text)) => join_server::run(socket_address(text, "ADDR", false)?, &how),
-        (None, None) => Err(Error::usage("give the server's ADDR[:PORT], such as 127.0.0.1, or --multicast GROUP").into()),
+        (None, None) => {
+            Err(Error::usage("give the server's ADDR[:PORT], such as 127.0.0.1, or --multicast GROUP").into())
+        }
     }
 }
 
