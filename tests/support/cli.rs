@@ -102,6 +102,11 @@ impl Running {
         self.stderr.by_ref().lines().map_while(Result::ok).find(|line| line.contains(text))
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id() as i32), signal).expect("it still runs");

@@ -167,6 +167,11 @@ impl Console {
         }
     }
 
+    /// Whether the chat is over, or somebody pressed Ctrl-C.
+    pub(super) fn is_over(&self) -> bool {
+        self.shared.over.load(Ordering::Relaxed)
+    }
+
     /// No more lines are wanted.
     pub(super) fn close(&self) {
         self.shared.ended.store(true, Ordering::Relaxed);

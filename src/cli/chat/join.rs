@@ -19,7 +19,7 @@ With --multicast there is no server, and so nobody who sees to order, to names
 that differ, to those who come late, and to knowing who is here.")]
 pub(crate) struct Args {
     /// The server, with port 4747 unless another is written
-    #[arg(value_name = "ADDR[:PORT]", required_unless_present = "multicast")]
+    #[arg(value_name = "ADDR[:PORT]")]
     server: Option<String>,
     /// By this name: 1 to 32 bytes, letters, digits, and - _ .
     #[arg(long, required = true, value_parser = name)]
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "GROUP[:PORT]", conflicts_with = "server")]
     multicast: Option<String>,
     /// The interface of the group [default: that of the route to it]
-    #[arg(short, long, value_name = "NAME", requires = "multicast")]
+    #[arg(short, long, value_name = "NAME", requires = "multicast", conflicts_with = "server")]
     interface: Option<String>,
     /// Go on listening when the input ends
     #[arg(long)]
@@ -69,7 +69,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             join_group::run(group, interface.as_deref(), &how)
         }
         (None, Some(text)) => join_server::run(socket_address(text, "ADDR", false)?, &how),
-        (None, None) => Err(Error::usage("give the server's address, or --multicast GROUP").into()),
+        (None, None) => {
+            Err(Error::usage("give the server's ADDR[:PORT], such as 127.0.0.1, or --multicast GROUP").into())
+        }
     }
 }
 

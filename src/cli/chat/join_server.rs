@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::super::running::note;
 use super::console::{Console, Screen, Typed};
 use super::input::{self, Input};
 use super::join::How;
-use crate::chat::client::{self, Hearing};
+use crate::chat::client::{self, Hearing, Speaking};
 use crate::chat::event::Event;
 use crate::error::{Error, Result};
 use crate::wire::chat::{Answer, Refusal, Request};
@@ -23,12 +23,23 @@ use crate::wire::chat::{Answer, Refusal, Request};
 /// How long the server may take to answer a `LEAVE`.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// How long a new name is waited for.
+const ANSWER: Duration = Duration::from_secs(1);
+
 /// What both threads know.
 struct Shared {
-    name: Mutex<String>,
+    known: Mutex<Known>,
+    /// Told when there is one answer more.
+    answered: Condvar,
     leaving: AtomicBool,
     /// The person sees what they typed, so that their own messages need not be shown again.
     echoes: bool,
+}
+
+struct Known {
+    name: String,
+    /// Requests for a name that were answered, and others that were refused.
+    answers: u64,
 }
 
 /// Joins, talks and leaves.
@@ -36,7 +47,8 @@ pub(super) fn run(server: SocketAddr, how: &How) -> anyhow::Result<ExitCode> {
     let (hearing, mut speaking) = client::join(server, how.name)?;
     let mut console = Console::open(how.json).context("reading from standard input")?;
     let shared = Arc::new(Shared {
-        name: Mutex::new(how.name.to_owned()),
+        known: Mutex::new(Known { name: how.name.to_owned(), answers: 0 }),
+        answered: Condvar::new(),
         leaving: AtomicBool::new(false),
         echoes: console.echoes(),
     });
@@ -55,8 +67,8 @@ pub(super) fn run(server: SocketAddr, how: &How) -> anyhow::Result<ExitCode> {
 
     let mut broken = None;
     loop {
-        let typed = console.next(&lock(&shared.name))?;
-        let line = match typed {
+        let name = lock(&shared.known).name.clone();
+        let line = match console.next(&name)? {
             Typed::Line(line) => line,
             Typed::TooLong => {
                 screen.show(&refused(Refusal::LineTooLong))?;
@@ -75,7 +87,7 @@ pub(super) fn run(server: SocketAddr, how: &How) -> anyhow::Result<ExitCode> {
             match asked {
                 Input::Ask(Request::Leave) => break true,
                 Input::Ask(request) => {
-                    if let Err(error) = speaking.send(request) {
+                    if let Err(error) = ask(request, &mut speaking, &shared) {
                         broken = Some(error);
                         break true;
                     }
@@ -94,11 +106,36 @@ pub(super) fn run(server: SocketAddr, how: &How) -> anyhow::Result<ExitCode> {
     // If the server has ended it already, nobody hears this, and that is told below.
     shared.leaving.store(true, Ordering::Relaxed);
     let _ = speaking.send(Request::Leave);
-    match heard.recv_timeout(FAREWELL) {
-        Ok(outcome) => outcome?,
-        Err(_) => note("the server does not answer; left without a word"),
-    }
+    farewell(&heard, &console, !shared.echoes)?;
     broken.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
+}
+
+/// Sends a request, and waits for the answer to one that changes what is shown next.
+fn ask(request: Request, speaking: &mut Speaking, shared: &Shared) -> Result<()> {
+    let before = lock(&shared.known).answers;
+    speaking.send(request)?;
+    if shared.echoes && matches!(request, Request::Rename { .. }) {
+        // Should it take longer, the name is shown a line later.
+        let known = lock(&shared.known);
+        drop(shared.answered.wait_timeout_while(known, ANSWER, |known| known.answers == before));
+    }
+    Ok(())
+}
+
+/// Waits for what the hearing thread has to tell at its end. Of a file, all is said before: the server may take its time
+/// for that.
+fn farewell(heard: &Receiver<anyhow::Result<()>>, console: &Console, patient: bool) -> anyhow::Result<()> {
+    const STEP: Duration = Duration::from_millis(100);
+    let mut waited = Duration::ZERO;
+    while waited < FAREWELL {
+        match heard.recv_timeout(STEP) {
+            Ok(outcome) => return outcome,
+            Err(_) if patient && !console.is_over() => {}
+            Err(_) => waited += STEP,
+        }
+    }
+    note("the server does not answer; left without a word");
+    Ok(())
 }
 
 /// The thread that shows what arrives, up to the end.
@@ -134,8 +171,17 @@ fn hear_on(hearing: &mut Hearing, shared: &Shared, screen: &Screen) -> anyhow::R
 
 fn show(event: &Event, shared: &Shared, screen: &Screen) -> io::Result<()> {
     match event {
-        Event::Message { from, .. } if shared.echoes && *from == *lock(&shared.name) => return Ok(()),
-        Event::Name { name } => name.clone_into(&mut lock(&shared.name)),
+        Event::Message { from, .. } if shared.echoes && *from == lock(&shared.known).name => return Ok(()),
+        Event::Name { name } => {
+            let mut known = lock(&shared.known);
+            name.clone_into(&mut known.name);
+            known.answers += 1;
+            shared.answered.notify_all();
+        }
+        Event::Refused { .. } => {
+            lock(&shared.known).answers += 1;
+            shared.answered.notify_all();
+        }
         _ => {}
     }
     screen.show(event)
@@ -155,6 +201,6 @@ fn refused(refusal: Refusal) -> Event {
     Event::Refused { code: refusal.code().into(), text: refusal.explanation().into() }
 }
 
-fn lock(name: &Mutex<String>) -> std::sync::MutexGuard<'_, String> {
-    name.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
