@@ -22,6 +22,8 @@ const SHORT_ONES: u32 = 10;
 /// The first pause before another attempt to connect; each is twice the one before, up to the longest.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Whoever wants to try for longer tries for a year: beyond, clocks overflow.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(365 * 86_400);
 
 impl Client {
     /// Makes the connection again: for as long as the options say, with growing pauses.
@@ -36,7 +38,7 @@ impl Client {
             "lost {broker} ({broken}); trying again for {}",
             humantime::format_duration(self.options.reconnect)
         ));
-        let deadline = Instant::now() + self.options.reconnect;
+        let deadline = Instant::now() + self.options.reconnect.min(LONGEST_PATIENCE);
         let mut pause = PAUSE;
         loop {
             let awake = (Instant::now() + pause).min(deadline);

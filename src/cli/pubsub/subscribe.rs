@@ -41,10 +41,10 @@ pub(super) struct Args {
     #[arg(short, long, required = true, value_name = "FILTER")]
     topic: Vec<String>,
     /// The best quality of service to deliver by: 0 at most once, 1 at least once, 2 exactly once
-    #[arg(long, value_name = "Q", default_value = "0", value_parser = spelled::<Qos, 3>(Qos::SPELLINGS), hide_possible_values = true)]
+    #[arg(short, long, value_name = "Q", default_value = "0", value_parser = spelled::<Qos, 3>(Qos::SPELLINGS), hide_possible_values = true)]
     qos: Qos,
     /// Count messages, and do not print them
-    #[arg(short, long)]
+    #[arg(long)]
     quiet: bool,
     /// End after this many messages [default: no limit]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
