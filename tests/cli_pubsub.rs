@@ -154,6 +154,35 @@ fn a_last_will_is_published_for_the_killed_and_not_for_the_polite() {
 }
 
 #[test]
+fn a_reader_who_has_had_enough_ends_a_subscriber_in_order() {
+    let (broker, url) = broker("");
+    let mourner = subscribe(&url, "--topic wills --count 1 --json");
+    let script = "\"$0\" pubsub subscribe --broker \"$1\" --topic a --will-topic wills --will-message gone | head -n 1";
+    let reader = Command::new("sh").args(["-c", script, NETLAB, &url]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut publisher = mqtt::client(url.trim_start_matches("mqtt://").parse().unwrap());
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let read = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let output = reader.wait_with_output().unwrap();
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            output.stdout
+        });
+        mqtt::until("it has had enough", || {
+            publisher.publish("a", b"more", Delivery::default()).unwrap();
+            publisher.flush().unwrap();
+            over.load(std::sync::atomic::Ordering::Relaxed)
+        });
+        reading.join().unwrap()
+    });
+    assert_eq!(read, b"a more\n");
+    publisher.publish("wills", b"nobody died", Delivery::default()).unwrap();
+    publisher.close();
+    let heard = mourner.wait().expect(0);
+    assert_eq!(lines(&heard)[0]["payload"], "nobody died", "{heard:?}");
+    end(broker);
+}
+
+#[test]
 fn a_session_keeps_messages_for_one_who_is_away() {
     let (broker, url) = broker("");
     let me = "--topic post --qos 1 --client-id me --session 10m --json";

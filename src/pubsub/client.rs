@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mqtt5_protocol::packet::disconnect::DisconnectPacket;
-use mqtt5_protocol::packet::suback::SubAckPacket;
+use mqtt5_protocol::packet::suback::{SubAckPacket, SubAckReasonCode};
 use mqtt5_protocol::packet::subscribe::SubscribePacket;
 use mqtt5_protocol::{Packet, ReasonCode};
 
@@ -116,6 +116,8 @@ pub struct Client {
     /// The SUBSCRIBE that waits for its answer.
     pub(super) asked: Option<u16>,
     pub(super) answer: Option<SubAckPacket>,
+    /// Somebody waits for that answer.
+    pub(super) awaited: bool,
     pub(super) keep_alive: Duration,
     pub(super) spoken: Instant,
     /// When a PINGREQ was sent that is not answered.
@@ -151,6 +153,7 @@ impl Client {
             subscriptions: Vec::new(),
             asked: None,
             answer: None,
+            awaited: false,
             spoken: Instant::now(),
             pinged: None,
             first_refusal: None,
@@ -201,10 +204,11 @@ impl Client {
         let packet = self.asking(wanted);
         self.queue(&packet)?;
         self.attempt(Link::write)?;
+        self.awaited = true;
         let deadline = Instant::now() + ANSWER;
-        loop {
+        let answer = loop {
             if let Some(answer) = self.answer.take() {
-                return granted(&answer, wanted, &self.options.broker);
+                break answer;
             }
             if self.stopped() {
                 return Err(Error::interrupted("interrupted before the broker had consented to the subscription"));
@@ -213,11 +217,11 @@ impl Client {
                 return Err(Error::failed(format!("{} does not answer the subscription", self.options.broker)));
             }
             self.step(deadline)?;
-            if self.asked.is_none() && self.answer.is_none() {
-                // A new connection has asked for all of them already.
-                return Ok(wanted.iter().map(|one| one.qos).collect());
-            }
-        }
+        };
+        self.awaited = false;
+        // After a break it was asked for all, these last.
+        let earlier = answer.reason_codes.len().saturating_sub(wanted.len());
+        granted(&answer.reason_codes[earlier..], wanted, &self.options.broker)
     }
 
     /// Gives a message to the connection; it leaves with the next [`flush`](Client::flush), or when enough have
@@ -381,7 +385,12 @@ impl Client {
             Packet::PingResp => self.pinged = None,
             Packet::SubAck(answer) if Some(answer.packet_id) == self.asked => {
                 self.asked = None;
-                self.answer = Some(answer);
+                if self.awaited {
+                    self.answer = Some(answer);
+                } else {
+                    // It was asked again after a break, and nobody waits.
+                    granted(&answer.reason_codes, &self.subscriptions, &self.options.broker)?;
+                }
             }
             Packet::SubAck(_) | Packet::UnsubAck(_) => {}
             Packet::Disconnect(farewell) => return Err(Break::told(farewell.reason_code)),
@@ -444,15 +453,13 @@ impl Client {
 }
 
 /// What the broker granted to each, if it granted something to all.
-fn granted(answer: &SubAckPacket, wanted: &[Subscription], broker: &BrokerUrl) -> Result<Vec<Qos>> {
-    let codes = answer.reason_codes.iter().zip(wanted);
-    let qualities = codes.map(|(code, one)| match code.granted_qos() {
+fn granted(codes: &[SubAckReasonCode], wanted: &[Subscription], broker: &BrokerUrl) -> Result<Vec<Qos>> {
+    let qualities = codes.iter().zip(wanted).map(|(code, one)| match code.granted_qos() {
         Some(qos) => Ok(Qos::from_wire(qos)),
-        None => Err(Error::failed(format!(
-            "{broker} refuses the subscription to {}: {}",
-            one.filter,
-            reason::of_suback(*code)
-        ))),
+        None => {
+            let why = reason::of_suback(*code);
+            Err(Error::failed(format!("{broker} refuses the subscription to {}: {why}", one.filter)))
+        }
     });
     qualities.collect()
 }

@@ -86,8 +86,9 @@ impl Client {
             return Err(Break::refused(consent.reason_code));
         }
         self.agreed(&consent);
-        self.asked = None;
-        if self.resuming && !consent.session_present && !self.subscriptions.is_empty() {
+        // What was asked and not answered may not have arrived.
+        let unanswered = self.asked.take().is_some();
+        if self.resuming && !self.subscriptions.is_empty() && (unanswered || !consent.session_present) {
             let packet = self.asking(&self.subscriptions.clone());
             link.queue(&packet)?;
         }
