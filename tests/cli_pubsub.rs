@@ -154,6 +154,35 @@ fn a_last_will_is_published_for_the_killed_and_not_for_the_polite() {
 }
 
 #[test]
+fn a_reader_who_has_had_enough_ends_a_subscriber_in_order() {
+    let (broker, url) = broker("");
+    let mourner = subscribe(&url, "--topic wills --count 1 --json");
+    let script = "\"$0\" pubsub subscribe --broker \"$1\" --topic a --will-topic wills --will-message gone | head -n 1";
+    let reader = Command::new("sh").args(["-c", script, NETLAB, &url]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut publisher = mqtt::client(url.trim_start_matches("mqtt://").parse().unwrap());
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let read = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let output = reader.wait_with_output().unwrap();
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            output.stdout
+        });
+        mqtt::until("it has had enough", || {
+            publisher.publish("a", b"more", Delivery::default()).unwrap();
+            publisher.flush().unwrap();
+            over.load(std::sync::atomic::Ordering::Relaxed)
+        });
+        reading.join().unwrap()
+    });
+    assert_eq!(read, b"a more\n");
+    publisher.publish("wills", b"nobody died", Delivery::default()).unwrap();
+    publisher.close();
+    let heard = mourner.wait().expect(0);
+    assert_eq!(lines(&heard)[0]["payload"], "nobody died", "{heard:?}");
+    end(broker);
+}
+
+#[test]
 fn a_session_keeps_messages_for_one_who_is_away() {
     let (broker, url) = broker("");
     let me = "--topic post --qos 1 --client-id me --session 10m --json";
@@ -358,8 +387,55 @@ fn a_broker_with_nothing_to_do_sleeps() {
     let (wakings, cpu_ns) = broker.serving();
     std::thread::sleep(Duration::from_secs(2));
     let (wakings, cpu_ns) = (broker.serving().0 - wakings, broker.serving().1 - cpu_ns);
-    println!("{wakings} wakings, {cpu_ns} ns of CPU time in 2 s with {} clients", clients.len());
+    eprintln!("{wakings} wakings, {cpu_ns} ns of CPU time in 2 s with {} clients", clients.len());
     assert!(wakings <= 4, "{wakings} wakings in 2 s, {cpu_ns} ns of CPU time");
+}
+
+#[test]
+fn a_broker_out_of_descriptors_serves_who_speaks() {
+    const SCRIPT: &str = "ulimit -n 60; exec \"$0\" pubsub broker --listen 127.0.0.1:0";
+    let mut command = Command::new("sh");
+    command.args(["-c", SCRIPT, NETLAB]);
+    let broker = Quiet::start_command(command);
+    let address = broker.url.trim_start_matches("mqtt://").parse().unwrap();
+    let before: Vec<_> = (0..20).map(|number| mqtt::introduce(address, &format!("early{number}"), 60)).collect();
+    // More than there are descriptors. The kernel accepts them on its own.
+    let silent: Vec<_> = (0..100).map(|_| mqtt::open(address)).collect();
+    let mut subscriber = mqtt::subscriber(address, "a", Qos::AtLeastOnce);
+    let mut publisher = mqtt::client(address);
+    publisher.publish("a", b"heard", Delivery { qos: Qos::AtLeastOnce, retain: false }).unwrap();
+    assert!(publisher.settle(Instant::now() + mqtt::PATIENCE).unwrap());
+    assert_eq!(mqtt::next(&mut subscriber), ("a".to_owned(), "heard".to_owned()));
+    drop((before, silent));
+}
+
+#[test]
+fn the_broker_tells_of_itself_only_when_asked() {
+    let figures = |flags: &str| {
+        let (broker, url) = broker(flags);
+        let all = Running::start(&format!("pubsub subscribe --broker {url} --topic # --quiet --json --duration 1s"));
+        assert!(all.first_line.starts_with("subscribed to "), "{}", all.first_line);
+        let topic = "--topic $SYS/broker/clients/connected --json --duration 1s";
+        let seen = netlab(&format!("pubsub subscribe --broker {url} {topic}")).expect(0);
+        // A wildcard at the start does not stand for what begins with $ (MQTT 5.0 section 4.7.2).
+        assert_eq!(all.wait().expect(0).figure("messages_received"), 0);
+        netlab(&format!("pubsub publish --broker {url} --topic $SYS/broker/forged --message x --qos 1")).expect(1);
+        end(broker);
+        seen.figure("messages_received")
+    };
+    assert_eq!(figures(""), 0);
+    assert!(figures("--sys-topics 100ms") > 0);
+}
+
+#[test]
+fn a_message_longer_than_the_broker_takes_is_not_sent() {
+    let (broker, url) = broker("--max-packet 2k --json");
+    let publish =
+        |size: u32| netlab(&format!("pubsub publish --broker {url} --topic a --size {size} --count 1 --qos 1"));
+    publish(2000).expect(0);
+    let refused = publish(2048).expect(1);
+    assert!(refused.err.contains("a message of 2048 bytes to a is longer than"), "{refused:?}");
+    assert_eq!(end(broker).figure("messages_received"), 1);
 }
 
 /// A broker whose threads can be looked at.
@@ -370,13 +446,13 @@ struct Quiet {
 
 impl Quiet {
     fn start() -> Quiet {
-        let mut child = Command::new(NETLAB)
-            .args(["pubsub", "broker", "--listen", "127.0.0.1:0"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(NETLAB);
+        command.args(["pubsub", "broker", "--listen", "127.0.0.1:0"]);
+        Quiet::start_command(command)
+    }
+
+    fn start_command(mut command: Command) -> Quiet {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stderr.as_mut().expect("a pipe")).read_line(&mut line).unwrap();
         let address = line.split(' ').nth(2).unwrap_or_else(|| panic!("{line}"));

@@ -7,8 +7,10 @@
 //! | connections that have not said who they are | [`BrokerOptions::max_waiting`]; the oldest makes room; 10 s each |
 //! | clients | [`BrokerOptions::max_clients`]; the next is told *server busy* |
 //! | a packet | [`BrokerOptions::max_packet`]; who sends a longer one is disconnected |
-//! | messages for a client that reads too slowly, of each kind (QoS 0; QoS 1 and 2) | [`BrokerOptions::queue`]; then QoS 0 is dropped; 30 s without reading anything and it is disconnected |
-//! | messages for a client that is away with a session | [`BrokerOptions::queue`] and 16 MiB; the oldest are dropped; an hour |
+//! | messages for a slow reader, of QoS 0 and of the others | [`BrokerOptions::queue`] each; then QoS 0 is dropped |
+//! | time in which a client reads nothing of what is sent | 30 s; then it is disconnected |
+//! | messages for a client that is away with a session | [`BrokerOptions::queue`] and 16 MiB; the oldest are dropped |
+//! | time for which a session is kept | an hour |
 //! | sessions of clients that are away | four times [`BrokerOptions::max_clients`] |
 //! | retained messages | [`BrokerOptions::max_retained`] |
 //! | subscriptions of a client | 256 |

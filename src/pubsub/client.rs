@@ -7,19 +7,15 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mqtt5_protocol::packet::connack::ConnAckPacket;
-use mqtt5_protocol::packet::connect::ConnectPacket;
 use mqtt5_protocol::packet::disconnect::DisconnectPacket;
-use mqtt5_protocol::packet::suback::SubAckPacket;
+use mqtt5_protocol::packet::suback::{SubAckPacket, SubAckReasonCode};
 use mqtt5_protocol::packet::subscribe::SubscribePacket;
-use mqtt5_protocol::types::{ConnectOptions, WillMessage};
-use mqtt5_protocol::{Packet, PropertyId, PropertyValue, ReasonCode};
+use mqtt5_protocol::{Packet, ReasonCode};
 
-use super::link::{Link, MAX_PACKET};
+use super::link::Link;
 use super::message::{Delivery, Message, Qos, Will};
 use super::reason::{self, Break};
 use super::secret::Password;
@@ -29,18 +25,15 @@ use super::url::BrokerUrl;
 use crate::error::{Error, Result};
 
 /// How long a broker has to accept a connection, and to answer a request.
-const ANSWER: Duration = Duration::from_secs(10);
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// How soon a request to stop is noticed.
-const STOP_LATENCY: Duration = Duration::from_millis(100);
+pub(super) const STOP_LATENCY: Duration = Duration::from_millis(100);
 /// How long the end of a connection may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Bytes that may be queued before `publish` waits for the kernel to take some.
 const QUEUED: usize = 64 << 10;
-/// QoS 1 and 2 messages that the broker may send before they are acknowledged.
-const RECEIVE_MAXIMUM: u16 = 1024;
-/// The first pause before another attempt to connect; each is twice the one before, up to the longest.
-const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// What a PUBLISH has besides topic and payload, in bytes, at the most: two lengths, an identifier, properties.
+const PUBLISH_EXTRA: usize = 16;
 
 /// Whom to connect to, and as whom.
 #[derive(Clone, Debug)]
@@ -112,25 +105,33 @@ pub type Notice = Box<dyn FnMut(&str) + Send>;
 /// A connected client. Dropping it goes without leave, so that the broker publishes its [`Will`];
 /// [`close`](Client::close) takes leave.
 pub struct Client {
-    options: ClientOptions,
-    trust: Option<Trust>,
-    stop: Arc<AtomicBool>,
-    notice: Notice,
+    pub(super) options: ClientOptions,
+    pub(super) trust: Option<Trust>,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) notice: Notice,
     /// `None`: it broke.
-    link: Option<Link>,
-    session: Session,
-    subscriptions: Vec<Subscription>,
+    pub(super) link: Option<Link>,
+    pub(super) session: Session,
+    pub(super) subscriptions: Vec<Subscription>,
     /// The SUBSCRIBE that waits for its answer.
-    asked: Option<u16>,
-    answer: Option<SubAckPacket>,
-    keep_alive: Duration,
-    spoken: Instant,
+    pub(super) asked: Option<u16>,
+    pub(super) answer: Option<SubAckPacket>,
+    /// Somebody waits for that answer.
+    pub(super) awaited: bool,
+    pub(super) keep_alive: Duration,
+    pub(super) spoken: Instant,
     /// When a PINGREQ was sent that is not answered.
-    pinged: Option<Instant>,
-    first_refusal: Option<ReasonCode>,
-    reconnected: u64,
+    pub(super) pinged: Option<Instant>,
+    pub(super) first_refusal: Option<ReasonCode>,
+    /// The longest packet that the broker takes, in bytes.
+    pub(super) max_packet: usize,
+    pub(super) reconnected: u64,
+    /// When the connection was made.
+    pub(super) since: Instant,
+    /// Connections in a row that broke at once.
+    pub(super) short: u32,
     /// It was connected before.
-    resuming: bool,
+    pub(super) resuming: bool,
 }
 
 impl Client {
@@ -152,10 +153,14 @@ impl Client {
             subscriptions: Vec::new(),
             asked: None,
             answer: None,
+            awaited: false,
             spoken: Instant::now(),
             pinged: None,
             first_refusal: None,
+            max_packet: usize::MAX,
             reconnected: 0,
+            since: Instant::now(),
+            short: 0,
             resuming: false,
         };
         match client.open() {
@@ -199,10 +204,11 @@ impl Client {
         let packet = self.asking(wanted);
         self.queue(&packet)?;
         self.attempt(Link::write)?;
+        self.awaited = true;
         let deadline = Instant::now() + ANSWER;
-        loop {
+        let answer = loop {
             if let Some(answer) = self.answer.take() {
-                return granted(&answer, wanted, &self.options.broker);
+                break answer;
             }
             if self.stopped() {
                 return Err(Error::interrupted("interrupted before the broker had consented to the subscription"));
@@ -211,19 +217,28 @@ impl Client {
                 return Err(Error::failed(format!("{} does not answer the subscription", self.options.broker)));
             }
             self.step(deadline)?;
-            if self.asked.is_none() && self.answer.is_none() {
-                // A new connection has asked for all of them already.
-                return Ok(wanted.iter().map(|one| one.qos).collect());
-            }
-        }
+        };
+        self.awaited = false;
+        // After a break it was asked for all, these last.
+        let earlier = answer.reason_codes.len().saturating_sub(wanted.len());
+        granted(&answer.reason_codes[earlier..], wanted, &self.options.broker)
     }
 
     /// Gives a message to the connection; it leaves with the next [`flush`](Client::flush), or when enough have
     /// gathered. Waits while the broker has more than it takes unacknowledged. False when stopped meanwhile.
     ///
     /// # Errors
-    /// Failed when the broker is lost for good, or the message cannot be written as MQTT has it.
+    /// Failed when the broker is lost for good, or the message is longer than it takes or cannot be written as MQTT has
+    /// it.
     pub fn publish(&mut self, topic: &str, payload: &[u8], delivery: Delivery) -> Result<bool> {
+        if topic.len() + payload.len() + PUBLISH_EXTRA > self.max_packet {
+            return Err(Error::failed(format!(
+                "a message of {} bytes to {topic} is longer than {} takes: {} bytes with all that goes with it",
+                payload.len(),
+                self.options.broker,
+                self.max_packet
+            )));
+        }
         while !self.session.has_room(delivery.qos) || self.link.as_ref().is_none_or(|link| link.queued() > QUEUED) {
             if self.stopped() {
                 return Ok(false);
@@ -327,7 +342,7 @@ impl Client {
         counts
     }
 
-    fn stopped(&self) -> bool {
+    pub(super) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
@@ -370,7 +385,12 @@ impl Client {
             Packet::PingResp => self.pinged = None,
             Packet::SubAck(answer) if Some(answer.packet_id) == self.asked => {
                 self.asked = None;
-                self.answer = Some(answer);
+                if self.awaited {
+                    self.answer = Some(answer);
+                } else {
+                    // It was asked again after a break, and nobody waits.
+                    granted(&answer.reason_codes, &self.subscriptions, &self.options.broker)?;
+                }
             }
             Packet::SubAck(_) | Packet::UnsubAck(_) => {}
             Packet::Disconnect(farewell) => return Err(Break::told(farewell.reason_code)),
@@ -422,7 +442,7 @@ impl Client {
     }
 
     /// The packet that asks for these subscriptions.
-    fn asking(&mut self, wanted: &[Subscription]) -> Packet {
+    pub(super) fn asking(&mut self, wanted: &[Subscription]) -> Packet {
         let id = self.session.free_id();
         let packet = SubscribePacket::new(id);
         let packet = wanted.iter().fold(packet, |packet, one| packet.add_filter(&one.filter, one.qos.wire()));
@@ -430,128 +450,16 @@ impl Client {
         self.answer = None;
         Packet::Subscribe(packet)
     }
-
-    /// Makes the connection again: for as long as the options say, with growing pauses.
-    fn reopen(&mut self, broken: Break) -> Result<()> {
-        self.link = None;
-        let broker = self.options.broker.clone();
-        if broken.is_final() || self.options.reconnect.is_zero() {
-            return Err(broken.lost(&broker));
-        }
-        (self.notice)(&format!(
-            "lost {broker} ({broken}); trying again for {}",
-            humantime::format_duration(self.options.reconnect)
-        ));
-        let deadline = Instant::now() + self.options.reconnect;
-        let mut pause = PAUSE;
-        loop {
-            let awake = (Instant::now() + pause).min(deadline);
-            while Instant::now() < awake {
-                if self.stopped() {
-                    // Whoever waits looks at the flag as well.
-                    return Ok(());
-                }
-                thread::sleep(STOP_LATENCY.min(awake.saturating_duration_since(Instant::now())));
-            }
-            match self.open() {
-                Ok(()) => {
-                    self.reconnected += 1;
-                    (self.notice)(&format!("connected to {broker} again"));
-                    return Ok(());
-                }
-                Err(broken) if broken.is_final() => return Err(broken.unreachable(&broker)),
-                Err(broken) if Instant::now() >= deadline => return Err(broken.gone(&broker, self.options.reconnect)),
-                Err(_) => {}
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    }
-
-    /// Makes a connection, up to the broker's consent.
-    fn open(&mut self) -> Result<(), Break> {
-        let tls = match &self.trust {
-            Some(trust) => Some(trust.connection(&self.options.broker)?),
-            None => None,
-        };
-        let deadline = Instant::now() + ANSWER;
-        let mut link = Link::connect(&self.options.broker, tls, ANSWER)?;
-        link.queue(&Packet::Connect(Box::new(self.introduction())))?;
-        let consent = loop {
-            match link.packet()? {
-                Some(Packet::ConnAck(consent)) => break consent,
-                Some(Packet::Disconnect(farewell)) => return Err(Break::told(farewell.reason_code)),
-                Some(_) => return Err(Break::wrong("something else before its consent")),
-                None if Instant::now() >= deadline => return Err(Break::silent()),
-                None if self.stopped() => return Err(Break::stopped()),
-                None => link.wait(deadline.min(Instant::now() + STOP_LATENCY))?,
-            }
-        };
-        if consent.reason_code.is_error() {
-            return Err(Break::refused(consent.reason_code));
-        }
-        self.agreed(&consent);
-        self.asked = None;
-        if self.resuming && !consent.session_present && !self.subscriptions.is_empty() {
-            let packet = self.asking(&self.subscriptions.clone());
-            link.queue(&packet)?;
-        }
-        let again = self.session.resume(consent.session_present, consent.receive_maximum().unwrap_or(u16::MAX));
-        again.iter().try_for_each(|packet| link.queue(packet))?;
-        link.write()?;
-        self.link = Some(link);
-        self.resuming = true;
-        Ok(())
-    }
-
-    fn agreed(&mut self, consent: &ConnAckPacket) {
-        if let Some(PropertyValue::Utf8String(id)) = consent.properties.get(PropertyId::AssignedClientIdentifier) {
-            self.options.client_id.clone_from(id);
-        }
-        let seconds = consent.properties.get_server_keep_alive();
-        self.keep_alive = seconds.map_or(self.options.keep_alive, |seconds| Duration::from_secs(seconds.into()));
-        (self.spoken, self.pinged) = (Instant::now(), None);
-    }
-
-    /// CONNECT.
-    fn introduction(&self) -> ConnectPacket {
-        let options = &self.options;
-        let mut connect = ConnectOptions::new(options.client_id.clone())
-            .with_keep_alive(options.keep_alive)
-            .with_receive_maximum(RECEIVE_MAXIMUM)
-            // A session that is to be kept is one to come back to. A break is not an end, so the other kind is kept
-            // for as long as this client would try again.
-            .with_clean_start(options.session.is_none() && !self.resuming)
-            .with_session_expiry_interval(seconds(options.session.unwrap_or(options.reconnect)));
-        connect.properties.maximum_packet_size = Some(MAX_PACKET as u32);
-        if options.broker.user.is_some() || options.password.is_some() {
-            connect.username = Some(options.broker.user.clone().unwrap_or_default());
-            connect.password = options.password.as_ref().map(|password| password.bytes().to_vec());
-        }
-        if let Some(will) = &options.will {
-            let message = WillMessage::new(&will.topic, will.payload.clone())
-                .with_qos(will.delivery.qos.wire())
-                .with_retain(will.delivery.retain);
-            connect = connect.with_will(message);
-        }
-        ConnectPacket::new(connect)
-    }
-}
-
-/// Whole seconds, rounded up.
-fn seconds(time: Duration) -> u32 {
-    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
 /// What the broker granted to each, if it granted something to all.
-fn granted(answer: &SubAckPacket, wanted: &[Subscription], broker: &BrokerUrl) -> Result<Vec<Qos>> {
-    let codes = answer.reason_codes.iter().zip(wanted);
-    let qualities = codes.map(|(code, one)| match code.granted_qos() {
+fn granted(codes: &[SubAckReasonCode], wanted: &[Subscription], broker: &BrokerUrl) -> Result<Vec<Qos>> {
+    let qualities = codes.iter().zip(wanted).map(|(code, one)| match code.granted_qos() {
         Some(qos) => Ok(Qos::from_wire(qos)),
-        None => Err(Error::failed(format!(
-            "{broker} refuses the subscription to {}: {}",
-            one.filter,
-            reason::of_suback(*code)
-        ))),
+        None => {
+            let why = reason::of_suback(*code);
+            Err(Error::failed(format!("{broker} refuses the subscription to {}: {why}", one.filter)))
+        }
     });
     qualities.collect()
 }

@@ -5,6 +5,7 @@
 //! | starting, ending and counting a broker | [`broker`] |
 //! | its accept loop and its upkeep | `server.rs`; who is connected, who only waits: `table.rs`; who may: `access.rs` |
 //! | publishing and subscribing | [`client`]; at a rate: [`publisher`] |
+//! | how its connection is made, and made again | `connect.rs` |
 //! | what a client remembers of its messages (pure) | `session.rs` |
 //! | why a connection broke, in words | `reason.rs` |
 //! | bytes to and from a broker, over TCP or TLS | `link.rs`; whom it trusts: `tls.rs` |
@@ -16,6 +17,7 @@
 mod access;
 pub mod broker;
 pub mod client;
+mod connect;
 mod link;
 pub mod message;
 pub mod publisher;

@@ -26,7 +26,7 @@ use super::table::{Limits, SharedTable, Ticket};
 
 /// Between two looks for what has expired.
 const UPKEEP: Duration = Duration::from_secs(60);
-/// Before the next accept when there was no descriptor left and nobody to displace.
+/// Before the next accept after one failed and there was nobody to displace.
 const BREATH: Duration = Duration::from_millis(50);
 /// How long the peer's kernel may leave data unacknowledged, a full window included, before the connection is given up.
 const PEER_STALLS: Duration = Duration::from_secs(30);
@@ -42,6 +42,9 @@ const MAX_SUBSCRIPTIONS: usize = 256;
 const MAX_QUEUED_BYTES: usize = 16 << 20;
 /// Sessions of clients that are away, for every client that may be connected.
 const SESSIONS_PER_CLIENT: usize = 4;
+
+/// A day: the rarest that the broker tells of itself.
+const RAREST: Duration = Duration::from_secs(86_400);
 
 /// What all connections share.
 pub(super) struct Server {
@@ -111,23 +114,23 @@ impl Server {
     }
 
     async fn accepted(self: &Arc<Self>, accepted: io::Result<(TcpStream, SocketAddr)>, open: &mpsc::Sender<()>) {
-        match accepted {
-            Ok((stream, peer)) => self.serve(stream, peer, open.clone()),
-            // Out of descriptors (EMFILE, ENFILE), or of memory: somebody who only waits has to go.
-            Err(cause)
-                if matches!(cause.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)) =>
-            {
-                let displaced = self.table.lock().displace();
-                match displaced {
-                    Some(task) => {
-                        task.abort();
-                        tokio::task::yield_now().await;
-                    }
-                    None => tokio::time::sleep(BREATH).await,
-                }
+        let errno = match accepted {
+            Ok((stream, peer)) => return self.serve(stream, peer, open.clone()),
+            Err(cause) => cause.raw_os_error(),
+        };
+        let displaced = match errno {
+            // Somebody who only waits has to go.
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => self.table.lock().displace(),
+            // The connection was over before it was accepted (accept(2)).
+            Some(libc::ECONNABORTED) => return,
+            _ => None,
+        };
+        match displaced {
+            Some(task) => {
+                task.abort();
+                tokio::task::yield_now().await;
             }
-            // The connection was over before it was accepted (ECONNABORTED and the like, accept(2)).
-            Err(_) => tokio::task::yield_now().await,
+            None => tokio::time::sleep(BREATH).await,
         }
     }
 
@@ -207,7 +210,7 @@ fn config(options: &BrokerOptions) -> BrokerConfig {
         .with_server_receive_maximum(INBOUND_WINDOW)
         .with_storage(StorageConfig::default().with_persistence(false))
         .with_sys_topics_enabled(options.sys_topics.is_some())
-        .with_sys_topics_interval(options.sys_topics.unwrap_or_default());
+        .with_sys_topics_interval(options.sys_topics.unwrap_or_default().min(RAREST));
     // Each alias is a topic that the broker remembers for a connection.
     config.topic_alias_maximum = 16;
     config

@@ -1,9 +1,10 @@
 //! `netlab pubsub subscribe`: prints what is published, a message a line, or counts it.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -41,10 +42,10 @@ pub(super) struct Args {
     #[arg(short, long, required = true, value_name = "FILTER")]
     topic: Vec<String>,
     /// The best quality of service to deliver by: 0 at most once, 1 at least once, 2 exactly once
-    #[arg(long, value_name = "Q", default_value = "0", value_parser = spelled::<Qos, 3>(Qos::SPELLINGS), hide_possible_values = true)]
+    #[arg(short, long, value_name = "Q", default_value = "0", value_parser = spelled::<Qos, 3>(Qos::SPELLINGS), hide_possible_values = true)]
     qos: Qos,
     /// Count messages, and do not print them
-    #[arg(short, long)]
+    #[arg(long)]
     quiet: bool,
     /// End after this many messages [default: no limit]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
@@ -74,39 +75,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let screen = Screen::new(args.json, limits);
     screen.note(&args.announcement(&granted));
     let mut counting = Counting::new();
-    if args.quiet {
-        let live = Live::default();
-        let names = ["messages_received", "bytes"];
-        let receive = || {
-            receive(
-                &mut client,
-                limits,
-                |message| {
-                    counting.count(message);
-                    live.messages.store(counting.messages, Ordering::Relaxed);
-                    live.bytes.store(counting.bytes, Ordering::Relaxed);
-                    Ok(())
-                },
-                || Ok(()),
-            )
-        };
-        screen.watch(receive, &stop, limits, names, |_| {
-            let totals = [&live.messages, &live.bytes].map(|total| total.load(Ordering::Relaxed));
-            Look { totals, counted: totals[0], text: format!("{} messages", HumanCount(totals[0])) }
-        })?;
+    let outcome = if args.quiet {
+        args.count_quietly(&mut client, &mut counting, &screen, &stop, limits)
     } else {
-        let out = std::cell::RefCell::new(BufWriter::new(io::stdout().lock()));
-        let print = |message: &Message| {
-            counting.count(message);
-            args.print(message, &mut *out.borrow_mut()).context("writing to standard output")
-        };
-        let show = || out.borrow_mut().flush().context("writing to standard output");
-        receive(&mut client, limits, print, show)?;
-        out.borrow_mut().flush().context("writing to standard output")?;
-    }
+        args.print_all(&mut client, &mut counting, limits)
+    };
     let interrupted = stop.load(Ordering::Relaxed);
-    let reconnections = client.counts().reconnected;
-    client.close();
+    let reconnections = client.close().reconnected;
+    outcome?;
     let summary = counting.into_summary(args, reconnections, interrupted);
     if args.json || args.quiet {
         screen.result(&summary.text(), &summary).context("writing to standard output")?;
@@ -150,6 +126,47 @@ impl Args {
         let qos = granted.iter().min().copied().unwrap_or_default();
         let less = if qos < self.qos { ", all that the broker grants" } else { "" };
         format!("subscribed to {topics} (QoS {qos}{less}) at {}; Ctrl-C ends it", self.connection.broker())
+    }
+
+    /// Counts messages until a limit or a stop, and shows how many there are.
+    fn count_quietly(
+        &self,
+        client: &mut Client,
+        counting: &mut Counting,
+        screen: &Screen,
+        stop: &AtomicBool,
+        limits: Limits,
+    ) -> anyhow::Result<()> {
+        let live = Live::default();
+        let take = |message: &Message| {
+            counting.count(message);
+            live.messages.store(counting.messages, Ordering::Relaxed);
+            live.bytes.store(counting.bytes, Ordering::Relaxed);
+            Ok(())
+        };
+        let names = ["messages_received", "bytes"];
+        screen.watch(
+            || receive(client, limits, take, || Ok(())),
+            stop,
+            limits,
+            names,
+            |_| {
+                let totals = [&live.messages, &live.bytes].map(|total| total.load(Ordering::Relaxed));
+                Look { totals, counted: totals[0], text: format!("{} messages", HumanCount(totals[0])) }
+            },
+        )
+    }
+
+    /// Prints messages until a limit or a stop; what is printed is shown before each wait.
+    fn print_all(&self, client: &mut Client, counting: &mut Counting, limits: Limits) -> anyhow::Result<()> {
+        let out = RefCell::new(BufWriter::new(io::stdout().lock()));
+        let take = |message: &Message| {
+            counting.count(message);
+            self.print(message, &mut *out.borrow_mut()).context("writing to standard output")
+        };
+        let show = || out.borrow_mut().flush().context("writing to standard output");
+        receive(client, limits, take, show)?;
+        show()
     }
 
     fn print(&self, message: &Message, out: &mut impl Write) -> io::Result<()> {
