@@ -3,9 +3,10 @@
 use super::file::{Factors, Flow, Group, Querier};
 use super::problem::Found;
 use super::value::{Distance, Qos, SUSTAINABLE, Several, Span, Spot, Table, WantedRate};
+use crate::run::Refused;
 use crate::run::condition;
 use crate::run::condition::{HostGroup, ServerPlan};
-use crate::run::design::{Case, Refused, usual_receivers};
+use crate::run::design::{Case, usual_receivers};
 use crate::units::Rate;
 
 impl Factors {

@@ -10,7 +10,8 @@ use super::file::{Case, Factors, LabFile, Measure, Quick};
 use super::interpret::Interpreter;
 use super::problem::{Found, Problem};
 use super::value::{SUSTAINABLE, Several, Span, Spot, Table, Text};
-use crate::run::design::{Refused, USUAL_TRIALS};
+use crate::run::Refused;
+use crate::run::design::USUAL_TRIALS;
 use crate::run::{Design, MeasurePlan};
 use crate::units::Rate;
 

@@ -11,6 +11,7 @@ pub mod figure;
 pub mod funnel;
 pub mod grid;
 pub mod host;
+mod host_row;
 pub mod json;
 pub mod metadata;
 pub mod metric;

@@ -1,29 +1,20 @@
 //! From factors to conditions: a command line and a lab file both end up here. Pure.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::condition::{Condition, Flow, GROUP_V4, GROUP_V6, HostGroup, Querier, ServerPlan, Traffic};
+use super::naming;
 use super::plan::MeasurePlan;
-use crate::delivery::stream::Language;
+use super::refused::{Refused, refuse};
 use crate::lan::plan::MAX_HOSTS;
 use crate::lan::{Igmp, LanSpec, LinkLimit, Nic, SwitchKind};
 use crate::units::{Mode, Rate, Role};
-use crate::wire::probe;
 
-/// Largest payload of a raw frame on the LAN's links (their MTU), in bytes.
-const LARGEST_RAW: usize = 1500;
-/// Largest payload of an IPv4 UDP datagram, in bytes (RFC 791, RFC 768).
-const LARGEST_DATAGRAM: usize = 65_507;
 /// More conditions than this nobody wants to wait for.
 const MOST_CONDITIONS: usize = 1000;
 /// Nor for more repetitions.
 const MOST_TRIALS: u32 = 10_000;
-/// As the router has it.
-const FARTHEST: Duration = Duration::from_secs(10);
-/// Nor for longer ones.
-const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Repetitions of each condition unless told otherwise.
 pub const USUAL_TRIALS: u32 = 5;
@@ -125,30 +116,6 @@ impl Default for Case {
     }
 }
 
-/// Why a design cannot be measured. Prints as `FACTOR VALUE: why, and what would be right`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The factor, as [`Case`] and [`Design`] name it; on the command line the flag of that name.
-    pub factor: &'static str,
-    /// The value in question; empty where there is none.
-    pub value: String,
-    /// What is wrong with it and what would be right.
-    pub why: String,
-    /// The case it was found in, counted from 0; `None` for the design as a whole.
-    pub case: Option<usize>,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let space = if self.value.is_empty() { "" } else { " " };
-        write!(f, "{}{space}{}: {}", self.factor, self.value, self.why)
-    }
-}
-
-fn refuse<T>(factor: &'static str, value: impl fmt::Display, why: impl Into<String>) -> Result<T, Refused> {
-    Err(Refused { factor, value: value.to_string(), why: why.into(), case: None })
-}
-
 fn too_many<T>() -> Result<T, Refused> {
     let why = format!("all combinations are more than {MOST_CONDITIONS} conditions; leave some out");
     refuse("modes", "", why)
@@ -176,9 +143,9 @@ impl Design {
                 return too_many();
             }
         }
-        number_settings(&mut conditions);
-        name(&mut conditions);
-        if let Some(twice) = first_duplicate(&conditions) {
+        naming::number_settings(&mut conditions);
+        naming::name(&mut conditions);
+        if let Some(twice) = naming::first_duplicate(&conditions) {
             return refuse("case", twice, "is the name of two different cases; give each its own");
         }
         Ok(MeasurePlan { conditions, trials: self.trials, seed: self.seed, try_rates: self.try_rates.clone() })
@@ -332,182 +299,6 @@ impl Case {
         Ok(casts)
     }
 
-    fn check_groups(&self, with_server: bool) -> Result<(), Refused> {
-        let first = &self.groups[0];
-        if first.role != Role::Sender || first.count != 1 || first.lan != 1 {
-            return refuse("groups", &first.name, "the first is the one sender, on LAN 1");
-        }
-        let mut names: Vec<&str> = Vec::new();
-        for (index, group) in self.groups.iter().enumerate() {
-            let refuse = |why: &str| refuse("groups", &group.name, why);
-            match group.role {
-                Role::Sender if index > 0 => return refuse("there is one sender; what others send is a flow"),
-                Role::Switch | Role::Router => return refuse("a host is a sender, receiver, bystander or server"),
-                _ => {}
-            }
-            if group.count == 0 {
-                return refuse("a group has at least 1 host");
-            }
-            let last = if index == 0 { 1 } else { self.groups[index - 1].lan };
-            if group.lan < last || group.lan > last + 1 {
-                return refuse("groups go LAN by LAN, counted from 1, with none left out");
-            }
-            let is = |role| group.role == role;
-            if !group.busy.is_zero() && !is(Role::Receiver) {
-                return refuse("receivers alone are busy with messages");
-            }
-            let moves = [group.joins_at, group.leaves_at, group.returns_at];
-            if moves.iter().any(Option::is_some) && !is(Role::Receiver) {
-                return refuse("receivers alone join and leave");
-            }
-            if group.returns_at.is_some() && group.returns_at <= group.leaves_at.or(group.returns_at) {
-                return refuse("who returns has left before: set leaves_at to a time before returns_at");
-            }
-            if (group.works || group.member_of.is_some()) && !is(Role::Bystander) {
-                return refuse("bystanders alone work or are members of another group");
-            }
-            if group.member_of.is_some_and(|address| !address.is_multicast() || address.is_ipv6() != self.ipv6) {
-                return refuse("member_of is a group address of the IP version measured");
-            }
-            if moves.into_iter().flatten().any(|time| time >= self.duration) {
-                return refuse("joining and leaving happen within the duration");
-            }
-            if group.joins_at.zip(group.leaves_at).is_some_and(|(joins, leaves)| joins >= leaves) {
-                return refuse("leaving comes after joining");
-            }
-            if group.link_limit == Some(0) {
-                return refuse("a link carries more than 0 bits a second");
-            }
-            if !group.name.is_empty() && names.contains(&group.name.as_str()) {
-                return refuse("is the name of two groups; give each its own");
-            }
-            names.push(&group.name);
-        }
-        if !self.groups.iter().any(|group| group.role == Role::Receiver) {
-            return refuse("groups", "", "at least one group has the role receiver");
-        }
-        let servers = self.groups.iter().filter(|group| group.role == Role::Server).map(|group| group.count).sum();
-        match (with_server, servers) {
-            (true, 1) | (false, 0) => {}
-            (true, 0) => return refuse("groups", "", "chat and pubsub need a group of one host with the role server"),
-            (true, _) => return refuse("groups", "", "there is one server; make that group's count 1"),
-            (false, _) => return refuse("groups", "", "of these modes none has a server; leave that group out"),
-        }
-        let hosts: usize = self.groups.iter().map(|group| group.count).sum();
-        if hosts > MAX_HOSTS {
-            return refuse(
-                "groups",
-                "",
-                format!("{hosts} hosts are more than the {MAX_HOSTS} ports of a Linux bridge"),
-            );
-        }
-        Ok(())
-    }
-
-    fn check_sizes(&self, modes: &[Mode]) -> Result<(), Refused> {
-        for &size in &self.size {
-            if size < probe::HEADER_LEN {
-                let why = format!("a measured message needs at least {} bytes for its probe header", probe::HEADER_LEN);
-                return refuse("size", size, why);
-            }
-            if size > LARGEST_DATAGRAM {
-                return refuse("size", size, format!("a UDP datagram holds at most {LARGEST_DATAGRAM} bytes"));
-            }
-            let line = Language::Chat.sizes();
-            if modes.contains(&Mode::Chat) && !line.contains(&size) {
-                let (least, most) = (line.start, line.end - 1);
-                let why =
-                    format!("a chat message is a line of text, {least} to {most} bytes; leave chat out of the modes");
-                return refuse("size", size, why);
-            }
-            if modes.contains(&Mode::RawBroadcast) && size > LARGEST_RAW {
-                let why = format!(
-                    "a raw Ethernet frame holds at most {LARGEST_RAW} bytes; choose a smaller size or leave \
-                     raw-broadcast out of the modes"
-                );
-                return refuse("size", size, why);
-            }
-        }
-        Ok(())
-    }
-
-    fn check_traffic(&self) -> Result<(), Refused> {
-        if self.duration.is_zero() {
-            return refuse("duration", "0s", "leaves no time to measure");
-        }
-        if self.duration > LONGEST {
-            let longest = humantime::format_duration(LONGEST);
-            return refuse("duration", humantime::format_duration(self.duration), format!("{longest} is the longest"));
-        }
-        if self.ttl.contains(&0) {
-            return refuse("ttl", 0, "a hop limit is a number from 1 to 255");
-        }
-        for group in &self.group {
-            if !group.is_multicast() {
-                return refuse("group", group, "is no group address; those are 224.0.0.0/4 and ff00::/8");
-            }
-            if group.is_ipv6() != self.ipv6 {
-                return refuse("group", group, "is not of the IP version measured; set ipv6 = true for IPv6");
-            }
-        }
-        if let Some(igmp) = self.igmp.iter().find(|igmp| !(2..=3).contains(&igmp.version)) {
-            return refuse("igmp", igmp.version, "IGMP is measured in versions 2 and 3");
-        }
-        if let Some(flow) = &self.flow {
-            for name in std::iter::once(&flow.from).chain(&flow.to) {
-                match self.groups.iter().find(|group| group.name == *name && !name.is_empty()) {
-                    Some(group) if group.role == Role::Bystander => {}
-                    Some(_) => return refuse("flow", name, "is between bystanders"),
-                    None => return refuse("flow", name, "is the name of no group of hosts"),
-                }
-            }
-            if flow.to.as_ref() == Some(&flow.from) {
-                return refuse("flow", &flow.from, "has its first host send to itself; name two groups");
-            }
-            if flow.size < probe::HEADER_LEN || flow.size > LARGEST_DATAGRAM {
-                return refuse(
-                    "flow",
-                    flow.size,
-                    format!("a size is {} to {LARGEST_DATAGRAM} bytes", probe::HEADER_LEN),
-                );
-            }
-        }
-        if self.server.qos > 1 {
-            return refuse("qos", self.server.qos, "is measured as 0 (at most once) or 1 (at least once)");
-        }
-        if self.server.dies_at.is_some_and(|dies| dies >= self.duration) {
-            return refuse("server_dies_at", "", "it dies within the duration");
-        }
-        if self.distance.iter().any(|distance| !distance.is_zero()) && self.groups.iter().all(|group| group.lan == 1) {
-            return refuse("distance", "", "is between LANs; put groups of hosts on a second one with lan = 2");
-        }
-        if self.distance.iter().any(|distance| !distance.is_zero()) {
-            let refuse = |why: &str| refuse("distance", "", why);
-            if self.ipv6 {
-                return refuse("is measured in IPv4 only");
-            }
-            if self.querier.is_some() {
-                return refuse("keeps the router from asking for members; leave the querier out");
-            }
-            let far = |group: &&HostGroup| group.role == Role::Receiver && group.lan > 1;
-            if self.modes.contains(&Mode::Multicast) && self.groups.iter().any(|group| far(&group)) {
-                return refuse("is not crossed by groups; leave multicast out, or its receivers on LAN 1");
-            }
-            if self.distance.iter().any(|distance| *distance > FARTHEST) {
-                return refuse("is at most 10 s");
-            }
-        }
-        if let Some(querier) = &self.querier {
-            if querier.interval.is_zero() {
-                return refuse("querier", "0s", "an interval is longer than 0");
-            }
-            if querier.stops_at.is_some_and(|stops| stops >= self.duration) {
-                return refuse("querier", "", "it stops within the duration");
-            }
-        }
-        Ok(())
-    }
-
     fn network(&self, groups: &[HostGroup], switch: SwitchKind, nic: Nic, igmp: &Igmp) -> Result<LanSpec, Refused> {
         let mut lans = vec![0; groups.iter().map(|group| group.lan).max().unwrap_or(1)];
         let mut limit: Option<LinkLimit> = None;
@@ -552,67 +343,6 @@ fn sorted<T: Ord + Clone>(values: &[T]) -> Vec<T> {
     values.sort();
     values.dedup();
     values
-}
-
-/// Numbers the settings in the order in which they first appear.
-fn number_settings(conditions: &mut [Condition]) {
-    let mut first_of: Vec<usize> = Vec::new();
-    for index in 0..conditions.len() {
-        let same = |&first: &usize| {
-            let (a, b): (&Condition, &Condition) = (&conditions[first], &conditions[index]);
-            let same_network = a.network == b.network && a.groups == b.groups && a.traffic == b.traffic;
-            same_network && a.case == b.case && a.flow == b.flow && a.querier == b.querier && a.server == b.server
-        };
-        let setting = first_of.iter().position(same).unwrap_or_else(|| {
-            first_of.push(index);
-            first_of.len() - 1
-        });
-        conditions[index].setting = setting;
-    }
-}
-
-/// Names each condition by its mode, its receivers, and what else varies: `multicast-4`, `unicast-4-hub-filter`.
-fn name(conditions: &mut [Condition]) {
-    let parts = |condition: &Condition| {
-        let Condition { network, traffic, .. } = condition;
-        let rate = traffic.rate.per_second().map_or("max".to_owned(), |rate| format!("{rate}ps"));
-        [
-            network.switch.to_string(),
-            network.nic.to_string(),
-            format!("{}hosts", condition.hosts()),
-            format!("igmp{}", network.igmp.version),
-            format!("{}ms", network.igmp.last_member_interval.as_millis()),
-            rate,
-            format!("{}B", traffic.size),
-            format!("ttl{}", traffic.ttl),
-            traffic.group.to_string(),
-            format!("{}ms-away", network.distance.as_millis()),
-        ]
-    };
-    let all: Vec<_> = conditions.iter().map(|condition| (condition.case.clone(), parts(condition))).collect();
-    // A case's name says what all of it has in common.
-    let varies = |part: usize| {
-        let within = all
-            .iter()
-            .any(|(case, values)| all.iter().any(|(other, others)| case == other && values[part] != others[part]));
-        within || (all[0].0.is_empty() && all.iter().any(|(_, values)| values[part] != all[0].1[part]))
-    };
-    let varying: Vec<usize> =
-        if all.is_empty() { Vec::new() } else { (0..all[0].1.len()).filter(|&p| varies(p)).collect() };
-    for (condition, (case, values)) in conditions.iter_mut().zip(&all) {
-        let mut name = format!("{}-{}", condition.mode, condition.count(Role::Receiver));
-        for part in std::iter::once(case).filter(|case| !case.is_empty()).chain(varying.iter().map(|&p| &values[p])) {
-            name += "-";
-            name += &part.replace(' ', "-");
-        }
-        condition.name = name;
-    }
-}
-
-fn first_duplicate(conditions: &[Condition]) -> Option<String> {
-    let mut names: Vec<&str> = conditions.iter().map(|condition| condition.name.as_str()).collect();
-    names.sort_unstable();
-    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].to_owned())
 }
 
 #[cfg(test)]
