@@ -13,7 +13,7 @@ declare -A package=(
     [ip]=iproute2 [bridge]=iproute2 [ethtool]=ethtool [tshark]=tshark [socat]=socat [iperf]=iperf [nft]=nftables
     [shellcheck]=shellcheck [sysctl]=procps [tc]=iproute2 [unshare]=util-linux
     [chromium]=chromium [chromedriver]=chromium-driver
-    [mosquitto]=mosquitto [mosquitto_pub]=mosquitto-clients [openssl]=openssl
+    [mosquitto]=mosquitto [mosquitto_pub]=mosquitto-clients [openssl]=openssl [nc]=netcat-openbsd
 )
 missing=()
 for tool in "${!package[@]}"; do

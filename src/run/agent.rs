@@ -6,11 +6,11 @@
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::attend::Attendance;
+use super::attend::{Attendance, Door};
 use super::presence::{self, Presence, PresenceReport};
 use super::protocol::{Collected, Forward, Line, Order, Part, Reply, Silence, Window};
 use super::serve::{Serve, Serving};
@@ -89,8 +89,11 @@ struct Attending {
     ask: Option<Box<dyn Fn() -> io::Result<()> + Send>>,
     /// When the server has answered, in ns.
     answers: mpsc::Receiver<u64>,
-    window: Arc<OnceLock<Window>>,
-    activity: Activity<Result<(ReceiveReport, PresenceReport)>>,
+    window: mpsc::Sender<Window>,
+    leaves_at: Option<Duration>,
+    leaving: Option<JoinHandle<()>>,
+    door: Arc<Door>,
+    thread: JoinHandle<Result<(ReceiveReport, PresenceReport)>>,
 }
 
 /// A thread that goes on until it is told to stop.
@@ -243,9 +246,8 @@ impl HostAgent {
     }
 
     fn start(&mut self, window: Window) -> Result<Reply> {
-        if let Some(attending) = &self.attending {
-            // There is one window to a trial.
-            let _ = attending.window.set(window);
+        if let Some(attending) = &mut self.attending {
+            attending.open(window)?;
         }
         if let Some((Serve { dies_at: Some(dies), .. }, serving)) = &self.serving {
             let (at_ns, serving) = (window.at_ns(*dies), Arc::clone(serving));
@@ -279,7 +281,7 @@ impl HostAgent {
         (self.outlet, self.member) = (None, None);
         let presence = self.present.take().map(Activity::finish).transpose()?.transpose()?;
         let received = self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?.transpose()?;
-        let attended = self.attending.take().map(|attending| attending.activity.finish()).transpose()?.transpose()?;
+        let attended = self.attending.take().map(Attending::finish).transpose()?;
         let (heard, attended) = attended.unzip();
         self.dying.take().map(join).transpose()?;
         let serve = self.serving.take().map(|(_, serving)| serving.report());
@@ -295,13 +297,35 @@ impl HostAgent {
 impl Attending {
     fn begin(spec: &StreamSpec, plan: &ReceivePlan, presence: Presence) -> Result<Attending> {
         let (told, answers) = mpsc::channel();
-        let window = Arc::new(OnceLock::new());
-        let attendance = Attendance::begin(spec, plan, presence, Arc::clone(&window), told)?;
+        let (window, opens) = mpsc::channel();
+        let attendance = Attendance::begin(spec, plan, presence, opens, told)?;
         let session = attendance.session();
         let outlet = session.map(|session| session.outlet());
         let ask = session.map(|session| Box::new(session.asker()) as Box<dyn Fn() -> io::Result<()> + Send>);
-        let activity = Activity::start("session", move |stop| attendance.attend(stop))?;
-        Ok(Attending { outlet, ask, answers, window, activity })
+        let door = attendance.door();
+        let thread = spawn("session", move || attendance.attend())?;
+        Ok(Attending { outlet, ask, answers, window, leaves_at: presence.leaves_at, leaving: None, door, thread })
+    }
+
+    fn open(&mut self, window: Window) -> Result<()> {
+        // Who has not come by then is told when; for anybody else there is nothing to wait for.
+        let _ = self.window.send(window);
+        if let Some(leaves_at) = self.leaves_at {
+            let (at_ns, door) = (window.at_ns(leaves_at), Arc::clone(&self.door));
+            self.leaving = Some(spawn("leaving", move || {
+                presence::sleep_until(at_ns);
+                door.leave();
+            })?);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(ReceiveReport, PresenceReport)> {
+        self.leaving.map(join).transpose()?;
+        self.door.close();
+        // Whoever still waits for a window waits in vain.
+        drop(self.window);
+        join(self.thread)?
     }
 }
 

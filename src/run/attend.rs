@@ -1,18 +1,17 @@
 //! A session with a server over the time of a trial: coming, going and coming back.
+//!
+//! Nobody in it wakes up unless something comes or is due: a trial is over only when nothing moves.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use super::presence::{Presence, PresenceReport};
+use super::presence::{self, Presence, PresenceReport};
 use super::protocol::Window;
 use crate::delivery::receiver::{ReceivePlan, ReceiveReport};
-use crate::delivery::stream::inlet::{Ending, Hearing};
-use crate::delivery::stream::{Session, StreamSpec};
+use crate::delivery::stream::inlet::Hearing;
+use crate::delivery::stream::{Leaver, Session, StreamSpec};
 use crate::error::Result;
 use crate::sys::clock;
-
-/// How long to sleep or listen before looking whether the trial is over, or its window known.
-const SLICE_NS: u64 = 100_000_000;
 
 /// Somebody in session, or about to be.
 pub(super) struct Attendance {
@@ -21,9 +20,54 @@ pub(super) struct Attendance {
     presence: Presence,
     /// From the beginning, for those who are there then.
     session: Option<Session>,
-    /// Known once it opens.
-    window: Arc<OnceLock<Window>>,
+    /// Told when it opens.
+    window: mpsc::Receiver<Window>,
     answers: mpsc::Sender<u64>,
+    door: Arc<Door>,
+}
+
+/// By which somebody in session is made to go.
+#[derive(Default)]
+pub(super) struct Door {
+    over: AtomicBool,
+    leaver: Mutex<Option<Leaver>>,
+}
+
+impl Door {
+    /// The trial is over.
+    pub(super) fn close(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(leaver) = &*self.leaver() {
+            leaver.hear_no_more();
+        }
+    }
+
+    /// Goes, to come back or not.
+    pub(super) fn leave(&self) {
+        if let Some(leaver) = self.leaver().take() {
+            leaver.leave();
+        }
+    }
+
+    fn enter(&self, session: &Session) {
+        *self.leaver() = Some(session.leaver());
+        if self.is_over() {
+            self.close();
+        }
+    }
+
+    /// Whether whoever was in session has gone by himself.
+    fn has_left(&self) -> bool {
+        self.leaver().is_none()
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    fn leaver(&self) -> std::sync::MutexGuard<'_, Option<Leaver>> {
+        self.leaver.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Attendance {
@@ -35,11 +79,15 @@ impl Attendance {
         spec: &StreamSpec,
         plan: &ReceivePlan,
         presence: Presence,
-        window: Arc<OnceLock<Window>>,
+        window: mpsc::Receiver<Window>,
         answers: mpsc::Sender<u64>,
     ) -> Result<Attendance> {
         let session = if presence.joins_at.is_none() { Some(Session::open(spec)?) } else { None };
-        Ok(Attendance { spec: spec.clone(), plan: plan.clone(), presence, session, window, answers })
+        let door = Arc::new(Door::default());
+        if let Some(session) = &session {
+            door.enter(session);
+        }
+        Ok(Attendance { spec: spec.clone(), plan: plan.clone(), presence, session, window, answers, door })
     }
 
     /// The session, for one who is there from the beginning.
@@ -47,45 +95,43 @@ impl Attendance {
         self.session.as_ref()
     }
 
-    /// Goes through with it until `stop` is set. A server that goes away is not come back to.
+    /// What makes him go.
+    pub(super) fn door(&self) -> Arc<Door> {
+        Arc::clone(&self.door)
+    }
+
+    /// Goes through with it until the door is closed. A server that goes away is not come back to.
     ///
     /// # Errors
     /// When what the server says cannot be understood, or it does not let somebody in who comes later.
-    pub(super) fn attend(mut self, stop: &AtomicBool) -> Result<(ReceiveReport, PresenceReport)> {
+    pub(super) fn attend(mut self) -> Result<(ReceiveReport, PresenceReport)> {
         clock::wake_precisely();
         let mut hearing = Hearing::new(&self.plan, Some(self.answers.clone()));
         let mut report = PresenceReport::default();
         let mut coming = [self.presence.joins_at, self.presence.returns_at].into_iter().flatten();
-        let mut going = self.presence.leaves_at;
-        let mut next = if self.session.is_some() { None } else { coming.next() };
-        while !stop.load(Ordering::Relaxed) {
-            let slice_ns = clock::monotonic_ns().saturating_add(SLICE_NS);
-            let time_of = |at: Option<_>| self.window.get().zip(at).map(|(window, at)| window.at_ns(at));
-            match self.session.take() {
-                Some(mut session) => {
-                    let leaves_ns = time_of(going).unwrap_or(u64::MAX);
-                    match hearing.hear(&mut session, leaves_ns.min(slice_ns), stop)? {
-                        Ending::Stopped => self.session = Some(session),
-                        Ending::Over if clock::monotonic_ns() >= leaves_ns => {
-                            session.leave();
-                            (going, next) = (None, coming.next());
-                        }
-                        Ending::Over => self.session = Some(session),
-                        Ending::ServerGone => next = None,
-                    }
+        let mut window = None;
+        loop {
+            if let Some(mut session) = self.session.take() {
+                hearing.hear(&mut session, &self.door.over)?;
+                if self.door.is_over() {
+                    session.leaver().leave();
                 }
-                None => {
-                    let comes_ns = time_of(next).unwrap_or(u64::MAX);
-                    clock::sleep_until(comes_ns.min(slice_ns));
-                    if clock::monotonic_ns() >= comes_ns {
-                        report.joined_ns.get_or_insert(clock::monotonic_ns());
-                        self.session = Some(Session::open(&self.spec)?);
-                    }
+                if self.door.is_over() || !self.door.has_left() {
+                    break;
                 }
             }
-        }
-        if let Some(session) = self.session {
-            session.leave();
+            let Some(comes_at) = coming.next() else { break };
+            window = window.or_else(|| self.window.recv().ok());
+            // It is over before it began.
+            let Some(window) = window else { break };
+            presence::sleep_until(window.at_ns(comes_at));
+            if self.door.is_over() {
+                break;
+            }
+            report.joined_ns.get_or_insert(clock::monotonic_ns());
+            let session = Session::open(&self.spec)?;
+            self.door.enter(&session);
+            self.session = Some(session);
         }
         Ok((hearing.into_report(), report))
     }

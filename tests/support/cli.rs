@@ -68,7 +68,15 @@ pub struct Running {
     /// That line.
     pub first_line: String,
     stderr: BufReader<ChildStderr>,
-    stdout: JoinHandle<String>,
+    stdout: Option<JoinHandle<String>>,
+}
+
+impl Drop for Running {
+    /// A test that fails leaves nothing running.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Running {
@@ -94,7 +102,7 @@ impl Running {
         let mut stderr = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
         let mut first_line = String::new();
         stderr.read_line(&mut first_line).expect("output is UTF-8");
-        Running { child, first_line, stderr, stdout }
+        Running { child, first_line, stderr, stdout: Some(stdout) }
     }
 
     /// Reads standard error on until a line holds `text`, and returns that line; `None` when it ends without.
@@ -117,7 +125,8 @@ impl Running {
         let mut err = self.first_line.clone();
         self.stderr.read_to_string(&mut err).expect("output is UTF-8");
         let code = self.child.wait().expect("it can be waited for").code();
-        Done { code, out: self.stdout.join().expect("the reader ends"), err }
+        let stdout = self.stdout.take().expect("it is waited for once");
+        Done { code, out: stdout.join().expect("the reader ends"), err }
     }
 }
 

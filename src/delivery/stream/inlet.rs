@@ -20,17 +20,6 @@ pub struct Hearing {
     warnings: Vec<String>,
 }
 
-/// Why [`Hearing::hear`] came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// It was to stop.
-    Stopped,
-    /// The time was over.
-    Over,
-    /// The server closed the stream, or is gone.
-    ServerGone,
-}
-
 impl Hearing {
     /// Nothing has come yet. Of `plan` the trace and the busy time count. When the server answers what
     /// [`Session::asker`] asked, `answers` is told the time, `CLOCK_MONOTONIC` in ns.
@@ -39,35 +28,29 @@ impl Hearing {
         Hearing { tally: Tally::new(plan.trace), plan: plan.clone(), answers, started_ns, warnings: Vec::new() }
     }
 
-    /// Takes what comes until `until_ns` (`CLOCK_MONOTONIC`), until `stop` is set (both noticed within 100 ms), or until
-    /// the stream ends.
+    /// Takes what comes until the stream ends, by whichever side; a busy program looks at `stop` as well.
     ///
     /// A busy program takes one message at a time, and a message has arrived when the program comes to it.
     ///
     /// # Errors
     /// When what comes cannot be understood.
-    pub fn hear(&mut self, session: &mut Session, until_ns: u64, stop: &AtomicBool) -> Result<Ending> {
+    pub fn hear(&mut self, session: &mut Session, stop: &AtomicBool) -> Result<()> {
+        let busy = !self.plan.busy.is_zero();
         loop {
             let arrived_ns = clock::monotonic_ns();
             while let Some((length, word)) = next(session)? {
-                let now_ns = if self.plan.busy.is_zero() { arrived_ns } else { clock::monotonic_ns() };
+                let now_ns = if busy { clock::monotonic_ns() } else { arrived_ns };
                 self.take(session, word, now_ns, stop)?;
                 session.input.consume(length);
-                if !self.plan.busy.is_zero() && (now_ns >= until_ns || stop.load(Ordering::Relaxed)) {
-                    break;
+                if busy && stop.load(Ordering::Relaxed) {
+                    return Ok(());
                 }
             }
-            if stop.load(Ordering::Relaxed) {
-                return Ok(Ending::Stopped);
-            }
-            if clock::monotonic_ns() >= until_ns {
-                return Ok(Ending::Over);
-            }
             match session.input.fill(&session.stream) {
-                Ok(0) => return Ok(Ending::ServerGone),
+                Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if is_timeout(&error) => {}
-                Err(error) if is_gone(&error) => return Ok(Ending::ServerGone),
+                Err(error) if is_gone(&error) => return Ok(()),
                 Err(error) => {
                     return Err(Error::failed(format!("receiving from {}", session.spec.server)).because(error));
                 }

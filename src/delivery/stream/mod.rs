@@ -101,25 +101,22 @@ impl Session {
             Language::Chat => chat::enter(&mut session)?,
             Language::Mqtt(topic) => session.window = mqtt::enter(&mut session, topic)?,
         }
+        // From now on whoever hears waits for as long as nothing comes.
+        session.stream.set_read_timeout(None).map_err(failed)?;
         Ok(session)
     }
 
-    /// Ends it as one who leaves for good does: the server is told.
-    pub fn leave(self) {
+    /// What ends it from another thread.
+    pub fn leaver(&self) -> Leaver {
         let farewell = match &self.spec.language {
             Language::Chat => chat::farewell(),
             Language::Mqtt(topic) => mqtt::farewell(topic),
         };
-        // A server that is gone needs no farewell.
-        let _ = (&*self.stream).write_all(&farewell);
-        let _ = self.stream.shutdown(Shutdown::Write);
+        Leaver { stream: Arc::clone(&self.stream), farewell }
     }
 
-    /// Asks the server something that it answers at once: chat's `PING`, MQTT's PINGREQ. The answer is
-    /// [`inlet::Hearing::answered_ns`]'s to tell.
-    ///
-    /// # Errors
-    /// When the stream has broken.
+    /// Asks the server, each time it is called, something that it answers at once: chat's `PING`, MQTT's PINGREQ. Whoever
+    /// hears ([`inlet::Hearing`]) tells when the answer comes.
     pub fn asker(&self) -> impl Fn() -> io::Result<()> + Send + use<> {
         let stream = Arc::clone(&self.stream);
         let request = match &self.spec.language {
@@ -161,6 +158,27 @@ impl Session {
     /// Notes that the server has acknowledged so many messages more.
     fn acknowledge(&self, messages: u64) {
         self.acknowledged.fetch_add(messages, Ordering::Relaxed);
+    }
+}
+
+/// Ends a session.
+#[derive(Debug)]
+pub struct Leaver {
+    stream: Arc<TcpStream>,
+    farewell: Vec<u8>,
+}
+
+impl Leaver {
+    /// Goes: the server is told, unless it is to keep the session.
+    pub fn leave(&self) {
+        // A server that is gone needs no farewell.
+        let _ = (&*self.stream).write_all(&self.farewell);
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// Takes what has come, and no more: whoever hears comes to the end of the stream.
+    pub fn hear_no_more(&self) {
+        let _ = self.stream.shutdown(Shutdown::Read);
     }
 }
 
