@@ -134,9 +134,9 @@ fn everybody_gets_everything_in_one_order() {
             let expected = (0..EACH).map(|number| number.to_string());
             assert!(said.eq(expected), "{relay}: author{author} was heard out of order, or not whole");
         }
-        let counts = server.counts();
-        assert_eq!(counts.messages_read, (AUTHORS * EACH) as u64);
-        assert_eq!(counts.copies_written, (AUTHORS * EACH * (AUTHORS + LISTENERS)) as u64);
+        assert_eq!(server.counts().messages_read, (AUTHORS * EACH) as u64);
+        let copies = (AUTHORS * EACH * (AUTHORS + LISTENERS)) as u64;
+        wait_for(&server, "the last copy is counted", |counts| counts.copies_written == copies);
     }
 }
 
@@ -161,6 +161,31 @@ fn the_listening_socket_only_accepts() {
     assert_eq!(after.messages_read, 200 * 20);
     assert_eq!(after.connections_accepted, 20, "a stream once opened serves for long");
     assert_eq!(after.accept_cpu_ns, before.accept_cpu_ns, "the accepting thread has slept through all of it");
+}
+
+#[test]
+fn a_thousand_clients() {
+    const CLIENTS: usize = 1_000;
+    const MESSAGES: usize = 5;
+    let server = server(Relay::Queued);
+    let join = |number| Peer::join(server.local_addr(), &format!("peer{number}"));
+    let mut peers: Vec<_> = (0..CLIENTS).map(join).collect();
+    for (number, author) in peers.iter_mut().take(MESSAGES).enumerate() {
+        author.say(&format!("SAY {number}"));
+        // Its author has got it: so all others were sent it before the next is said.
+        author.line_with(&format!("MSG peer{number} {number}"));
+    }
+    for (index, peer) in peers.iter_mut().enumerate() {
+        for number in (0..MESSAGES).filter(|number| *number > index || index >= MESSAGES) {
+            assert_eq!(peer.line_with("MSG "), format!("MSG peer{number} {number}"));
+        }
+    }
+    wait_for(&server, "the last copy is counted", |counts| counts.copies_written == (CLIENTS * MESSAGES) as u64);
+    let counts = server.counts();
+    assert_eq!((counts.clients_now, counts.client_threads_now), (CLIENTS as u64, CLIENTS as u64));
+    assert_eq!(counts.messages_read, MESSAGES as u64);
+    assert_eq!((counts.clients_dropped_slow, counts.clients_lost), (0, 0));
+    assert_eq!(server.stop().connections_now, 0);
 }
 
 /// Says so much that no buffer holds it, until a client that reads nothing has been given all it can take.

@@ -29,7 +29,7 @@ of its own; when that overflows, the client is told and dropped.
 Ctrl-C ends it in order: everybody gets what waits, and is told. There are no
 passwords and no encryption: who reaches the address can join.")]
 pub(crate) struct Args {
-    /// Listen here; 0.0.0.0 or [::] are all addresses of this host, port 0 any free one [default: 127.0.0.1:4747]
+    /// Listen here; 0.0.0.0 is all addresses of this host, port 0 any free one [default: 127.0.0.1:4747]
     #[arg(long, value_name = "ADDR[:PORT]")]
     listen: Option<String>,
     /// How a message gets to the clients
