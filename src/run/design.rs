@@ -469,11 +469,13 @@ mod tests {
 
     #[test]
     fn a_server_is_one_of_the_hosts() {
-        let case = Case { modes: vec![Mode::Unicast, Mode::Chat], hosts: vec![8], receivers: vec![3], ..Case::default() };
+        let case =
+            Case { modes: vec![Mode::Unicast, Mode::Chat], hosts: vec![8], receivers: vec![3], ..Case::default() };
         let conditions = design(case).plan().unwrap().conditions;
         let [unicast, chat] = &conditions[..] else { panic!("two conditions") };
         assert_eq!((unicast.setting, chat.setting), (0, 0), "they differ in the mode alone");
-        let counts = |c: &Condition| [Role::Sender, Role::Receiver, Role::Bystander, Role::Server].map(|role| c.count(role));
+        let counts =
+            |c: &Condition| [Role::Sender, Role::Receiver, Role::Bystander, Role::Server].map(|role| c.count(role));
         assert_eq!(counts(unicast), [1, 3, 4, 0]);
         assert_eq!(counts(chat), [1, 3, 3, 1]);
         assert_eq!((unicast.server_host(), chat.server_host()), (None, Some(7)));
@@ -498,14 +500,32 @@ mod tests {
         let dies_at = Some(Duration::from_secs(9));
         let distant = |case: Case| Case { distance: vec![Duration::from_millis(5)], ..case };
         for (says, case) in [
-            ("receivers 7: with 8 hosts there can be at most 6", Case { modes: chat.to_vec(), hosts: vec![8], receivers: vec![7], ..Case::default() }),
-            ("size 63: a chat message is a line of text, 64 to 4000", Case { size: vec![63], ..of(&chat, &[&sender, &receiver, &server]) }),
+            (
+                "receivers 7: with 8 hosts there can be at most 6",
+                Case { modes: chat.to_vec(), hosts: vec![8], receivers: vec![7], ..Case::default() },
+            ),
+            (
+                "size 63: a chat message is a line of text, 64 to 4000",
+                Case { size: vec![63], ..of(&chat, &[&sender, &receiver, &server]) },
+            ),
             ("groups: chat and pubsub need", of(&chat, &[&sender, &receiver])),
             ("groups: there is one server", of(&chat, &[&sender, &receiver, &group(Role::Server, 2)])),
             ("groups: of these modes none has a server", of(&[Mode::Unicast], &[&sender, &receiver, &server])),
             ("groups: who returns has left before", of(&chat, &[&sender, &away(300, 200), &server])),
-            ("qos 2: is measured as 0", Case { server: ServerPlan { qos: 2, ..ServerPlan::default() }, ..of(&chat, &[&sender, &receiver, &server]) }),
-            ("server_dies_at: it dies within", Case { server: ServerPlan { dies_at, ..ServerPlan::default() }, ..of(&chat, &[&sender, &receiver, &server]) }),
+            (
+                "qos 2: is measured as 0",
+                Case {
+                    server: ServerPlan { qos: 2, ..ServerPlan::default() },
+                    ..of(&chat, &[&sender, &receiver, &server])
+                },
+            ),
+            (
+                "server_dies_at: it dies within",
+                Case {
+                    server: ServerPlan { dies_at, ..ServerPlan::default() },
+                    ..of(&chat, &[&sender, &receiver, &server])
+                },
+            ),
             ("distance: is between LANs", distant(of(&chat, &[&sender, &receiver, &server]))),
             ("distance: is measured in IPv4", Case { ipv6: true, ..distant(of(&chat, &[&sender, &receiver, &far])) }),
         ] {
