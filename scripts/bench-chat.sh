@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # What the chat costs: `netlab chat serve` with both relays, beside a bare loop of blocking writes to as many sockets.
 #
 #   scripts/bench-chat.sh [--clients N] [--rate R] [--seconds S] [--rounds K] [--size B]
@@ -8,7 +8,7 @@
 # copy to that of the bare loop, in the same run. Every client must have got every message, all in the same order. Then
 # the same with larger messages, and with one client more that never reads: it is dropped, and the others must not see
 # a pause. examples/chat_bench.rs says how it is measured. It needs cargo, and some 2,100 open files.
-set -eu
+set -euo pipefail
 
 case ${1:-} in
     -h | --help)

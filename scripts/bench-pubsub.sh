@@ -102,7 +102,10 @@ round() {
     # What is under way arrives within moments; nothing more comes then.
     sleep 1
     after=$(ticks "$broker") large=$(memory "$broker")
-    for process in $listeners; do kill -INT "$process" && wait "$process" || true; done
+    for process in $listeners; do
+        kill -INT "$process" || true
+        wait "$process" || true
+    done
     listeners=''
     end
     sent=$(figure messages_sent "$scratch/sent")
