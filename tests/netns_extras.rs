@@ -300,8 +300,8 @@ fn the_last_message_arrives_at_the_end() {
     }
     for who in everybody() {
         let groups = vec![sender(), group("", Role::Receiver, 2), group("", Role::Bystander, 1)];
-        let ran = run(who, &design(case(&Mode::ALL, groups)));
-        for mode in Mode::ALL {
+        let ran = run(who, &design(case(&Mode::OF_THE_NETWORK, groups)));
+        for mode in Mode::OF_THE_NETWORK {
             for row in of(&ran, &format!("{mode}-2"), "receiver") {
                 let last_s = row.last_received_s.expect("it received some");
                 // The last of 500 is due 499 ms after the first; it may be late, but not early.

@@ -131,7 +131,7 @@ fn a_snooping_switch_spares_bystanders_from_unicast_and_multicast() {
     let Some(_machine) = the_machine() else { return };
     for who in everybody() {
         let (rows, summary) = measured(who, &[]);
-        assert_common(&rows, &Mode::ALL);
+        assert_common(&rows, &Mode::OF_THE_NETWORK);
         assert_bystanders(
             &rows,
             &[(Mode::Unicast, 0.0), (Mode::Broadcast, 1.0), (Mode::RawBroadcast, 1.0), (Mode::Multicast, 0.0)],
@@ -157,7 +157,7 @@ fn a_flooding_switch_brings_multicast_to_everybody() {
     let Some(_machine) = the_machine() else { return };
     for who in everybody() {
         let (rows, _) = measured(who, &["--switch", "flooding"]);
-        assert_common(&rows, &Mode::ALL);
+        assert_common(&rows, &Mode::OF_THE_NETWORK);
         assert_bystanders(&rows, &[(Mode::Unicast, 0.0), (Mode::Broadcast, 1.0), (Mode::Multicast, 1.0)]);
         for bystander in of(&rows, Mode::Multicast, Role::Bystander) {
             assert_eq!(bystander.ip_not_joined, Some(400), "a group {} did not join ends at IP", bystander.host);
@@ -170,7 +170,7 @@ fn a_hub_brings_everything_to_everybody() {
     let Some(_machine) = the_machine() else { return };
     for who in everybody() {
         let (rows, _) = measured(who, &["--switch", "hub"]);
-        assert_common(&rows, &Mode::ALL);
+        assert_common(&rows, &Mode::OF_THE_NETWORK);
         assert_bystanders(
             &rows,
             &[(Mode::Unicast, 4.0), (Mode::Broadcast, 1.0), (Mode::RawBroadcast, 1.0), (Mode::Multicast, 1.0)],

@@ -37,10 +37,9 @@ pub struct Setting {
 }
 
 /// The modes by which the sender's frames go straight to the receivers.
-pub const DIRECT: [Mode; 4] = [Mode::Unicast, Mode::Broadcast, Mode::RawBroadcast, Mode::Multicast];
+pub const DIRECT: [Mode; 4] = Mode::OF_THE_NETWORK;
 /// Those and the ones through a server.
-pub const ALL: [Mode; 6] =
-    [Mode::Unicast, Mode::Broadcast, Mode::RawBroadcast, Mode::Multicast, Mode::Chat, Mode::Pubsub];
+pub const ALL: [Mode; 6] = Mode::ALL;
 
 impl Setting {
     /// All direct modes on a snooping switch, at 500 messages/s.
