@@ -1,7 +1,7 @@
 //! `netlab chat serve` and `join` as programs: through pipes, on a terminal, in a group; what they refuse, how they end.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -56,6 +56,12 @@ impl Piped {
 
     fn say(&mut self, lines: &str) {
         self.input.as_mut().expect("a pipe").write_all(lines.as_bytes()).expect("it reads");
+    }
+
+    /// Its events, one by one as they come.
+    fn events(&mut self) -> impl FnMut() -> Value + use<> {
+        let mut lines = BufReader::new(self.child.stdout.take().expect("a pipe")).lines();
+        move || serde_json::from_str(&lines.next().expect("an event").expect("it is UTF-8")).expect("it is JSON")
     }
 
     /// Closes its input and waits for its end.
@@ -292,27 +298,36 @@ fn an_idle_server_sleeps() {
 fn without_a_server() {
     let group = "--multicast 239.77.4.7 -i lo --json";
     let mut ann = Piped::start(&format!("{group} --name ann"));
-    let ann_says = ann.child.stdout.take().unwrap();
-    let mut ann_says = std::io::BufRead::lines(std::io::BufReader::new(ann_says));
-    let mut ann_hears = || serde_json::from_str::<Value>(&ann_says.next().expect("an event").unwrap()).unwrap();
+    let mut ann_hears = ann.events();
     ann.say("alone\n");
     assert_eq!(ann_hears(), json!({"event": "message", "from": "ann", "text": "alone"}), "the author too");
     let mut bob = Piped::start(&format!("{group} --name bob"));
+    let mut bob_hears = bob.events();
     assert_eq!(ann_hears(), json!({"event": "joined", "name": "bob"}));
+    assert_eq!(bob_hears(), json!({"event": "present", "name": "ann"}), "who comes late has missed what was said");
     bob.say("hello\n/name ann\n");
-    assert_eq!(ann_hears(), json!({"event": "message", "from": "bob", "text": "hello"}));
-    assert_eq!(ann_hears(), json!({"event": "namesakes", "name": "ann"}), "nobody keeps them from it");
+    for hears in [&mut ann_hears, &mut bob_hears] {
+        assert_eq!(hears(), json!({"event": "message", "from": "bob", "text": "hello"}));
+        assert_eq!(hears(), json!({"event": "namesakes", "name": "ann"}), "nobody keeps them from it");
+    }
     assert_eq!(ann_hears(), json!({"event": "renamed", "old": "bob", "new": "ann"}));
-    bob.say("/msg ann secret\n/list\n");
+    assert_eq!(bob_hears(), json!({"event": "name", "name": "ann"}));
+    bob.say("/list\n/msg ann secret\n");
+    assert_eq!(bob_hears(), json!({"event": "here", "names": ["ann", "ann"], "more": 0}));
     let done = bob.done().expect(0);
-    assert_eq!(ann_hears(), json!({"event": "left", "name": "ann", "reason": "leave"}));
-    let heard = events(&done);
-    assert!(heard.contains(&json!({"event": "present", "name": "ann"})), "{done:?}");
-    assert!(heard.contains(&json!({"event": "message", "from": "bob", "text": "hello"})), "{done:?}");
-    assert!(!done.out.contains("alone"), "who comes late has missed it");
     assert!(done.err.contains("needs a server"), "{done:?}");
+    assert_eq!(ann_hears(), json!({"event": "left", "name": "ann", "reason": "leave"}));
     let done = ann.done().expect(0);
     assert!(done.err.starts_with("joined 239.77.4.7:4747 on lo as ann, without a server\n"), "{done:?}");
+}
+
+/// What one says is heard before one has gone, though nobody else is there.
+#[test]
+fn without_a_server_or_anybody() {
+    let mut ann = Piped::start("--multicast 239.77.4.8 -i lo --name ann");
+    ann.say(&(0..100).map(|number| format!("line {number}\n")).collect::<String>());
+    let done = ann.done().expect(0);
+    assert!(done.out.lines().eq((0..100).map(|number| format!("ann: line {number}"))), "{done:?}");
 }
 
 impl Drop for OnTerminal {

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -17,6 +19,9 @@ use crate::chat::peers::Peers;
 use crate::error::Result;
 use crate::wire::chat::cast::{self, Cast, MAX_DATAGRAM};
 use crate::wire::chat::{Refusal, Request};
+
+/// How long one's own farewell may take to come back.
+const ECHO: Duration = Duration::from_secs(1);
 
 /// What both threads know.
 struct Shared {
@@ -41,11 +46,12 @@ pub(super) fn run(to: SocketAddr, interface: Option<&str>, how: &How) -> anyhow:
     });
     note(&format!("joined {to} on {} as {}, without a server", shared.group.interface, how.name));
     let screen = console.screen();
+    let (tell, heard) = channel();
     // It waits in the kernel until the process ends.
     thread::Builder::new().name("hearing".into()).spawn({
         let (shared, screen) = (Arc::clone(&shared), screen.clone());
         move || {
-            if let Err(error) = hear(&shared, &screen) {
+            if let Err(error) = hear(&shared, &screen, &tell) {
                 note(&format!("{error:#}"));
             }
             screen.end();
@@ -83,7 +89,10 @@ pub(super) fn run(to: SocketAddr, interface: Option<&str>, how: &How) -> anyhow:
         }
     }
     console.close();
-    shared.group.send(cast::Event::Left { name: &lock(&shared.name) })?;
+    let name = lock(&shared.name).clone();
+    shared.group.send(cast::Event::Left { name: &name })?;
+    // One's own word comes back, after all that was said before; unless it is lost, which nobody would tell.
+    let _ = heard.recv_timeout(ECHO);
     let peers = lock(&shared.peers);
     if peers.lost() + peers.late() > 0 {
         note(&format!("{} messages never came, {} came out of order", peers.lost(), peers.late()));
@@ -112,8 +121,8 @@ fn ask(request: &Request, shared: &Shared, screen: &Screen) -> anyhow::Result<()
     Ok(())
 }
 
-/// Shows what arrives, for ever.
-fn hear(shared: &Shared, screen: &Screen) -> anyhow::Result<()> {
+/// Shows what arrives, for ever, and tells when one's own farewell has.
+fn hear(shared: &Shared, screen: &Screen, tell: &Sender<()>) -> anyhow::Result<()> {
     let mut datagram = [0; MAX_DATAGRAM];
     loop {
         let length = shared.group.receive(&mut datagram)?;
@@ -126,8 +135,13 @@ fn hear(shared: &Shared, screen: &Screen) -> anyhow::Result<()> {
                 screen.show(&event)?;
             }
         }
-        if !own && matches!(cast.event, cast::Event::Joined { .. }) {
-            present(shared)?;
+        match cast.event {
+            cast::Event::Joined { .. } if !own => present(shared)?,
+            cast::Event::Left { .. } if own => {
+                // It waits for this no longer than it likes.
+                let _ = tell.send(());
+            }
+            _ => {}
         }
     }
 }
