@@ -17,11 +17,11 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getegid, geteuid, getpgrp, pipe2};
 
+use super::proc;
 use crate::error::{Error, Result};
 
 /// Proof that stage 0 is done: this process is process 1 of private namespaces.
@@ -44,7 +44,8 @@ pub struct Entered {
 /// # Errors
 /// Not permitted, with the remedies, where the kernel refuses. All operations the LAN needs are tried here.
 pub fn enter_private() -> Result<Entered> {
-    raise_open_file_limit();
+    // A LAN holds a descriptor or more for each host.
+    proc::raise_open_file_limit();
     let rootless = unshare_all()?;
     let failed =
         |what: &str, cause: Errno| Error::failed(format!("starting the guarded process: {what}")).because(cause);
@@ -212,15 +213,6 @@ fn remedy(restrictions: &Restrictions) -> String {
          In a container: start it with --privileged, or with --cap-add SYS_ADMIN --cap-add NET_ADMIN and without the \
          default seccomp and AppArmor profiles."
     )
-}
-
-/// As many open files as the hard limit allows: a LAN holds a descriptor or more for each host.
-fn raise_open_file_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
 }
 
 /// Makes the namespaces; says whether a user namespace was needed.

@@ -1,4 +1,4 @@
-//! Files under /proc, always of the calling thread's own network namespace.
+//! Files under /proc, always of the calling thread's own network namespace, and a process's limits.
 //!
 //! `/proc/net` is a link to `/proc/self/net`, which is the namespace of the process's *main* thread; a thread that
 //! called `setns` finds its own only under `/proc/thread-self/net`.
@@ -6,6 +6,8 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::error::{Error, Result};
 
@@ -87,6 +89,15 @@ pub fn own_pid() -> Result<u32> {
 /// Whether `/proc/PID/comm` says that `pid` is a threaded-NAPI kernel thread (`napi/INTERFACE-ID`).
 pub fn is_napi_thread(pid: u32) -> bool {
     first_line(&format!("/proc/{pid}/comm")).is_some_and(|comm| comm.starts_with("napi/"))
+}
+
+/// Lets this process open as many files as its hard limit allows (`RLIMIT_NOFILE`). Where that is refused, the limit stays.
+pub fn raise_open_file_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::HumanCount;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 
 use super::login;
@@ -21,6 +20,7 @@ use crate::cli::screen::{Limits, Look, Screen};
 use crate::error::{Error, ExitClass, Result};
 use crate::pubsub::broker::{Broker, BrokerOptions, Counts, DEFAULT_PORT};
 use crate::pubsub::secret::Login;
+use crate::sys::proc;
 use crate::units::{Bytes, parse_duration};
 
 /// How soon a request to stop is noticed.
@@ -78,7 +78,8 @@ pub(super) struct Args {
 /// Usage for flags that do not go together; as [`Broker::start`]; standard output's own.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let options = args.options()?;
-    raise_open_file_limit();
+    // Each client is one.
+    proc::raise_open_file_limit();
     let stop = interrupt::stop_flag()?;
     let broker = Broker::start(&options)?;
     let limits = Limits { count: None, duration: args.duration };
@@ -115,15 +116,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     screen.result(&text(&counts, time), &summary).context("writing to standard output")?;
     // Without a limit there is no other way to end than Ctrl-C.
     Ok(if interrupted && limits.any() { ExitClass::Interrupted.code().into() } else { ExitCode::SUCCESS })
-}
-
-/// As many open files as the hard limit allows: each client is one.
-fn raise_open_file_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
 }
 
 fn wait(duration: Option<Duration>, stop: &AtomicBool) {

@@ -1,8 +1,8 @@
 //! Messages over TCP to a server that sends them on: how a host enters, sends and receives.
 //!
 //! A [`Session`] is one connection to a chat server or to an MQTT broker. [`outlet`] puts messages into it by the one send
-//! loop, [`inlet`] takes them out into a [`Tally`](super::tally::Tally) like datagrams. What is spoken is in `chat` and
-//! `mqtt`; nothing else here knows which of them it is.
+//! loop, [`inlet`] takes them out into a [`Tally`](super::tally::Tally) like datagrams. How that is said is in `chat` and
+//! `mqtt`; the rest asks the one or the other.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -16,6 +16,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::STOP_LATENCY;
 use crate::error::{Error, Result};
+use crate::sys::socket;
 use crate::units::Mode;
 
 mod chat;
@@ -189,7 +190,7 @@ fn connect(spec: &StreamSpec) -> io::Result<TcpStream> {
         socket.set_recv_buffer_size(SMALL_WINDOW)?;
     }
     // What waits here has not been sent: a server that does not take it is to be felt soon.
-    crate::sys::socket::bound_send_buffer(&socket)?;
+    socket::bound_send_buffer(&socket)?;
     socket.connect_timeout(&SockAddr::from(spec.server), PATIENCE)?;
     // A message is to leave when it is due, not when the one before has been acknowledged.
     socket.set_tcp_nodelay(true)?;
