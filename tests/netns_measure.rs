@@ -224,12 +224,10 @@ impl Disturbed {
         command.args(small(&["--trials", trials])).arg("--out").arg(&dir);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let run = Disturbed { child, _out: out, dir };
-        wait_until("the first trial is on disk", || !run.rows().is_empty());
+        // Read while it is written, the file may for a moment end in half a row.
+        let rows = || Store::read::<HostRow>(&run.dir).unwrap_or_default();
+        wait_until("the first trial is on disk", || !rows().is_empty());
         run
-    }
-
-    fn rows(&self) -> Vec<HostRow> {
-        if self.dir.join("hosts.csv").exists() { Store::read::<HostRow>(&self.dir).unwrap() } else { Vec::new() }
     }
 
     /// Waits for the end; gives the exit code and what was said.

@@ -243,9 +243,11 @@ fn a_slow_client_stalls_all_or_is_dropped() {
         };
         let cases = vec![of_relay(Relay::Direct), of_relay(Relay::Queued)];
         let ran = run(who, &Design { cases, ..design(of_relay(Relay::Queued)) });
-        let sent =
-            |condition| of(&ran, condition, "sender").iter().map(|row| row.messages_sent.unwrap()).max().unwrap();
-        assert!(sent("chat-3-direct") < sent("chat-3-queued"), "the author waits for the slow one");
+        // The slow one sleeps for two seconds in all, whatever else the machine does; the buffers on the way to it hold
+        // half of that at most.
+        for row in of(&ran, "chat-3-direct", "quick") {
+            assert!(row.last_received_s > Some(1.0), "all wait for the slow one: {row:?}");
+        }
         for row in of(&ran, "chat-3-direct", "server") {
             assert_eq!(row.server_dropped, Some(0));
         }
