@@ -243,10 +243,10 @@ fn a_slow_client_stalls_all_or_is_dropped() {
         };
         let cases = vec![of_relay(Relay::Direct), of_relay(Relay::Queued)];
         let ran = run(who, &Design { cases, ..design(of_relay(Relay::Queued)) });
-        // The slow one sleeps for two seconds in all, whatever else the machine does; the buffers on the way to it hold
-        // half of that at most.
+        // The slow one takes 200 a second, and the buffers on the way to it some dozens; a thousand are offered.
         for row in of(&ran, "chat-3-direct", "quick") {
-            assert!(row.last_received_s > Some(1.0), "all wait for the slow one: {row:?}");
+            let pace = row.messages_received.unwrap() as f64 / row.last_received_s.unwrap();
+            assert!(pace < 500.0, "all wait for the slow one: {row:?}");
         }
         for row in of(&ran, "chat-3-direct", "server") {
             assert_eq!(row.server_dropped, Some(0));

@@ -96,6 +96,22 @@ pub enum Expect {
     Holds,
     /// It fails, on purpose: a switch was set wrong, say.
     Fails,
+    /// It holds, or the machine is too noisy to decide it in the lab's time.
+    HoldsIfDecided,
+}
+
+impl Expect {
+    /// All of them.
+    pub const ALL: [Expect; 3] = [Expect::Holds, Expect::Fails, Expect::HoldsIfDecided];
+
+    /// The spelling in lab files and in `claims.csv`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Expect::Holds => "holds",
+            Expect::Fails => "fails",
+            Expect::HoldsIfDecided => "holds-if-decided",
+        }
+    }
 }
 
 /// Conditions by the values of their factors; an empty list leaves the factor open.
@@ -150,6 +166,12 @@ impl Factor {
             Factor::Ttl => Some(f64::from(condition.traffic.ttl)),
             Factor::Distance => Some(condition.network.distance.as_secs_f64() * 1e3),
         }
+    }
+}
+
+impl fmt::Display for Expect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

@@ -270,7 +270,8 @@ pub struct Claim {
     pub role: Spot<Text>,
     /// In which conditions; each of them has to bear the claim out.
     pub r#where: Option<Table<Selector>>,
-    /// As a ratio to the same figure in these conditions, all else being equal.
+    /// As a ratio to the same figure in these conditions, all else being equal: of the means, of geometric means where it is a
+    /// time that something took.
     pub against: Option<Table<Selector>>,
     /// The figure is not above this: a number, or an expression such as "2 * receivers".
     pub at_most: Option<Spot<Bound>>,
@@ -287,7 +288,8 @@ pub struct Claim {
     /// The tolerance of about ("1 %" unless said) and flat_in ("10 %" unless said): a share, or a number in the unit of
     /// the figure.
     pub within: Option<Spot<Tolerance>>,
-    /// "fails" where the lab shows that something does not hold.
+    /// "fails" where the lab shows that something does not hold; "holds-if-decided" where it may stay undecided, as what is
+    /// rare and short on a busy machine.
     pub expect: Option<Spot<Expect>>,
 }
 

@@ -1,7 +1,7 @@
 //! Claims and predictions held against the rows of a run.
 
 use super::aspect::Aspect;
-use super::claim::{Claim, Expect, Factor, Figure, Question, Test};
+use super::claim::{Claim, Factor, Figure, Question, Test};
 use super::comparison;
 use super::line::Points;
 use super::verdict::{Finding, Outcome, Precision, Range, Verdict};
@@ -10,7 +10,7 @@ use crate::lan::Nic;
 use crate::results::figure::Scale;
 use crate::results::metric::Metric;
 use crate::results::row::{ClaimRow, HostRow, PredictionRow};
-use crate::results::stats::{Estimate, Ratio};
+use crate::results::stats::{self, Estimate, Ratio};
 use crate::results::summary::{TrialValues, Trials, trial_values};
 use crate::results::trial::Who;
 use crate::run::{Condition, Limit, MeasurePlan};
@@ -95,7 +95,7 @@ impl<'a> Evidence<'a> {
             statement: claim.statement.clone(),
             says: claim.says.clone(),
             judged: words::judged(claim),
-            expect: if claim.expect == Expect::Fails { "fails" } else { "holds" }.to_owned(),
+            expect: claim.expect.as_str().to_owned(),
             verdict: verdict.as_str().to_owned(),
             as_expected: verdict.is_as_expected(claim.expect),
             figures: findings.figures(verdict),
@@ -158,10 +158,20 @@ impl<'a> Evidence<'a> {
         others: &TrialValues,
         whose: &dyn Fn(&str) -> String,
     ) -> Result<Finding, Outcome> {
-        let other = Estimate::of(&others.values).ok_or_else(not_measured)?.mean;
+        let by_logs = Metric::named(&claim.figure.metric)
+            .filter(|metric| metric.is_time())
+            .and_then(|_| Ratio::of_logs(&repeated(values), &repeated(others)))
+            .zip(stats::geometric_mean(&others.values));
+        let other = match by_logs {
+            Some((_, mean)) => mean,
+            None => Estimate::of(&others.values).ok_or_else(not_measured)?.mean,
+        };
         let amount = Scale::of(others.unit, other, &[]).with_unit(other);
         let of_zero = || Outcome::Unknown(format!("nothing can be compared with {}", whose(&amount)));
-        let ratio = Ratio::of(&repeated(values), &repeated(others)).ok_or_else(of_zero)?;
+        let ratio = match by_logs {
+            Some((ratio, _)) => ratio,
+            None => Ratio::of(&repeated(values), &repeated(others)).ok_or_else(of_zero)?,
+        };
         let trials = values.values.len().min(others.values.len());
         let outcome = match ratio.ci95 {
             Some(interval) => {

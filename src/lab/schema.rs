@@ -48,7 +48,7 @@ described! {
     Relay: {"enum": (Relay::ALL.map(Relay::as_str))},
     Qos: {"enum": [0, 1]},
     Factor: {"enum": (Factor::ALL.map(Factor::as_str))},
-    Expect: {"enum": ["holds", "fails"]},
+    Expect: {"enum": (Expect::ALL.map(Expect::as_str))},
     usize: {"type": "integer", "minimum": 1},
     u32: {"type": "integer", "minimum": 1},
     u8: {"type": "integer", "minimum": 1, "maximum": 255},

@@ -338,11 +338,7 @@ impl Written for Factor {
 
 impl Written for Expect {
     fn read(scalar: Scalar<'_>) -> Result<Self, String> {
-        match scalar.to_string().as_str() {
-            "holds" => Ok(Expect::Holds),
-            "fails" => Ok(Expect::Fails),
-            other => Err(format!("unknown expectation '{other}'; write holds, fails")),
-        }
+        one_of(scalar, "expectation", &Expect::ALL)
     }
 }
 

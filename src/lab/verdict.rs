@@ -206,9 +206,10 @@ impl Verdict {
     pub fn is_as_expected(self, expect: Expect) -> bool {
         match self {
             Verdict::CannotBeShown => true,
-            Verdict::Holds => expect == Expect::Holds,
+            Verdict::Holds => expect != Expect::Fails,
             Verdict::DoesNotHold => expect == Expect::Fails,
-            Verdict::HoldsOnlyOn | Verdict::Undecided => false,
+            Verdict::Undecided => expect == Expect::HoldsIfDecided,
+            Verdict::HoldsOnlyOn => false,
         }
     }
 }
@@ -327,9 +328,11 @@ mod tests {
 
     #[test]
     fn what_is_expected() {
-        let expected =
-            [Verdict::Holds, Verdict::DoesNotHold, Verdict::HoldsOnlyOn, Verdict::Undecided, Verdict::CannotBeShown]
-                .map(|verdict| (verdict.is_as_expected(Expect::Holds), verdict.is_as_expected(Expect::Fails)));
-        assert_eq!(expected, [(true, false), (false, true), (false, false), (false, false), (true, true)]);
+        let all =
+            [Verdict::Holds, Verdict::DoesNotHold, Verdict::HoldsOnlyOn, Verdict::Undecided, Verdict::CannotBeShown];
+        let expected = |expect| all.map(|verdict| verdict.is_as_expected(expect));
+        assert_eq!(expected(Expect::Holds), [true, false, false, false, true]);
+        assert_eq!(expected(Expect::Fails), [false, true, false, false, true]);
+        assert_eq!(expected(Expect::HoldsIfDecided), [true, false, false, true, true]);
     }
 }

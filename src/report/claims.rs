@@ -33,7 +33,7 @@ fn item(claim: &ClaimRow) -> Markup {
             p.verdict {
                 span class={ "pill " (verdict.class) } { span aria-hidden="true" { (verdict.sign) } " " (verdict.words) }
                 @if !claim.as_expected { span.pill.bad { span aria-hidden="true" { "!" } " not as expected" } }
-                @else if claim.expect == "fails" { span.remark { "as expected" } }
+                @else if claim.expect == "fails" || claim.verdict == "undecided" { span.remark { "as expected" } }
                 @if !claim.statement.is_empty() { span.tag { (claim.statement) } }
             }
             p.says { (claim.says) }

@@ -54,6 +54,11 @@ impl Metric {
         [FRAMES, DATAGRAMS, MESSAGES, SEGMENTS, BYTES, COUNT].contains(&self.unit)
     }
 
+    /// Whether it is a time that something took: what varies by factors rather than by amounts.
+    pub fn is_time(&self) -> bool {
+        ["ns", "s"].contains(&self.unit)
+    }
+
     /// Whether it is about the LAN as a whole.
     pub fn is_of_lan(&self) -> bool {
         self.roles.is_empty()

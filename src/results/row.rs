@@ -199,7 +199,7 @@ pub struct ClaimRow {
     pub says: String,
     /// What was judged, in words: metric, role, conditions and bound.
     pub judged: String,
-    /// `holds` or `fails`: what the lab expects.
+    /// `holds`, `fails` or `holds-if-decided`: what the lab expects.
     pub expect: String,
     /// `holds`, `does-not-hold`, `holds-only-on`, `undecided` or `cannot-be-shown`.
     pub verdict: String,

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::attend::{Attendance, Door};
 use super::presence::{self, Presence, PresenceReport};
@@ -140,7 +140,7 @@ impl HostAgent {
                 Ok(Reply::Begun)
             }
             Order::Start(window) => self.start(window),
-            Order::Ask(times) => self.ask(times).map(Reply::Asked),
+            Order::Ask { times, at_most } => self.ask(times, at_most).map(Reply::Asked),
             Order::Send { plan, at_ns } => {
                 presence::sleep_until(at_ns);
                 self.send(&plan).map(Reply::Sent)
@@ -220,15 +220,16 @@ impl HostAgent {
     }
 
     /// Asks the server for an answer, so many times; how long each took, in ns.
-    fn ask(&self, times: u32) -> Result<Vec<u64>> {
+    fn ask(&self, times: u32, at_most: Duration) -> Result<Vec<u64>> {
         /// A server that takes longer is not measured by this.
         const PATIENCE: Duration = Duration::from_secs(2);
         let attending = self.attending.as_ref();
         let (ask, answers) = attending
             .and_then(|attending| Some((attending.ask.as_ref()?, &attending.answers)))
             .ok_or_else(|| Error::failed("asking the server: there is no session with one"))?;
+        let begun = Instant::now();
         let mut took = Vec::new();
-        for _ in 0..times {
+        while took.len() < times as usize && (took.is_empty() || begun.elapsed() < at_most) {
             let asked_ns = clock::monotonic_ns();
             ask().map_err(|error| Error::failed("asking the server").because(error))?;
             let Ok(answered_ns) = answers.recv_timeout(PATIENCE) else { break };

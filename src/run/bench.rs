@@ -18,9 +18,9 @@ use crate::sys::cpu::{self, TaskClocks};
 pub const SENDER: usize = 0;
 /// Longest wait for the LAN to fall still after a trial.
 const LONGEST_DRAIN: Duration = Duration::from_secs(5);
-/// Time between two looks that must agree before the LAN counts as still.
+/// Time between two looks, and for which all of them must agree before the LAN counts as still.
 pub(super) const STILL: Duration = Duration::from_millis(15);
-/// The same where TCP may still have something to say: it acknowledges within 40 ms.
+/// For how long they must agree where TCP may still have something to say: it acknowledges within 40 ms.
 const STILL_TCP: Duration = Duration::from_millis(60);
 
 /// A LAN ready to be measured.
@@ -38,7 +38,7 @@ pub struct Bench {
     pub(super) napi_clocks: TaskClocks,
     /// All groups there have been members of.
     pub(super) groups: BTreeSet<IpAddr>,
-    /// Time between two looks that must agree.
+    /// For how long nothing must have moved.
     pub(super) still: Duration,
 }
 
@@ -58,15 +58,18 @@ pub struct Look {
 }
 
 impl Bench {
-    /// Gives each host its part in a condition. Waits until the members of the trial before have left, since the switch's
-    /// questions after them and the answers are frames too, and until the switch knows the new ones.
+    /// Gives each host its part in a condition. Where there are members of groups, those of the trial before must have left
+    /// first, and the switch must know the new ones.
     ///
     /// # Errors
     /// When an endpoint cannot be opened or the switch does not learn of the members.
     pub fn prepare(&mut self, condition: &Condition) -> Result<()> {
         let still = if condition.mode.has_server() { STILL_TCP } else { STILL };
         self.still = still + 2 * condition.network.distance;
-        self.await_memberships(&BTreeMap::new())?;
+        let has_members = !condition.memberships().is_empty();
+        if has_members {
+            self.await_memberships(&BTreeMap::new())?;
+        }
         let orders: Vec<_> =
             (0..self.agents.count()).map(|host| Order::Prepare(Box::new(self.part(condition, host)))).collect();
         let hosts = self.lan.hosts().len();
@@ -79,6 +82,15 @@ impl Bench {
         let server = condition.server_host();
         self.prepare_some(&orders, |host| Some(host) == server)?;
         self.prepare_some(&orders, |host| host < hosts && Some(host) != server)?;
+        if has_members { self.await_members(condition) } else { Ok(()) }
+    }
+
+    /// Waits until the switch knows the members of a condition's groups and no others: its questions after those who have
+    /// left, and the answers, are frames too.
+    ///
+    /// # Errors
+    /// When it does not learn of them.
+    pub fn await_members(&mut self, condition: &Condition) -> Result<()> {
         let mut members = condition.memberships();
         for hosts in members.values_mut() {
             hosts.retain(|&host| self.agents.lost(host).is_none());
@@ -162,22 +174,25 @@ impl Bench {
         })
     }
 
-    /// Waits until nothing moves any more, nor is about to: no port's counter, no receive thread's and no agent's clock. Gives the last
-    /// look, and whether the LAN did fall still in time.
+    /// Waits until nothing moves any more, nor is about to: no port's counter, no receive thread's and no agent's clock.
+    /// Gives the last look, and whether the LAN did fall still in time.
     ///
     /// # Errors
     /// As [`Bench::look`].
     pub fn drain(&mut self) -> Result<(Look, bool)> {
-        let deadline = Instant::now() + LONGEST_DRAIN;
+        let begun = Instant::now();
         let mut last = self.look()?;
+        let mut moved = begun;
         loop {
-            std::thread::sleep(self.still);
+            std::thread::sleep(STILL);
             let look = self.look()?;
             // On a busy machine a thread may have to wait for a CPU longer than that, its work undone.
-            if look == last && !self.task_ids().into_iter().any(cpu::is_runnable) {
+            if look != last || self.task_ids().into_iter().any(cpu::is_runnable) {
+                moved = Instant::now();
+            } else if moved.elapsed() >= self.still {
                 return Ok((look, true));
             }
-            if Instant::now() > deadline {
+            if begun.elapsed() > LONGEST_DRAIN {
                 return Ok((look, false));
             }
             last = look;

@@ -26,8 +26,9 @@ const MEASURED: u16 = 1;
 const FLOW: u16 = 2;
 /// Caches, neighbours and clocks are warm after this.
 const WARM_UP_TIME: Duration = Duration::from_millis(150);
-/// How often the sender asks the server for an answer before the window.
+/// How often the sender asks the server for an answer before the window, at most, and for how long.
 const QUESTIONS: u32 = 21;
+const ASKING: Duration = Duration::from_millis(300);
 /// Time between two rows of a host in `samples.csv`.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -110,8 +111,10 @@ pub(super) fn take(
     let beside = flow.map(|(from, flow)| (from, warm_up(flow.rate, flow.size)));
     let sends = Sends { main: warm_up(rate, size), beside };
     bench.send_all(&sends, Window::now(), &mut Meanwhile::new(stop, SAMPLE_INTERVAL, &mut |_| Ok(())))?;
+    // Who left a group after the trial before may go on being asked for in the meantime.
+    bench.await_members(condition)?;
     bench.drain()?;
-    let mut answers_ns = if condition.mode.has_server() { bench.ask_server(QUESTIONS)? } else { Vec::new() };
+    let mut answers_ns = if condition.mode.has_server() { bench.ask_server(QUESTIONS, ASKING)? } else { Vec::new() };
     answers_ns.sort_unstable();
 
     bench.agents.all(|_| Some(Order::Begin));

@@ -28,8 +28,13 @@ pub enum Order {
     Begin,
     /// Join, leave or work by this window, as prepared; answered by [`Reply::Started`] at once.
     Start(Window),
-    /// Ask the server for an answer, so many times, one after the other; answered by [`Reply::Asked`].
-    Ask(u32),
+    /// Ask the server for an answer, one time after the other; answered by [`Reply::Asked`].
+    Ask {
+        /// How often.
+        times: u32,
+        /// No further time when it has taken this long, but once.
+        at_most: Duration,
+    },
     /// Send this much; answered by [`Reply::Sent`] when it is done.
     Send {
         /// What.

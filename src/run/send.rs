@@ -86,12 +86,12 @@ impl Bench {
         Ok(Sent { main, beside })
     }
 
-    /// Has the sender ask the server for an answer, so many times; how long each took, in ns.
+    /// Has the sender ask the server for an answer, `times` times or for as long as `at_most`; how long each took, in ns.
     ///
     /// # Errors
     /// When it cannot, or is lost.
-    pub fn ask_server(&mut self, times: u32) -> Result<Vec<u64>> {
-        match self.order_sender(Order::Ask(times))? {
+    pub fn ask_server(&mut self, times: u32, at_most: Duration) -> Result<Vec<u64>> {
+        match self.order_sender(Order::Ask { times, at_most })? {
             Reply::Asked(took) => Ok(took),
             other => Err(Error::failed(format!("asking the server: the agent said {other:?}"))),
         }

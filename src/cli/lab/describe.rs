@@ -53,6 +53,7 @@ pub(super) fn claim(claim: &Claim) -> (String, String) {
     let expected = match claim.expect {
         Expect::Holds => "",
         Expect::Fails => " (the lab expects this to fail)",
+        Expect::HoldsIfDecided => " (the lab accepts that this cannot be decided)",
     };
     (format!("{}{expected}", claim.says), judged(claim))
 }
