@@ -93,6 +93,8 @@ mod tests {
                 }}},
             })
         );
+        let chat = condition_json(&setting, Mode::Chat, &rows, None);
+        assert_eq!(chat["bystanders"], 2, "one is the server");
         let none = condition_json(&setting, Mode::Broadcast, &rows, None);
         assert_eq!(
             (&none["condition"], &none["valid_trials"], &none["metrics"]),
