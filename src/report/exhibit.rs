@@ -211,7 +211,8 @@ fn funnel_table(group: &Group) -> Table {
     for layer in LAYERS {
         let amounts: Vec<Option<f64>> =
             setting.modes.iter().flat_map(|&mode| layer.amounts(setting, &group.summary, mode)).collect();
-        if !layer.seldom || amounts.iter().any(Option::is_some) {
+        // All places where packets can end are listed; what gets to TCP or is of another flow, where there is such a thing.
+        if !(layer.passed && layer.seldom) || amounts.iter().any(Option::is_some) {
             let amounts = amounts.into_iter().map(figure::amount);
             table.row([layer.title.to_owned()].into_iter().chain(amounts).collect());
         }
