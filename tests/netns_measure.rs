@@ -194,6 +194,38 @@ fn ipv6_has_everything_but_broadcast() {
     assert!(codes.contains(&Value::from("broadcast-skipped-ipv6")), "{codes:?}");
 }
 
+/// The lines of standard output from the one that begins so.
+fn lines_from<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
+    text.lines().skip_while(|line| !line.starts_with(start)).collect()
+}
+
+#[test]
+fn a_server_is_in_all_that_is_printed() {
+    let Some(_machine) = the_machine() else { return };
+    let out = open_folder();
+    let mut command = support::netlab(Who::Me);
+    command.args(small(&["--modes", "multicast,chat"])).arg("--out").arg(out.path().join("run"));
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let code = output.status.code();
+    assert!(code == Some(0) || code == Some(3), "{code:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.starts_with("1 sender · 4 receivers · 3 bystanders or 2 and a server · "), "{text}");
+    // Its frames are the second figure; by multicast there is none.
+    let table = lines_from(&text, "mode");
+    let server = |line: &str| line.split_whitespace().nth(2).map(str::to_owned);
+    assert_eq!(server(table[1]).as_deref(), Some("–"), "{text}");
+    assert!(server(table[2]).unwrap().parse::<f64>().unwrap() > 0.0, "{text}");
+    assert!(text.contains("\nchat: the server paid. ") && text.contains("; the server, which makes the copies, sent "));
+    assert!(text.contains("   request to answer\n"), "{text}");
+    let funnel = lines_from(&text, "at each");
+    let places: Vec<&str> = funnel[0].split_whitespace().collect();
+    assert_eq!(places, ["at", "each", "receiver", "bystander", "server", "receiver", "bystander"], "{text}");
+    let tcp = funnel.iter().find(|line| line.starts_with("to TCP")).unwrap();
+    let tcp: Vec<&str> = tcp.split_whitespace().skip(2).collect();
+    assert_eq!((&tcp[..2], tcp[4]), (&["–", "–"][..], "0.00"), "{text}");
+    assert!(tcp[2..4].iter().all(|amount| amount.parse::<f64>().unwrap() > 0.0), "{text}");
+}
+
 #[test]
 fn the_seed_decides_the_order_of_the_trials() {
     let Some(_machine) = the_machine() else { return };

@@ -113,6 +113,12 @@ impl Group {
         crate::results::summary::find(&self.summary, mode, role, metric)
     }
 
+    /// The modes in which there are hosts of a role that packets may end at.
+    pub(super) fn modes_of(&self, role: Role) -> Vec<Mode> {
+        let has = |mode: &Mode| self.setting.listeners(*mode).contains(&role);
+        self.setting.modes.iter().copied().filter(has).collect()
+    }
+
     /// Heading and setting in words, for what stands alone.
     pub(super) fn full_heading(&self) -> String {
         let case = self.conditions.first().map_or("", |first| first.case.as_str());
@@ -121,29 +127,6 @@ impl Group {
             Some(label) => format!("{case}{PART}{label}"),
             None => self.heading.clone(),
         }
-    }
-
-    /// Roles of hosts that may get packets they are to make something of, as far as there are such hosts.
-    pub(super) fn listeners(&self) -> Vec<Role> {
-        let mut roles = Vec::new();
-        if self.has_server() {
-            roles.push(Role::Server);
-        }
-        roles.push(Role::Receiver);
-        if self.conditions.iter().any(|condition| condition.bystanders > 0) {
-            roles.push(Role::Bystander);
-        }
-        roles
-    }
-
-    /// Whether a server sends messages on in any of its modes.
-    pub(super) fn has_server(&self) -> bool {
-        self.setting.modes.iter().any(|mode| mode.has_server())
-    }
-
-    /// The modes in which there are hosts of a role.
-    pub(super) fn modes_of(&self, role: Role) -> Vec<Mode> {
-        self.setting.modes.iter().copied().filter(|mode| role != Role::Server || mode.has_server()).collect()
     }
 }
 
@@ -270,7 +253,6 @@ fn setting_of(conditions: &[ConditionRow]) -> Option<Setting> {
         case: String::new(),
         hosts: first.hosts as usize,
         receivers: first.receivers as usize,
-        has_server: conditions.iter().any(|condition| condition.mode.has_server()),
         rate: first.offered_rate.map_or(Rate::Max, Rate::PerSecond),
         size_bytes: first.size_bytes as usize,
         trials: conditions.iter().map(|condition| condition.trials).max().unwrap_or(0),

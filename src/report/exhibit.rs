@@ -8,8 +8,9 @@ use super::metric::{COSTS, Metric};
 use super::rows::{Mark, Row, RowChart, RowGroup};
 use super::table::Table;
 use crate::results::figure;
-use crate::results::funnel::LAYERS;
+use crate::results::funnel::{LAYERS, OTHER_FLOW, TO_PROGRAM, TO_TCP};
 use crate::results::row::SummaryRow;
+use crate::results::setting::LISTENERS;
 use crate::results::summary::{ALL, mean};
 use crate::units::{Mode, Role};
 
@@ -51,7 +52,7 @@ pub(super) fn figure_of(picture: &Markup, caption: &str, table: &Table, name: &s
 /// The main table of a setting: the same as on the terminal.
 pub(super) fn main_table(group: &Group) -> Table {
     // A column for a server where there is one.
-    let served = group.has_server().then_some("server");
+    let served = group.setting.has_server().then_some("server");
     let mut table = Table::new("Frames, exact, and CPU time with 95 % confidence intervals")
         .group("", ["mode"])
         .group("frames per message", ["sender"].into_iter().chain(served).chain(["all links", "each bystander"]))
@@ -144,13 +145,13 @@ pub(super) fn funnel(group: &Group) -> Exhibit {
         };
         Row { mode, mark, text }
     };
-    let groups = group
-        .listeners()
+    let groups = LISTENERS
         .into_iter()
         .map(|role| RowGroup {
             heading: format!("at {}", each(role)),
             rows: group.modes_of(role).into_iter().map(|mode| row(mode, role)).collect(),
         })
+        .filter(|group: &RowGroup| !group.rows.is_empty())
         .collect();
     let chart = RowChart {
         name: format!("funnel-{}", group.number),
@@ -163,7 +164,7 @@ pub(super) fn funnel(group: &Group) -> Exhibit {
         drawing: chart.drawing(),
         caption: format!(
             "Each frame on a host’s link, by the kernel’s counter of the layer at which it ended.{}",
-            if group.has_server() {
+            if group.setting.has_server() {
                 " TCP’s frames are data and acknowledgements; the kernel may take in several as one."
             } else {
                 ""
@@ -172,10 +173,6 @@ pub(super) fn funnel(group: &Group) -> Exhibit {
         table: funnel_table(group),
     }
 }
-
-const TO_PROGRAM: &str = "to the program";
-const TO_TCP: &str = "to TCP";
-const OTHER_FLOW: &str = "of another flow";
 
 /// The layers at which packets end, from the link up.
 fn ends() -> impl Iterator<Item = &'static str> {
@@ -191,12 +188,11 @@ fn ended(summary: &[SummaryRow], mode: Mode, role: Role) -> Option<Vec<(usize, f
     let mut parts: Vec<(usize, f64)> =
         ends().enumerate().filter_map(|(index, title)| Some((index, amount(title)?))).collect();
     let [program, tcp, other, untold] = [0, 1, 2, 3].map(|after| ends().count() + after);
-    if mode.has_server() {
-        parts.extend(to_tcp(summary, mode, role).map(|amount| (tcp, amount)));
-    } else {
+    if !mode.has_server() {
         parts.extend(amount(TO_PROGRAM).map(|amount| (program, amount)));
     }
-    parts.extend(of_another_flow(summary, mode, role).map(|amount| (other, amount)));
+    parts.extend(amount(TO_TCP).map(|amount| (tcp, amount)));
+    parts.extend(amount(OTHER_FLOW).map(|amount| (other, amount)));
     let told: f64 = parts.iter().map(|(_, amount)| amount).sum();
     let rest = before + reached - told;
     if rest >= 0.005 {
@@ -206,42 +202,20 @@ fn ended(summary: &[SummaryRow], mode: Mode, role: Role) -> Option<Vec<(usize, f
     Some(parts)
 }
 
-/// TCP segments that reached a host.
-fn to_tcp(summary: &[SummaryRow], mode: Mode, role: Role) -> Option<f64> {
-    mean(summary, mode, role.as_str(), "tcp_in_segs")
-}
-
-/// Datagrams of an unrelated flow that reached a host, for each message.
-fn of_another_flow(summary: &[SummaryRow], mode: Mode, role: Role) -> Option<f64> {
-    let rate = mean(summary, mode, Role::Sender.as_str(), "rate").filter(|rate| *rate > 0.0)?;
-    Some(mean(summary, mode, role.as_str(), "flow_received")? / rate)
-}
-
 fn funnel_table(group: &Group) -> Table {
-    let roles = group.listeners();
-    let of_mode = |mode: Mode| {
-        let has = move |role: &&Role| **role != Role::Server || mode.has_server();
-        roles.iter().filter(has).copied().collect::<Vec<Role>>()
-    };
-    let modes = &group.setting.modes;
-    let places: Vec<(Mode, Role)> =
-        modes.iter().flat_map(|&mode| of_mode(mode).into_iter().map(move |role| (mode, role))).collect();
+    let setting = &group.setting;
     let mut table = Table::new("Where packets ended, per message").group("", ["at each"]);
-    for &mode in modes {
-        table = table.group(mode.as_str(), of_mode(mode).iter().map(|role| role.as_str()));
+    for &mode in &setting.modes {
+        table = table.group(mode.as_str(), setting.listeners(mode).iter().map(|role| role.as_str()));
     }
-    let mut row = |title: &str, amount: &dyn Fn(Mode, Role) -> Option<f64>| {
-        let amounts = places.iter().map(|&(mode, role)| figure::amount(amount(mode, role)));
-        table.row([title.to_owned()].into_iter().chain(amounts).collect());
-    };
     for layer in LAYERS {
-        if layer.title == TO_PROGRAM && group.has_server() {
-            row(TO_TCP, &|mode, role| to_tcp(&group.summary, mode, role).filter(|_| mode.has_server()));
+        let amounts: Vec<Option<f64>> =
+            setting.modes.iter().flat_map(|&mode| layer.amounts(setting, &group.summary, mode)).collect();
+        // All places where packets can end are listed; what gets to TCP or is of another flow, where there is such a thing.
+        if !(layer.passed && layer.seldom) || amounts.iter().any(Option::is_some) {
+            let amounts = amounts.into_iter().map(figure::amount);
+            table.row([layer.title.to_owned()].into_iter().chain(amounts).collect());
         }
-        row(layer.title, &|mode, role| layer.amount(&group.summary, mode, role));
-    }
-    if places.iter().any(|&(mode, role)| of_another_flow(&group.summary, mode, role).is_some()) {
-        row(OTHER_FLOW, &|mode, role| of_another_flow(&group.summary, mode, role));
     }
     table
 }

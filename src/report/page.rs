@@ -14,7 +14,7 @@ use super::sweep::{Sweep, comparisons, sweeps};
 use super::time;
 use crate::results::figure;
 use crate::results::sentence::sentences;
-use crate::results::table::{remark_on_rate, remark_on_repeats};
+use crate::results::table::{remark_on_frames, remark_on_rate, remark_on_repeats};
 
 /// With more settings than this, those in the middle are folded away.
 const OPEN_SETTINGS: usize = 3;
@@ -208,6 +208,7 @@ fn remarks(group: &Group) -> Vec<String> {
         remarks.push(format!("switch {switch} µs/message (hardware switches do this without a CPU)"));
     }
     let modes = &group.setting.modes;
+    remarks.extend(remark_on_frames(&group.setting));
     remarks.extend(remark_on_rate(&group.setting, &group.summary));
     remarks.extend(modes.iter().filter_map(|&mode| remark_on_repeats(&group.setting, &group.summary, mode)));
     remarks

@@ -368,7 +368,6 @@ mod tests {
                 case: String::new(),
                 hosts: 21,
                 receivers: conditions[0].receivers as usize,
-                has_server: false,
                 rate: Rate::Max,
                 size_bytes: 64,
                 trials: 3,

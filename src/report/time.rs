@@ -7,6 +7,7 @@ use super::data::{Group, Run, each};
 use super::metric::Figure;
 use crate::results::figure;
 use crate::results::row::{ConditionRow, SampleRow};
+use crate::results::setting::LISTENERS;
 use crate::results::stats;
 use crate::units::{Mode, Role};
 
@@ -39,7 +40,7 @@ pub(super) fn charts(run: &Run) -> Vec<LineChart> {
     let mut charts = Vec::new();
     for group in &run.groups {
         let silent = group.conditions.iter().any(|condition| falls_silent(run, condition));
-        for role in group.listeners() {
+        for role in LISTENERS {
             let modes = group.modes_of(role);
             let lines: Vec<(Mode, Vec<Interval>)> = group
                 .conditions

@@ -8,13 +8,18 @@ use super::summary::find;
 use super::table::Paint;
 
 /// The table, its heading first, with a line end after each line. Times are medians over the trials of what the median
-/// receiver (skew: the median message, and one in a hundred) saw. `summary` as for [`table`](super::table::table).
+/// receiver (skew: the median message, and one in a hundred) saw; where there is a server, how long it took to answer the
+/// sender before the messages too. `summary` as for [`table`](super::table::table).
 pub fn delays(setting: &Setting, summary: &[SummaryRow], paint: Paint) -> String {
     let mut grid = Grid::default()
         .group("", &["mode"])
         .group("send to program", &["median", "99 %"])
         .group("send to its kernel", &["median", "99 %"])
         .group("first to last receiver", &["median", "99 %"]);
+    let asks = setting.modes.iter().any(|&mode| find(summary, mode, "sender", "request_p50").is_some());
+    if asks {
+        grid = grid.group("request to answer", &["median"]);
+    }
     for &mode in &setting.modes {
         let time = |role, metric| {
             let row = find(summary, mode, role, metric);
@@ -22,7 +27,7 @@ pub fn delays(setting: &Setting, summary: &[SummaryRow], paint: Paint) -> String
             let micros = row.and_then(|row| row.median).map(|ns| ns / 1e3);
             format!("{doubt}{}", figure::cost(micros))
         };
-        grid.row(vec![
+        let mut row = vec![
             mode.to_string(),
             time("receiver", "latency_p50"),
             time("receiver", "latency_p99"),
@@ -30,15 +35,14 @@ pub fn delays(setting: &Setting, summary: &[SummaryRow], paint: Paint) -> String
             time("receiver", "kernel_latency_p99"),
             time("sender", "skew_p50"),
             time("sender", "skew_p99"),
-        ]);
+        ];
+        if asks {
+            row.push(time("sender", "request_p50"));
+        }
+        grid.row(row);
     }
-    let mut text =
-        paint.bold("How long a message took, in µs (all hosts share this machine's cores and its clock)") + "\n";
-    for (index, line) in grid.lines().iter().enumerate() {
-        text += &if index < 2 { paint.bold(line) } else { line.clone() };
-        text.push('\n');
-    }
-    text
+    let heading = "How long a message took, in µs (all hosts share this machine's cores and its clock)";
+    paint.bold(heading) + "\n" + &grid.painted(paint)
 }
 
 #[cfg(test)]
@@ -71,6 +75,22 @@ mod tests {
                 "mode        median  99 %      median  99 %         median  99 %",
                 "unicast     88.1    1003      57.0    807          9.87    ~42.0",
                 "multicast   –       –         –       –            –       –",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_server_answers_requests() {
+        let values = [("receiver", "latency_p50", 225_000.0), ("sender", "request_p50", 140_000.0)];
+        let setting = Setting { modes: vec![Mode::Multicast, Mode::Chat], ..setting() };
+        let text = delays(&setting, &rows(Mode::Chat, 0.05, &values), Paint::Plain);
+        assert_eq!(
+            text.lines().skip(1).collect::<Vec<_>>(),
+            [
+                "            send to program   send to its kernel   first to last receiver   request to answer",
+                "mode        median  99 %      median  99 %         median  99 %             median",
+                "multicast   –       –         –       –            –       –                –",
+                "chat        225     –         –       –            –       –                140",
             ]
         );
     }

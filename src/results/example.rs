@@ -10,7 +10,6 @@ pub(super) fn setting() -> Setting {
         case: String::new(),
         hosts: 21,
         receivers: 4,
-        has_server: false,
         rate: Rate::PerSecond(2000.0),
         size_bytes: 64,
         trials: 5,

@@ -1,5 +1,7 @@
 //! Text in columns, under headings that span several of them.
 
+use super::table::Paint;
+
 /// Columns in groups; all rows have one cell for each column.
 #[derive(Debug, Default)]
 pub struct Grid {
@@ -14,7 +16,7 @@ struct Group {
 }
 
 impl Grid {
-    /// Adds a group of columns to the right.
+    /// Adds a group of columns to the right. The heading of a column may have several lines.
     #[must_use]
     pub fn group(mut self, title: &str, columns: &[&str]) -> Grid {
         let columns = columns.iter().map(|&column| column.to_owned()).collect();
@@ -27,15 +29,38 @@ impl Grid {
         self.rows.push(cells);
     }
 
-    /// The lines: two of headings (one when no group has a title), then the rows, without spaces at their ends.
+    /// The lines: those of the headings (the groups' titles, if any, before the columns'), then the rows, without spaces
+    /// at their ends.
     pub fn lines(&self) -> Vec<String> {
         let widths = self.widths();
+        let mut lines = self.headings(&widths);
+        lines.extend(self.rows.iter().map(|row| self.line(&widths, row.iter().map(String::as_str))));
+        lines
+    }
+
+    /// Them as text, the headings bold, with a line end after each line.
+    pub fn painted(&self, paint: Paint) -> String {
+        let headings = self.headings(&self.widths()).len();
+        let painted = |(index, line): (usize, String)| if index < headings { paint.bold(&line) } else { line };
+        self.lines().into_iter().enumerate().map(|line| painted(line) + "\n").collect()
+    }
+
+    /// Columns the widest line takes.
+    pub fn width(&self) -> usize {
+        self.lines().iter().map(|line| width(line)).max().unwrap_or(0)
+    }
+
+    fn headings(&self, widths: &[usize]) -> Vec<String> {
         let mut lines = Vec::new();
         if self.groups.iter().any(|group| !group.title.is_empty()) {
-            lines.push(self.title_line(&widths));
+            lines.push(self.title_line(widths));
         }
-        lines.push(self.line(&widths, self.groups.iter().flat_map(|group| &group.columns)));
-        lines.extend(self.rows.iter().map(|row| self.line(&widths, row.iter())));
+        let columns = || self.groups.iter().flat_map(|group| &group.columns);
+        let height = columns().map(|column| column.lines().count()).max().unwrap_or(0);
+        // Short ones stand at the bottom.
+        for below in (0..height).rev() {
+            lines.push(self.line(widths, columns().map(|column| column.lines().rev().nth(below).unwrap_or(""))));
+        }
         lines
     }
 
@@ -46,7 +71,8 @@ impl Grid {
             let first = widths.len();
             for (index, column) in group.columns.iter().enumerate() {
                 let cells = self.rows.iter().filter_map(|row| row.get(first + index));
-                widths.push(cells.chain([column]).map(|cell| width(cell)).max().unwrap_or(0));
+                let cells = cells.map(String::as_str).chain(column.lines());
+                widths.push(cells.map(width).max().unwrap_or(0));
             }
             let spanned = span(&widths[first..]);
             if let Some(last) = widths[first..].last_mut() {
@@ -67,13 +93,13 @@ impl Grid {
         line.trim_end().to_owned()
     }
 
-    fn line<'a>(&self, widths: &[usize], mut cells: impl Iterator<Item = &'a String>) -> String {
+    fn line<'a>(&self, widths: &[usize], mut cells: impl Iterator<Item = &'a str>) -> String {
         let mut widths = widths.iter();
         let mut line = String::new();
         for group in &self.groups {
             for index in 1..=group.columns.len() {
                 let gap = if index == group.columns.len() { BETWEEN_GROUPS } else { WITHIN_GROUP };
-                let cell = cells.next().map_or("", String::as_str);
+                let cell = cells.next().unwrap_or("");
                 push_cell(&mut line, cell, widths.next().unwrap_or(&0) + gap);
             }
         }
@@ -117,6 +143,19 @@ mod tests {
                 "longer   –          12        4",
             ]
         );
+    }
+
+    #[test]
+    fn headings_of_several_lines_stand_at_the_bottom() {
+        let mut grid = Grid::default().group("", &["mode"]).group("CPU", &["sender", "each\nreceiver"]);
+        grid.row(["m", "1.0", "2.0"].map(str::to_owned).to_vec());
+        assert_eq!(
+            grid.lines(),
+            ["       CPU", "               each", "mode   sender  receiver", "m      1.0     2.0",]
+        );
+        assert_eq!(grid.width(), "mode   sender  receiver".len());
+        assert_eq!(grid.painted(Paint::Plain).lines().collect::<Vec<_>>(), grid.lines());
+        assert_eq!(grid.painted(Paint::Ansi).matches("\x1b[1m").count(), 3, "of the headings alone");
     }
 
     #[test]

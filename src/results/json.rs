@@ -26,7 +26,7 @@ pub fn condition_json(setting: &Setting, mode: Mode, rows: &[SummaryRow], accoun
         "case": setting.case,
         "hosts": setting.hosts,
         "receivers": setting.receivers,
-        "bystanders": setting.bystanders(),
+        "bystanders": setting.bystanders(mode),
         "switch": setting.switch,
         "size_bytes": setting.size_bytes,
         "offered_rate": setting.rate.per_second(),
@@ -69,7 +69,6 @@ mod tests {
             case: String::new(),
             hosts: 8,
             receivers: 4,
-            has_server: false,
             rate: Rate::Max,
             size_bytes: 64,
             trials: 3,
@@ -94,6 +93,8 @@ mod tests {
                 }}},
             })
         );
+        let chat = condition_json(&setting, Mode::Chat, &rows, None);
+        assert_eq!(chat["bystanders"], 2, "one is the server");
         let none = condition_json(&setting, Mode::Broadcast, &rows, None);
         assert_eq!(
             (&none["condition"], &none["valid_trials"], &none["metrics"]),

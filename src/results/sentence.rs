@@ -18,6 +18,7 @@ struct Payers {
     sender_cpu: Option<f64>,
     server_frames: Option<f64>,
     server_cpu: Option<f64>,
+    server_share: Option<f64>,
     bystander_frames: Option<f64>,
     bystander_cpu: Option<f64>,
     bystander_not_my_mac: Option<f64>,
@@ -28,11 +29,12 @@ impl Payers {
     fn of(setting: &Setting, summary: &[SummaryRow], mode: Mode) -> Payers {
         let mean = |role, metric| mean(summary, mode, role, metric);
         Payers {
-            bystanders: setting.bystanders() - usize::from(mode.has_server() && setting.has_server),
+            bystanders: setting.bystanders(mode),
             sender_frames: mean("sender", "link_tx_frames"),
             sender_cpu: mean("sender", "cpu_total"),
             server_frames: mean("server", "link_tx_frames"),
             server_cpu: mean("server", "cpu_total"),
+            server_share: mean("server", "cpu_share"),
             bystander_frames: mean("bystander", "link_rx_frames"),
             bystander_cpu: mean("bystander", "cpu_total"),
             bystander_not_my_mac: mean("bystander", "link_rx_other_host"),
@@ -44,20 +46,29 @@ impl Payers {
         let Some(sender_frames) = self.sender_frames else {
             return format!("{mode}: not measured, so nobody can say who paid.");
         };
-        let verdict = match (sender_frames >= MORE_THAN_ONE, self.bystanders_hit()) {
+        let verdict = if mode.has_server() { self.with_server() } else { self.without_server(sender_frames) };
+        let server = if mode.has_server() { self.server() } else { String::new() };
+        format!("{mode}: {verdict}. {}{server}; {}.", self.sender(sender_frames, mode), self.bystanders())
+    }
+
+    fn without_server(&self, sender_frames: f64) -> &'static str {
+        match (sender_frames >= MORE_THAN_ONE, self.bystanders_hit()) {
             (_, None) => "what bystanders paid was not measured",
             (true, Some(false)) => "the sender paid",
             (true, Some(true)) => "the sender and the bystanders paid",
             (false, Some(true)) => "the bystanders paid",
             (false, Some(false)) => "only those who took part paid",
-        };
-        let verdict = match (mode.has_server(), self.bystanders_hit()) {
-            (true, Some(false)) => "the server paid",
-            (true, Some(true)) => "the server and the bystanders paid",
-            _ => verdict,
-        };
-        let parties = self.sender(sender_frames, mode) + &self.server();
-        format!("{mode}: {verdict}. {parties}; {}.", self.bystanders())
+        }
+    }
+
+    /// The sender's frames are no copies then: one message, and acknowledgements.
+    fn with_server(&self) -> &'static str {
+        match (self.server_frames.or(self.server_cpu), self.bystanders_hit()) {
+            (None, _) => "what the server paid was not measured",
+            (_, None) => "what bystanders paid was not measured",
+            (Some(_), Some(false)) => "the server paid",
+            (Some(_), Some(true)) => "the server and the bystanders paid",
+        }
     }
 
     /// Whether more than stray frames reached the bystanders; `None` where that was not measured.
@@ -69,17 +80,24 @@ impl Payers {
         let mut text = format!("The sender sent {} for each message", frames_in_words(frames));
         if let Some(cpu) = self.sender_cpu {
             text += &format!(" and spent {} µs of CPU time on it", figure::cost(Some(cpu)));
-            if mode == Mode::Broadcast {
-                text += " (with its own copy, which its kernel loops back)";
+            match mode {
+                Mode::Broadcast => text += " (with its own copy, which its kernel loops back)",
+                Mode::Chat => text += " (with its own copy, which the server sends back)",
+                Mode::Unicast | Mode::RawBroadcast | Mode::Multicast | Mode::Pubsub => {}
             }
         }
         text
     }
 
     fn server(&self) -> String {
-        let Some(frames) = self.server_frames else { return String::new() };
-        let cpu = self.server_cpu.map(|cpu| format!(" and spent {} µs", figure::cost(Some(cpu)))).unwrap_or_default();
-        format!("; the server sent {}{cpu}", frames_in_words(frames))
+        let frames = self.server_frames.map(|frames| format!("sent {}", frames_in_words(frames)));
+        let cpu = self.server_cpu.map(|cpu| format!("spent {} µs", figure::cost(Some(cpu))));
+        let costs: Vec<String> = frames.into_iter().chain(cpu).collect();
+        if costs.is_empty() {
+            return String::new();
+        }
+        let share = self.server_share.map(|share| format!(", {} of the PCs' CPU time", figure::share(Some(share))));
+        format!("; the server, which makes the copies, {}{}", costs.join(" and "), share.unwrap_or_default())
     }
 
     fn bystanders(&self) -> String {
@@ -147,22 +165,52 @@ mod tests {
 
     #[test]
     fn a_server_pays_for_the_copies() {
-        let setting = Setting { modes: vec![Mode::Chat], has_server: true, ..setting() };
-        let rows = rows(
-            Mode::Chat,
-            0.0,
-            &[
-                ("sender", "link_tx_frames", 1.2),
-                ("sender", "cpu_total", 40.0),
-                ("server", "link_tx_frames", 5.1),
-                ("server", "cpu_total", 61.5),
-                ("bystander", "link_rx_frames", 0.0),
-                ("bystander", "cpu_total", 0.0),
-            ],
+        // The sender's acknowledgements are frames, and no copies.
+        let values = [
+            ("sender", "link_tx_frames", 1.7),
+            ("sender", "cpu_total", 40.0),
+            ("server", "link_tx_frames", 5.1),
+            ("server", "cpu_total", 61.5),
+            ("server", "cpu_share", 0.36),
+            ("bystander", "link_rx_frames", 0.0),
+            ("bystander", "cpu_total", 0.0),
+        ];
+        assert_eq!(
+            of(Mode::Chat, &values),
+            "chat: the server paid. The sender sent 1.70 frames for each message and spent 40.0 µs of CPU time on it (with its own copy, which the server sends back); the server, which makes the copies, sent 5.10 frames and spent 61.5 µs, 36 % of the PCs' CPU time; nothing reached the bystanders and each spent 0.00 µs."
+        );
+        // A broker sends the publisher nothing back. On a hub its copies reach everybody.
+        let on_a_hub = [
+            ("sender", "link_tx_frames", 1.0),
+            ("sender", "cpu_total", 40.0),
+            ("server", "link_tx_frames", 4.1),
+            ("bystander", "link_rx_frames", 6.0),
+            ("bystander", "link_rx_other_host", 6.0),
+        ];
+        assert_eq!(
+            of(Mode::Pubsub, &on_a_hub),
+            "pubsub: the server and the bystanders paid. The sender sent 1.00 frame for each message and spent 40.0 µs of CPU time on it; the server, which makes the copies, sent 4.10 frames; each bystander, which wants nothing, got 6.00 frames (6.00 of the frames were \"not my MAC\": a real network card drops those at no cost to the CPU)."
+        );
+    }
+
+    #[test]
+    fn a_server_that_was_not_measured_is_not_said_to_have_paid() {
+        assert_eq!(
+            of(Mode::Pubsub, &[("sender", "link_tx_frames", 1.0), ("bystander", "link_rx_frames", 0.0)]),
+            "pubsub: what the server paid was not measured. The sender sent 1.00 frame for each message; nothing reached the bystanders."
         );
         assert_eq!(
-            sentences(&setting, &rows).concat(),
-            "chat: the server paid. The sender sent 1.20 frames for each message and spent 40.0 µs of CPU time on it; the server sent 5.10 frames and spent 61.5 µs; nothing reached the bystanders and each spent 0.00 µs."
+            of(Mode::Pubsub, &[("sender", "link_tx_frames", 1.0), ("server", "link_tx_frames", 4.1)]),
+            "pubsub: what bystanders paid was not measured. The sender sent 1.00 frame for each message; the server, which makes the copies, sent 4.10 frames; what reached the bystanders is not known."
+        );
+        // The place of the only host that wants nothing is the server's.
+        let setting = Setting { hosts: 4, receivers: 2, modes: vec![Mode::Unicast, Mode::Chat], ..setting() };
+        let sent = |mode| rows(mode, 0.0, &[("sender", "link_tx_frames", 1.0), ("server", "link_tx_frames", 3.0)]);
+        let said = sentences(&setting, &[sent(Mode::Unicast), sent(Mode::Chat)].concat());
+        assert!(said[0].ends_with("what reached the bystanders is not known."), "{said:?}");
+        assert_eq!(
+            said[1],
+            "chat: the server paid. The sender sent 1.00 frame for each message; the server, which makes the copies, sent 3.00 frames; there was no bystander."
         );
     }
 

@@ -64,29 +64,29 @@ impl Paint {
 /// `summary` holds the rows of this setting's conditions alone, one condition a mode. `accounted` is the part of the
 /// machine's CPU time that was attributed over all of them.
 pub fn table(setting: &Setting, summary: &[SummaryRow], accounted: Option<f64>, paint: Paint) -> String {
-    let cpu_roles = match setting.has_server {
-        true => vec!["sender", "server", "each receiver", "each bystander"],
-        false => vec!["sender", "each receiver", "each bystander"],
+    let served = setting.has_server();
+    // With a server there are two more columns: headings of two lines make room for them.
+    let (frames, cpus): (&[&str], &[&str]) = match served {
+        true => (
+            &["sender", "server", "all\nlinks", "each\nbystander"],
+            &["sender", "server", "each\nreceiver", "each\nbystander"],
+        ),
+        false => (&["sender", "all links", "each bystander"], &["sender", "each receiver", "each bystander"]),
     };
     let mut grid = Grid::default()
         .group("", &["mode"])
-        .group("frames per message", &["sender", "all links", "each bystander"])
-        .group("CPU µs per message [95 %]", cpu_roles.as_slice())
+        .group("frames per message", frames)
+        .group("CPU µs per message [95 %]", cpus)
         .group("spent on", &["bystanders"])
         .group("", &["delivered"]);
     for &mode in &setting.modes {
         let mean = |role, metric| mean(summary, mode, role, metric);
         let cpu = |role| figure::cost_with_interval(find(summary, mode, role, "cpu_total"));
-        let mut row = vec![
-            mode.to_string(),
-            figure::amount(mean("sender", "link_tx_frames")),
-            figure::amount(mean(ALL, "link_frames")),
-            figure::amount(mean("bystander", "link_rx_frames")),
-            cpu("sender"),
-        ];
-        if setting.has_server {
-            row.push(cpu("server"));
-        }
+        let mut row = vec![mode.to_string(), figure::amount(mean("sender", "link_tx_frames"))];
+        row.extend(served.then(|| figure::amount(mean("server", "link_tx_frames"))));
+        row.extend([figure::amount(mean(ALL, "link_frames")), figure::amount(mean("bystander", "link_rx_frames"))]);
+        row.push(cpu("sender"));
+        row.extend(served.then(|| cpu("server")));
         row.extend([
             cpu("receiver"),
             cpu("bystander"),
@@ -95,15 +95,10 @@ pub fn table(setting: &Setting, summary: &[SummaryRow], accounted: Option<f64>, 
         ]);
         grid.row(row);
     }
-    let lines = grid.lines();
-    let table_width = lines.iter().map(|line| width(line)).max().unwrap_or(0);
-
-    let mut text = paint.bold(&setting.to_string()) + "\n";
-    for (index, line) in lines.iter().enumerate() {
-        text += &if index < 2 { paint.bold(line) } else { line.clone() };
-        text.push('\n');
-    }
+    let table_width = grid.width();
+    let mut text = paint.bold(&setting.to_string()) + "\n" + &grid.painted(paint);
     let mut remarks = vec![remark_on_cpu(setting, summary, accounted)];
+    remarks.extend(remark_on_frames(setting));
     remarks.extend(remark_on_rate(setting, summary));
     remarks.extend(setting.modes.iter().filter_map(|&mode| remark_on_repeats(setting, summary, mode)));
     for remark in remarks {
@@ -129,6 +124,13 @@ fn remark_on_cpu(setting: &Setting, summary: &[SummaryRow], accounted: Option<f6
     format!(
         "{accounted} of the machine's CPU time accounted for; switch {switch} (hardware switches do this without a CPU)"
     )
+}
+
+/// Why frames per message need not be whole numbers, where they are TCP's.
+pub fn remark_on_frames(setting: &Setting) -> Option<String> {
+    let served: Vec<&str> = setting.modes.iter().filter(|mode| mode.has_server()).map(|mode| mode.as_str()).collect();
+    let remark = "a TCP frame may hold several messages, or only an acknowledgement";
+    (!served.is_empty()).then(|| format!("{}: {remark}", served.join(", ")))
 }
 
 /// The rates reached, where none was asked for or one was missed by more than 1 %. `summary` as for [`table`].
@@ -224,6 +226,38 @@ mod tests {
         let summary = rows(Mode::Multicast, 0.0, &[("sender", "rate", 412_345.6), ("sender", "link_tx_frames", 1.0)]);
         let text = table(&setting, &summary, None, Paint::Plain);
         assert!(text.ends_with(" messages/s reached: multicast 412,346\n"), "{text}");
+    }
+
+    #[test]
+    fn a_server_is_one_of_the_payers() {
+        let setting = Setting { modes: vec![Mode::Multicast, Mode::Chat], ..setting() };
+        let exact =
+            [("sender", "link_tx_frames", 0.93), ("server", "link_tx_frames", 4.49), ("all", "link_frames", 16.69)];
+        let of_each =
+            [("bystander", "link_rx_frames", 0.0), ("receiver", "delivered", 1.0), ("sender", "rate", 2000.0)];
+        let costs = [
+            ("sender", "cpu_total", 43.5),
+            ("server", "cpu_total", 158.0),
+            ("receiver", "cpu_total", 17.5),
+            ("bystander", "cpu_total", 0.0),
+            ("bystander", "cpu_share", 0.0),
+        ];
+        let chat = [rows(Mode::Chat, 0.0, &[exact, of_each].concat()), rows(Mode::Chat, 0.05, &costs)].concat();
+        let text = table(&setting, &[snooping(), chat].concat(), Some(0.96), Paint::Plain);
+        assert_eq!(
+            text.lines().collect::<Vec<_>>(),
+            [
+                "1 sender · 4 receivers · 16 bystanders or 15 and a server · 2,000 messages/s · 64 B · 5 repeats · switch with IGMP snooping",
+                "            frames per message                 CPU µs per message [95 %]                      spent on",
+                "                            all    each                              each         each",
+                "mode        sender  server  links  bystander   sender       server   receiver     bystander   bystanders   delivered",
+                "multicast   1.00    –       5.00   0.00        4.70 ± 0.23  –        7.90 ± 0.39  0.00        0 %          100 %",
+                "chat        0.93    4.49    16.69  0.00        43.5 ± 2.1   158 ± 8  17.5 ± 0.9   0.00        0 %          100 %",
+                "      96 % of the machine's CPU time accounted for; switch 7.20 µs/message (hardware switches do this without a CPU)",
+                "                                             chat: a TCP frame may hold several messages, or only an acknowledgement",
+            ]
+        );
+        assert!(text.lines().skip(1).all(|line| width(line) <= 120));
     }
 
     #[test]

@@ -257,7 +257,6 @@ impl Condition {
             case: self.case.clone(),
             hosts: self.hosts(),
             receivers: self.count(Role::Receiver),
-            has_server: self.groups.iter().any(|group| group.role == Role::Server),
             rate: self.traffic.rate,
             size_bytes: self.traffic.size,
             trials,

@@ -8,6 +8,7 @@ use super::condition::Condition;
 use crate::lan::LanSpec;
 use crate::results::row::ConditionRow;
 use crate::results::setting::Setting;
+use crate::units::Mode;
 
 /// A whole measurement. Made by [`Design::plan`](super::design::Design::plan).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,7 +50,8 @@ impl MeasurePlan {
         let setting = |number| {
             let modes = of(number).map(|condition| condition.mode).collect();
             // One that shows all there is to say, such as a multicast condition its TTL.
-            of(number).max_by_key(|condition| condition.mode).map(|condition| condition.setting(self.trials, modes))
+            let tells = |condition: &&Condition| condition.mode == Mode::Multicast;
+            of(number).max_by_key(tells).map(|condition| condition.setting(self.trials, modes))
         };
         (0..).map_while(setting).collect()
     }
@@ -173,5 +175,14 @@ mod tests {
         let rows = plan.rows();
         assert_eq!((rows[0].setting, rows[7].setting), (1, 2));
         assert!(rows[7].label.contains("16 receivers"), "{}", rows[7].label);
+    }
+
+    #[test]
+    fn a_setting_tells_the_ttl_whatever_other_modes_it_has() {
+        let modes = vec![Mode::Unicast, Mode::Multicast, Mode::Pubsub];
+        let case = Case { modes, ttl: vec![5], ..Case::default() };
+        let plan = Design { cases: vec![case], trials: 5, seed: 7, try_rates: Vec::new() }.plan().unwrap();
+        let heading = plan.settings()[0].to_string();
+        assert!(heading.ends_with(" · TTL 5") && heading.contains(" or 15 and a server · "), "{heading}");
     }
 }
