@@ -274,7 +274,7 @@ fn repeated(values: &TrialValues) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::lab::Bound;
-    use crate::lab::claim::{Selector, Tolerance};
+    use crate::lab::claim::{Expect, Selector, Tolerance};
     use crate::lan::SwitchKind;
     use crate::run::condition::HostGroup;
     use crate::run::{Case, Design};
@@ -470,6 +470,28 @@ mod tests {
         assert!(row.judged.ends_with("against broadcast: at least 2.5 times"), "{}", row.judged);
         let row = judged(&many, &plan, &of([15.0; 3], 1));
         assert_eq!(row.remark, "too few repeats for an interval: 2 more repeats would do");
+    }
+
+    #[test]
+    fn times_are_compared_by_geometric_means() {
+        let plan = over_receivers();
+        let rows = rows(&plan, 3, |condition, trial, row| {
+            let us = if condition.mode == Mode::Broadcast { [50, 50, 400][trial] } else { [300, 300, 300][trial] };
+            row.latency_p99_ns = Some(us * 1000);
+        });
+        let select = Selector { receivers: vec![8], ..modes(&[Mode::Unicast]) };
+        let times = Claim {
+            against: Some(modes(&[Mode::Broadcast])),
+            expect: Expect::HoldsIfDecided,
+            ..claim("latency_p99", "receiver", select, Test::AtLeast(bound("1")))
+        };
+        let row = judged(&times, &plan, &rows);
+        // By SciPy: 3 [0.1520, 59.204]; one slow trial counts as one of three.
+        assert_eq!(row.figures, "300 % of broadcast's 100 µs [15 %, 5,920 %]");
+        assert_eq!(
+            (row.verdict.as_str(), row.expect.as_str(), row.as_expected),
+            ("undecided", "holds-if-decided", true)
+        );
     }
 
     #[test]

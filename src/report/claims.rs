@@ -33,7 +33,7 @@ fn item(claim: &ClaimRow) -> Markup {
             p.verdict {
                 span class={ "pill " (verdict.class) } { span aria-hidden="true" { (verdict.sign) } " " (verdict.words) }
                 @if !claim.as_expected { span.pill.bad { span aria-hidden="true" { "!" } " not as expected" } }
-                @else if claim.expect == "fails" || claim.verdict == "undecided" { span.remark { "as expected" } }
+                @else if matches!((&*claim.expect, &*claim.verdict), ("fails", _) | ("holds-if-decided", "undecided")) { span.remark { "as expected" } }
                 @if !claim.statement.is_empty() { span.tag { (claim.statement) } }
             }
             p.says { (claim.says) }
@@ -146,7 +146,10 @@ mod tests {
         }
         let surprise = item(&claim("does-not-hold", "holds", false)).into_string();
         assert!(surprise.contains("not as expected"), "{surprise}");
-        assert!(item(&claim("does-not-hold", "fails", true)).into_string().contains("as expected"));
+        for (verdict, expect) in [("does-not-hold", "fails"), ("undecided", "holds-if-decided")] {
+            assert!(item(&claim(verdict, expect, true)).into_string().contains(">as expected"), "{verdict}");
+        }
+        assert!(!item(&claim("holds", "holds-if-decided", true)).into_string().contains("expected"));
     }
 
     #[test]

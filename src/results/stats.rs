@@ -358,7 +358,8 @@ mod tests {
         // `ttest_ind` of the logarithms, with 8 degrees of freedom.
         let ratio = Ratio::of_logs(&a, &[5.21, 4.88, 5.60, 5.05]).unwrap();
         close(ratio.ratio, 0.680_957_940_102_578_6, 1e-12);
-        near(ratio.ci95.unwrap(), (0.609_542_469_207_565_6, 0.760_740_620_405_964_7));    }
+        near(ratio.ci95.unwrap(), (0.609_542_469_207_565_6, 0.760_740_620_405_964_7));
+    }
 
     #[test]
     fn how_many_more_trials() {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::condition::Condition;
+use super::condition::{Condition, Traffic};
+use crate::chat::options::Relay;
 use crate::lan::LanSpec;
 use crate::results::row::ConditionRow;
 use crate::results::setting::Setting;
@@ -84,17 +85,34 @@ impl MeasurePlan {
 
     /// About how long it takes: nothing to rely on, something to choose by.
     pub fn expected_time(&self) -> Duration {
-        /// Warm-up, settling and collecting of a trial.
-        const AROUND_A_TRIAL: Duration = Duration::from_millis(330);
         /// Up and down again.
         const NETWORK: Duration = Duration::from_millis(900);
         const CALIBRATION: Duration = Duration::from_millis(2500);
-        let windows: Duration = self.conditions.iter().map(|c| c.traffic.duration + AROUND_A_TRIAL).sum();
-        let tries = AROUND_A_TRIAL * 3 * (self.conditions.len() * self.try_rates.len().min(3)) as u32;
+        let around: Duration = self.conditions.iter().map(around_a_trial).sum();
+        let windows: Duration = self.conditions.iter().map(|condition| condition.traffic.duration).sum();
+        let tries = around * 3 * self.try_rates.len().min(3) as u32;
         let networks = self.networks().len() as u32;
         let built = if networks > 1 { networks * self.trials } else { 1 };
-        CALIBRATION + tries + windows * self.trials + NETWORK * built
+        CALIBRATION + tries + (windows + around) * self.trials + NETWORK * built
     }
+}
+
+/// About how long warm-up, settling and collecting of a trial take.
+fn around_a_trial(condition: &Condition) -> Duration {
+    const AROUND: Duration = Duration::from_millis(330);
+    if !condition.mode.has_server() {
+        return AROUND;
+    }
+    // It falls still later, answers questions, and all that is sent gets to the slowest, unless that is dropped.
+    const WITH_SERVER: Duration = Duration::from_millis(140);
+    const ASKING: Duration = Duration::from_millis(300);
+    let round_trip = 2 * condition.network.distance;
+    let Traffic { rate, duration, .. } = condition.traffic;
+    let waits = condition.mode == Mode::Pubsub || condition.server.relay == Relay::Direct;
+    let slowest = condition.groups.iter().map(|group| group.busy).max().filter(|_| waits).unwrap_or_default();
+    let messages = rate.per_second().unwrap_or(0.0) * duration.as_secs_f64();
+    let longer = Duration::from_secs_f64((slowest.as_secs_f64() * messages).min(3600.0)).saturating_sub(duration);
+    AROUND + WITH_SERVER + 3 * round_trip + (21 * round_trip).min(ASKING) + longer
 }
 
 /// Steele, Lea and Flood's generator: enough to shuffle with, and the same everywhere for a seed.
