@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use design::{Ran, run, tests, watched};
+use design::{group, once, run, sender, tests, watched};
 use netlab::lan::SwitchKind;
 use netlab::results::row::HostRow;
 use netlab::run::condition::{Flow, HostGroup};
@@ -39,29 +39,8 @@ const MESSAGES: u64 = 500;
 const FLOW_RATE: f64 = 300.0;
 const FLOW: u64 = 150;
 
-fn group(name: &str, role: Role, count: usize) -> HostGroup {
-    HostGroup { name: name.to_owned(), ..HostGroup::new(role, count) }
-}
-
-fn sender() -> HostGroup {
-    HostGroup::new(Role::Sender, 1)
-}
-
 fn case(modes: &[Mode], groups: Vec<HostGroup>) -> Case {
     Case { modes: modes.to_vec(), groups, rate: vec![Rate::PerSecond(RATE)], duration: WINDOW, ..Case::default() }
-}
-
-/// One trial of each condition (and another where the machine disturbed it).
-fn design(case: Case) -> Design {
-    Design { cases: vec![case], trials: 1, seed: 7, try_rates: Vec::new() }
-}
-
-/// All rows of a group, of which there are some.
-#[track_caller]
-fn of<'a>(ran: &'a Ran, condition: &str, group: &str) -> Vec<&'a HostRow> {
-    let rows = ran.of(condition, group);
-    assert!(!rows.is_empty(), "{condition}, {group}: no rows");
-    rows
 }
 
 /// What a receiver of all messages lost, it lost at a layer that says so.
@@ -83,9 +62,9 @@ fn a_busy_receiver_loses_in_its_socket_buffer() {
         let groups = vec![sender(), slow, group("quick", Role::Receiver, 1), group("", Role::Bystander, 1)];
         let modes = [Mode::Unicast, Mode::Multicast];
         let rate = vec![Rate::PerSecond(2.0 * RATE)];
-        let ran = run(who, &design(Case { rate, loss_expected: true, ..case(&modes, groups) }));
+        let ran = run(who, &once([Case { rate, loss_expected: true, ..case(&modes, groups) }]));
         for condition in ["unicast-2", "multicast-2"] {
-            for row in of(&ran, condition, "slow") {
+            for row in ran.some_of(condition, "slow") {
                 let sent = ran.sent(row);
                 // 5 ms each: some 100 within the window, and a usual buffer (277 small frames) full of others.
                 assert_accounted(sent, row);
@@ -99,7 +78,7 @@ fn a_busy_receiver_loses_in_its_socket_buffer() {
                 assert_eq!(row.udp_rcvbuf_errors, row.socket_dropped);
                 assert_eq!(row.udp_in_datagrams, Some(received));
             }
-            for row in of(&ran, condition, "quick") {
+            for row in ran.some_of(condition, "quick") {
                 assert_accounted(ran.sent(row), row);
             }
         }
@@ -120,14 +99,14 @@ fn a_flow_between_bystanders_is_counted_apart() {
         let flow =
             Flow { from: "talker".into(), to: Some("listener".into()), rate: Rate::PerSecond(FLOW_RATE), size: 200 };
         let modes = [Mode::Unicast, Mode::Broadcast, Mode::Multicast];
-        let ran = run(who, &design(Case { flow: Some(flow), ..case(&modes, groups) }));
+        let ran = run(who, &once([Case { flow: Some(flow), ..case(&modes, groups) }]));
         for (condition, at_bystanders) in [("unicast-2", 0), ("broadcast-2", MESSAGES), ("multicast-2", 0)] {
-            for row in of(&ran, condition, "receiver") {
+            for row in ran.some_of(condition, "receiver") {
                 assert_eq!(row.messages_received, Some(MESSAGES), "{condition}");
                 assert_accounted(MESSAGES, row);
                 assert_eq!((row.flow_sent, row.flow_received), (None, None));
             }
-            for row in of(&ran, condition, "talker") {
+            for row in ran.some_of(condition, "talker") {
                 let talks = row.host == "h4";
                 assert_eq!(
                     (row.flow_sent, row.flow_received),
@@ -137,7 +116,7 @@ fn a_flow_between_bystanders_is_counted_apart() {
                 );
                 assert_eq!(row.link_tx_frames, Some(if talks { FLOW } else { 0 }));
             }
-            for row in of(&ran, condition, "listener") {
+            for row in ran.some_of(condition, "listener") {
                 let listens = row.host == "h6";
                 assert_eq!(
                     (row.flow_sent, row.flow_received),
@@ -168,16 +147,16 @@ fn a_flow_into_the_group_reaches_whom_it_may() {
     };
     for who in everybody() {
         let cases = vec![named("any", false), named("specific", true)];
-        let ran = run(who, &Design { cases, ..design(Case::default()) });
+        let ran = run(who, &once(cases));
         for (condition, flow) in [("multicast-2-any", FLOW), ("multicast-2-specific", 0)] {
-            for row in of(&ran, condition, "receiver") {
+            for row in ran.some_of(condition, "receiver") {
                 assert_eq!(row.messages_received, Some(MESSAGES), "{condition}");
                 assert_accounted(MESSAGES, row);
                 assert_eq!(row.flow_received, Some(flow), "{condition}");
                 // With IGMPv3 the switch knows from whom it is wanted.
                 assert_eq!(row.link_rx_frames, Some(MESSAGES + flow), "{condition}");
             }
-            for row in of(&ran, condition, "intruder") {
+            for row in ran.some_of(condition, "intruder") {
                 assert_eq!((row.flow_sent, row.flow_received), (Some(FLOW), None), "{condition}");
             }
         }
@@ -205,8 +184,8 @@ fn a_guest_gets_what_is_sent_while_it_is_a_member() {
         for ipv6 in [false, true] {
             let guests = Case { ipv6, ..guests(&[Mode::Multicast], SwitchKind::Snooping) };
             // Before the second trial those of the first must have left.
-            let ran = run(who, &Design { trials: 2, ..design(guests) });
-            for steady in of(&ran, "multicast-3", "steady") {
+            let ran = run(who, &Design { trials: 2, ..once([guests]) });
+            for steady in ran.some_of("multicast-3", "steady") {
                 let sent = ran.sent(steady);
                 assert_eq!(sent, 3 * MESSAGES);
                 assert_accounted(sent, steady);
@@ -214,7 +193,7 @@ fn a_guest_gets_what_is_sent_while_it_is_a_member() {
                 assert_eq!((steady.join_delay_ns, steady.leave_delay_ns), (None, None));
                 for (name, joins) in [("guest", true), ("leaver", false)] {
                     let of_trial = |row: &&&HostRow| row.trial == steady.trial;
-                    let rows = of(&ran, "multicast-3", name);
+                    let rows = ran.some_of("multicast-3", name);
                     let row = rows.iter().find(of_trial).unwrap();
                     let received = row.messages_received.unwrap();
                     assert!(received > 0 && received < sent, "{who:?} {name}: {row:?}");
@@ -235,9 +214,9 @@ fn where_leaving_takes_no_effect_there_is_no_leave_delay() {
     if !require_namespaces() {
         return;
     }
-    let ran = run(everybody()[0], &design(guests(&[Mode::Multicast], SwitchKind::Flooding)));
+    let ran = run(everybody()[0], &once([guests(&[Mode::Multicast], SwitchKind::Flooding)]));
     for name in ["guest", "leaver"] {
-        for row in of(&ran, "multicast-3", name) {
+        for row in ran.some_of("multicast-3", name) {
             assert!(row.link_rx_frames.unwrap() >= ran.sent(row), "the switch does not ask who wants it");
             assert!(row.messages_received.unwrap() < ran.sent(row));
             assert_eq!(row.leave_delay_ns, None, "nobody knows how long they would have come");
@@ -250,10 +229,10 @@ fn joining_means_nothing_where_there_is_no_group() {
     if !require_namespaces() {
         return;
     }
-    let ran = run(everybody()[0], &design(guests(&[Mode::Unicast, Mode::Broadcast], SwitchKind::Snooping)));
+    let ran = run(everybody()[0], &once([guests(&[Mode::Unicast, Mode::Broadcast], SwitchKind::Snooping)]));
     for condition in ["unicast-3", "broadcast-3"] {
         for name in ["steady", "guest", "leaver"] {
-            for row in of(&ran, condition, name) {
+            for row in ran.some_of(condition, name) {
                 assert_accounted(ran.sent(row), row);
                 assert_eq!((row.join_delay_ns, row.leave_delay_ns), (None, None), "{condition} {name}");
             }
@@ -276,15 +255,15 @@ fn another_group_with_the_same_mac_is_another_group() {
         let switch = vec![SwitchKind::Snooping, SwitchKind::Flooding];
         let modes = [Mode::Broadcast, Mode::Multicast];
         let group = vec!["239.1.1.1".parse().unwrap()];
-        let ran = run(who, &design(Case { switch, group, ..case(&modes, groups) }));
+        let ran = run(who, &once([Case { switch, group, ..case(&modes, groups) }]));
         for name in ["same MAC", "no group"] {
-            for row in of(&ran, "multicast-2-snooping", name) {
+            for row in ran.some_of("multicast-2-snooping", name) {
                 assert_eq!((row.link_rx_frames, row.ip_in_receives), (Some(0), Some(0)), "{who:?} {}", row.host);
             }
-            for row in of(&ran, "multicast-2-flooding", name) {
+            for row in ran.some_of("multicast-2-flooding", name) {
                 assert_eq!((row.link_rx_frames, row.ip_not_joined), (Some(MESSAGES), Some(MESSAGES)), "{}", row.host);
             }
-            for row in of(&ran, "broadcast-2-snooping", name) {
+            for row in ran.some_of("broadcast-2-snooping", name) {
                 assert_eq!(row.udp_ignored_multi, Some(MESSAGES), "nobody listens at that port of {}", row.host);
             }
         }
@@ -300,15 +279,15 @@ fn the_last_message_arrives_at_the_end() {
     }
     for who in everybody() {
         let groups = vec![sender(), group("", Role::Receiver, 2), group("", Role::Bystander, 1)];
-        let ran = run(who, &design(case(&Mode::OF_THE_NETWORK, groups)));
+        let ran = run(who, &once([case(&Mode::OF_THE_NETWORK, groups)]));
         for mode in Mode::OF_THE_NETWORK {
-            for row in of(&ran, &format!("{mode}-2"), "receiver") {
+            for row in ran.some_of(&format!("{mode}-2"), "receiver") {
                 let last_s = row.last_received_s.expect("it received some");
                 // The last of 500 is due 499 ms after the first; it may be late, but not early.
                 assert!(last_s > 0.4985, "{mode}: {last_s}");
             }
             for role in ["sender", "bystander", "switch"] {
-                assert!(of(&ran, &format!("{mode}-2"), role).iter().all(|row| row.last_received_s.is_none()));
+                assert!(ran.some_of(&format!("{mode}-2"), role).iter().all(|row| row.last_received_s.is_none()));
             }
         }
     }
@@ -322,7 +301,7 @@ fn a_worker_has_a_cpu_of_its_own() {
         let worker = HostGroup { works: true, ..group("worker", Role::Bystander, 1) };
         let groups = vec![sender(), group("", Role::Receiver, 2), worker, group("idle", Role::Bystander, 1)];
         let mut cpus = BTreeMap::new();
-        let ran = watched(who, &design(case(&[Mode::Broadcast, Mode::Multicast], groups)), |event, child| {
+        let ran = watched(who, &once([case(&[Mode::Broadcast, Mode::Multicast], groups)]), |event, child| {
             if event.starts_with("ended") {
                 cpus = cpus_of_agents(child.id());
             }
@@ -337,16 +316,16 @@ fn a_worker_has_a_cpu_of_its_own() {
         let limits = &ran.outcome.limits;
         assert!(limits.iter().all(|limit| limit.starts_with("work: ")), "{limits:?}");
         for (condition, frames) in [("broadcast-2", MESSAGES), ("multicast-2", 0)] {
-            for row in of(&ran, condition, "worker") {
+            for row in ran.some_of(condition, "worker") {
                 assert_eq!(row.work_per_s.is_some(), limits.is_empty(), "{who:?}: {limits:?}");
                 assert!(row.work_per_s.is_none_or(|pieces| pieces > 0.0));
                 assert_eq!(row.link_rx_frames, Some(frames), "{condition}");
                 assert_eq!(row.cpu_kernel_rx_ns, None, "no thread does its receive work");
             }
-            for row in of(&ran, condition, "idle") {
+            for row in ran.some_of(condition, "idle") {
                 assert_eq!((row.work_per_s, row.link_rx_frames), (None, Some(frames)));
             }
-            for row in of(&ran, condition, "receiver") {
+            for row in ran.some_of(condition, "receiver") {
                 assert_eq!(row.messages_received, Some(MESSAGES));
             }
         }

@@ -8,11 +8,11 @@ mod support;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use design::{Ran, run, tests};
+use design::{group, once, run, sender, tests};
 use netlab::chat::options::Relay;
 use netlab::results::row::HostRow;
+use netlab::run::Case;
 use netlab::run::condition::{HostGroup, ServerPlan};
-use netlab::run::{Case, Design};
 use netlab::units::{Mode, Rate, Role};
 use support::{everybody, require_namespaces};
 
@@ -33,14 +33,6 @@ const WINDOW: Duration = Duration::from_millis(400);
 const MESSAGES: u64 = 200;
 const SIZE: usize = 100;
 
-fn group(name: &str, role: Role, count: usize) -> HostGroup {
-    HostGroup { name: name.to_owned(), ..HostGroup::new(role, count) }
-}
-
-fn sender() -> HostGroup {
-    HostGroup::new(Role::Sender, 1)
-}
-
 fn server() -> HostGroup {
     HostGroup::new(Role::Server, 1)
 }
@@ -56,30 +48,17 @@ fn case(modes: &[Mode], groups: Vec<HostGroup>) -> Case {
     }
 }
 
-/// One trial of each condition (and another where the machine disturbed it).
-fn design(case: Case) -> Design {
-    Design { cases: vec![case], trials: 1, seed: 7, try_rates: Vec::new() }
-}
-
-/// All rows of a role or group, of which there are some.
-#[track_caller]
-fn of<'a>(ran: &'a Ran, condition: &str, group: &str) -> Vec<&'a HostRow> {
-    let rows = ran.of(condition, group);
-    assert!(!rows.is_empty(), "{condition}, {group}: no rows");
-    rows
-}
-
 fn everything_reaches_everybody_through_the_server() {
     if !require_namespaces() {
         return;
     }
     for who in everybody() {
         let groups = vec![sender(), group("", Role::Receiver, 3), group("", Role::Bystander, 2), server()];
-        let ran = run(who, &design(case(&[Mode::Unicast, Mode::Chat, Mode::Pubsub], groups)));
+        let ran = run(who, &once([case(&[Mode::Unicast, Mode::Chat, Mode::Pubsub], groups)]));
         // The author of a chat is a client like any other and gets its own messages; what surrounds a message has at
         // least this many bytes.
         for (condition, copies, around) in [("chat-3", 4, "MSG h1 \n".len()), ("pubsub-3", 3, 4)] {
-            for row in of(&ran, condition, "receiver") {
+            for row in ran.some_of(condition, "receiver") {
                 let sent = ran.sent(row);
                 assert_eq!(sent, MESSAGES, "{condition}");
                 assert_eq!(row.messages_received, Some(sent), "{condition} {}", row.host);
@@ -90,7 +69,7 @@ fn everything_reaches_everybody_through_the_server() {
                 let least = sent * (SIZE + around) as u64;
                 assert!(row.link_rx_bytes >= Some(least), "{row:?}");
             }
-            for row in of(&ran, condition, "server") {
+            for row in ran.some_of(condition, "server") {
                 let sent = ran.sent(row);
                 let least = sent * copies * (SIZE + around) as u64;
                 assert!(row.link_tx_bytes >= Some(least), "the server's copies: {row:?}");
@@ -100,22 +79,22 @@ fn everything_reaches_everybody_through_the_server() {
                 assert!(row.tcp_in_segs > Some(0) && row.tcp_out_segs > Some(0), "{row:?}");
                 assert!(row.cpu_app_ns > Some(0), "{row:?}");
             }
-            for row in of(&ran, condition, "sender") {
+            for row in ran.some_of(condition, "sender") {
                 assert_eq!(row.copies_sent, Some(MESSAGES), "one, to the server");
                 assert!(row.request_p50_ns > Some(0), "{row:?}");
             }
-            for row in of(&ran, condition, "bystander") {
+            for row in ran.some_of(condition, "bystander") {
                 assert_eq!(row.link_rx_frames, Some(0), "{condition} {}", row.host);
             }
         }
-        for row in of(&ran, "chat-3", "server") {
+        for row in ran.some_of("chat-3", "server") {
             assert_eq!((row.server_threads, row.server_dropped), (Some(4), Some(0)));
             assert_eq!(row.server_accept_cpu_ns, Some(0), "nobody came meanwhile");
         }
         // Without a server the host that would be it wants nothing.
-        assert_eq!(of(&ran, "unicast-3", "bystander").len() % 3, 0);
+        assert_eq!(ran.some_of("unicast-3", "bystander").len() % 3, 0);
         assert!(ran.of("unicast-3", "server").is_empty());
-        for row in of(&ran, "unicast-3", "receiver") {
+        for row in ran.some_of("unicast-3", "receiver") {
             assert_eq!((row.messages_received, row.server_accepts), (Some(ran.sent(row)), None));
         }
     }
@@ -134,19 +113,20 @@ fn letters_wait_for_who_is_away() {
             server: ServerPlan { qos: 1, ..ServerPlan::default() },
             ..case(&[Mode::Pubsub], groups())
         };
-        let once = Case { name: "once".to_owned(), ..case(&[Mode::Pubsub, Mode::Multicast, Mode::Chat], groups()) };
-        let ran = run(who, &Design { cases: vec![waiting, once], ..design(case(&[Mode::Pubsub], groups())) });
-        for row in of(&ran, "pubsub-2-waiting", "away") {
+        let as_it_comes =
+            Case { name: "once".to_owned(), ..case(&[Mode::Pubsub, Mode::Multicast, Mode::Chat], groups()) };
+        let ran = run(who, &once([waiting, as_it_comes]));
+        for row in ran.some_of("pubsub-2-waiting", "away") {
             assert_eq!(row.messages_received, Some(ran.sent(row)), "what came meanwhile has waited: {row:?}");
         }
         for mode in ["pubsub", "multicast", "chat"] {
             let condition = format!("{mode}-2-once");
-            for row in of(&ran, &condition, "away") {
+            for row in ran.some_of(&condition, "away") {
                 let (received, sent) = (row.messages_received.unwrap(), ran.sent(row));
                 assert!(received > 0 && received < sent, "{condition}: {received} of {sent}");
                 assert_eq!(row.messages_lost, None, "who is away has not lost what it could not get");
             }
-            for row in of(&ran, &condition, "there") {
+            for row in ran.some_of(&condition, "there") {
                 assert_eq!(row.messages_received, Some(ran.sent(row)), "{condition}");
             }
         }
@@ -168,12 +148,12 @@ fn a_retained_message_waits_for_who_comes_late() {
             server: ServerPlan { retain, ..ServerPlan::default() },
             ..case(&[Mode::Pubsub], groups.clone())
         };
-        let ran = run(who, &Design { cases: vec![case(true), case(false)], ..design(case(true)) });
-        for row in of(&ran, "pubsub-2-retained", "late") {
+        let ran = run(who, &once([case(true), case(false)]));
+        for row in ran.some_of("pubsub-2-retained", "late") {
             assert_eq!(row.messages_received, Some(1), "the last one");
             assert!(row.join_delay_ns > Some(0), "{row:?}");
         }
-        for row in of(&ran, "pubsub-2-gone", "late") {
+        for row in ran.some_of("pubsub-2-gone", "late") {
             assert_eq!((row.messages_received, row.join_delay_ns), (Some(0), None));
         }
     }
@@ -187,11 +167,11 @@ fn another_topic_is_another_box() {
         let member_of = Some("239.2.2.2".parse().unwrap());
         let elsewhere = HostGroup { member_of, ..group("elsewhere", Role::Bystander, 2) };
         let groups = vec![sender(), group("", Role::Receiver, 1), elsewhere, server()];
-        let ran = run(who, &design(case(&[Mode::Pubsub], groups)));
-        for row in of(&ran, "pubsub-1", "elsewhere") {
+        let ran = run(who, &once([case(&[Mode::Pubsub], groups)]));
+        for row in ran.some_of("pubsub-1", "elsewhere") {
             assert_eq!(row.link_rx_frames, Some(0), "{row:?}");
         }
-        for row in of(&ran, "pubsub-1", "server") {
+        for row in ran.some_of("pubsub-1", "server") {
             assert_eq!(row.server_clients, Some(4), "they are clients all the same");
         }
     }
@@ -208,18 +188,18 @@ fn nothing_comes_from_a_server_that_has_died() {
             loss_expected: true,
             ..case(&[Mode::Chat, Mode::Pubsub, Mode::Multicast], groups)
         };
-        let ran = run(who, &design(dying));
+        let ran = run(who, &once([dying]));
         assert!(ran.outcome.lost.is_empty(), "a server may die, its host does not: {:?}", ran.outcome.lost);
         for condition in ["chat-2", "pubsub-2"] {
-            for row in of(&ran, condition, "receiver") {
+            for row in ran.some_of(condition, "receiver") {
                 let received = row.messages_received.unwrap();
                 assert!(received > 0 && received < MESSAGES, "{condition}: {received}");
             }
-            for row in of(&ran, condition, "server") {
+            for row in ran.some_of(condition, "server") {
                 assert_eq!(row.server_accepts, Some(3), "counted before it died");
             }
         }
-        for row in of(&ran, "multicast-2", "receiver") {
+        for row in ran.some_of("multicast-2", "receiver") {
             assert_eq!(row.messages_received, Some(MESSAGES));
         }
     }
@@ -242,22 +222,22 @@ fn a_slow_client_stalls_all_or_is_dropped() {
             ..case(&[Mode::Chat], groups.clone())
         };
         let cases = vec![of_relay(Relay::Direct), of_relay(Relay::Queued)];
-        let ran = run(who, &Design { cases, ..design(of_relay(Relay::Queued)) });
+        let ran = run(who, &once(cases));
         // The slow one takes 200 a second, and the buffers on the way to it some dozens; a thousand are offered.
-        for row in of(&ran, "chat-3-direct", "quick") {
+        for row in ran.some_of("chat-3-direct", "quick") {
             let pace = row.messages_received.unwrap() as f64 / row.last_received_s.unwrap();
             assert!(pace < 500.0, "all wait for the slow one: {row:?}");
         }
-        for row in of(&ran, "chat-3-direct", "server") {
+        for row in ran.some_of("chat-3-direct", "server") {
             assert_eq!(row.server_dropped, Some(0));
         }
-        for row in of(&ran, "chat-3-queued", "server") {
+        for row in ran.some_of("chat-3-queued", "server") {
             assert_eq!(row.server_dropped, Some(1));
         }
-        for row in of(&ran, "chat-3-queued", "quick") {
+        for row in ran.some_of("chat-3-queued", "quick") {
             assert_eq!(row.messages_received, Some(ran.sent(row)), "{row:?}");
         }
-        for row in of(&ran, "chat-3-queued", "slow") {
+        for row in ran.some_of("chat-3-queued", "slow") {
             assert!(row.messages_received < Some(ran.sent(row)), "{row:?}");
         }
     }
@@ -271,20 +251,20 @@ fn a_request_takes_twice_the_distance() {
         let far = HostGroup { lan: 2, ..server() };
         let groups = vec![sender(), group("", Role::Receiver, 2), far];
         let distance = [0, 10].map(Duration::from_millis).to_vec();
-        let ran = run(who, &design(Case { distance, ..case(&[Mode::Chat, Mode::Pubsub], groups) }));
+        let ran = run(who, &once([Case { distance, ..case(&[Mode::Chat, Mode::Pubsub], groups) }]));
         for mode in ["chat", "pubsub"] {
             let there_and_back_ns = 2 * 10_000_000;
             let far = format!("{mode}-2-10ms-away");
-            for row in of(&ran, &far, "sender") {
+            for row in ran.some_of(&far, "sender") {
                 assert!(row.request_p50_ns >= Some(there_and_back_ns), "{row:?}");
             }
-            for row in of(&ran, &far, "receiver") {
+            for row in ran.some_of(&far, "receiver") {
                 assert!(row.latency_p50_ns >= Some(there_and_back_ns), "{row:?}");
                 assert_eq!(row.messages_received, Some(ran.sent(row)), "{row:?}");
             }
             let near = |row: &&HostRow| row.request_p50_ns.unwrap();
-            let near = of(&ran, &format!("{mode}-2-0ms-away"), "sender").iter().map(near).min().unwrap();
-            let far = of(&ran, &far, "sender").iter().map(|row| row.request_p50_ns.unwrap()).min().unwrap();
+            let near = ran.some_of(&format!("{mode}-2-0ms-away"), "sender").iter().map(near).min().unwrap();
+            let far = ran.some_of(&far, "sender").iter().map(|row| row.request_p50_ns.unwrap()).min().unwrap();
             assert!(far >= near + there_and_back_ns / 2, "{mode}: {near} ns near, {far} ns far");
         }
     }

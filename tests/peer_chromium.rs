@@ -17,7 +17,7 @@ mod cli;
 mod run;
 
 use browser::Browser;
-use run::{ALL, Run, Setting, claims, predictions};
+use run::{Run, Setting, claims, predictions};
 
 fn lab() -> Run {
     Run {
@@ -162,7 +162,7 @@ fn a_chart_is_an_image_on_any_page() {
         let seen = browser.run(&script);
         let seen: Vec<&str> = seen.as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert!(seen.contains(&"#ffffff"), "{name} is on white ground, whatever the page is");
-        for mode in ALL {
+        for mode in Mode::ALL {
             let (_, colour) = svg.split_once(&format!(".f-{mode}{{fill:")).unwrap();
             assert!(seen.contains(&&colour[..7]), "{name} lacks {mode}'s {}", &colour[..7]);
         }

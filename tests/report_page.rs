@@ -11,7 +11,7 @@ use netlab::units::Mode;
 #[path = "support/run.rs"]
 mod run;
 
-use run::{ALL, Run, Setting, claims, predictions};
+use run::{Run, Setting, claims, predictions};
 
 /// A result folder with its report.
 struct Reported {
@@ -360,7 +360,7 @@ fn a_large_run_is_small_on_the_page() {
     let page = reported.page();
     let charts = reported.chart_names().iter().map(|name| reported.chart(name).len()).sum::<usize>();
     assert!(page.len() < 500_000 && charts < 500_000, "{} bytes, and {charts} of charts", page.len());
-    for mode in ALL {
+    for mode in Mode::ALL {
         assert!(rows_named(&page, mode.as_str()).iter().any(|row| row.ends_with("100 %")), "{mode}");
     }
     // Every host is in the picture of each mode.
@@ -430,7 +430,7 @@ fn a_server_is_shown_as_a_detour() {
     for name in reported.chart_names() {
         let svg = reported.chart(&name);
         assert_well_formed(&svg, &name);
-        for mode in ALL {
+        for mode in Mode::ALL {
             let fills = svg.contains(&format!(".f-{mode}{{fill:#"));
             assert!(fills, "{name} has no colour for {mode}");
         }

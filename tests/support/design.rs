@@ -17,7 +17,8 @@ use std::sync::{Arc, OnceLock};
 use libtest_mimic::{Arguments, Trial};
 use netlab::results::row::HostRow;
 use netlab::results::store::Store;
-use netlab::run::{Design, Event, Limit, MeasurePlan, measure};
+use netlab::run::condition::HostGroup;
+use netlab::run::{Case, Design, Event, Limit, MeasurePlan, measure};
 use netlab::sys::netns;
 use netlab::units::Role;
 use serde::{Deserialize, Serialize};
@@ -58,11 +59,34 @@ impl Ran {
         self.rows.iter().filter(is).collect()
     }
 
+    /// All rows of a role or group in a condition, of which there are some.
+    #[track_caller]
+    pub(crate) fn some_of(&self, condition: &str, group: &str) -> Vec<&HostRow> {
+        let rows = self.of(condition, group);
+        assert!(!rows.is_empty(), "{condition}, {group}: no rows");
+        rows
+    }
+
     /// Messages that were sent in the trial of a row.
     pub(crate) fn sent(&self, row: &HostRow) -> u64 {
         let of_trial = |r: &&HostRow| (&r.condition, r.trial, r.role) == (&row.condition, row.trial, Role::Sender);
         self.rows.iter().find(of_trial).and_then(|sender| sender.messages_sent).expect("each trial has a sender")
     }
+}
+
+/// A group of hosts on the first LAN that a lab would call `name`.
+pub(crate) fn group(name: &str, role: Role, count: usize) -> HostGroup {
+    HostGroup { name: name.to_owned(), ..HostGroup::new(role, count) }
+}
+
+/// The one that sends.
+pub(crate) fn sender() -> HostGroup {
+    HostGroup::new(Role::Sender, 1)
+}
+
+/// One trial of each condition of these cases (and another where the machine disturbed it).
+pub(crate) fn once(cases: impl IntoIterator<Item = Case>) -> Design {
+    Design { cases: cases.into_iter().collect(), trials: 1, seed: 7, try_rates: Vec::new() }
 }
 
 /// Measures `design` as `who`, to its end.

@@ -36,19 +36,14 @@ pub struct Setting {
     pub silent_from: Option<f64>,
 }
 
-/// The modes by which the sender's frames go straight to the receivers.
-pub const DIRECT: [Mode; 4] = Mode::OF_THE_NETWORK;
-/// Those and the ones through a server.
-pub const ALL: [Mode; 6] = Mode::ALL;
-
 impl Setting {
-    /// All direct modes on a snooping switch, at 500 messages/s.
+    /// All modes of the network on a snooping switch, at 500 messages/s.
     pub fn new(hosts: usize, receivers: usize, trials: u32) -> Setting {
         Setting {
             case: String::new(),
             hosts,
             receivers,
-            modes: DIRECT.to_vec(),
+            modes: Mode::OF_THE_NETWORK.to_vec(),
             switch: "snooping",
             card_filters: false,
             beyond_router: 0,
@@ -60,7 +55,7 @@ impl Setting {
 
     /// The same by all modes; by those through a server, the last host is that server.
     pub fn served(hosts: usize, receivers: usize, trials: u32) -> Setting {
-        Setting { modes: ALL.to_vec(), ..Setting::new(hosts, receivers, trials) }
+        Setting { modes: Mode::ALL.to_vec(), ..Setting::new(hosts, receivers, trials) }
     }
 
     fn bystanders(&self, mode: Mode) -> usize {
