@@ -306,12 +306,6 @@ fn a_worker_has_a_cpu_of_its_own() {
                 cpus = cpus_of_agents(child.id());
             }
         });
-        for row in &ran.rows {
-            eprintln!(
-                "{who:?} {} {} {} rx {:?} tx {:?} work {:?}",
-                row.condition, row.trial, row.host, row.link_rx_frames, row.link_tx_frames, row.work_per_s
-            );
-        }
         let has_two = netlab::sys::affinity::allowed().unwrap().len() > 1;
         let limits = &ran.outcome.limits;
         assert!(limits.iter().all(|limit| limit.starts_with("work: ")), "{limits:?}");
