@@ -220,22 +220,55 @@ fn funnel_table(group: &Group) -> Table {
     table
 }
 
+/// A stretch of a message's way that time was measured for.
+struct Span {
+    title: &'static str,
+    /// Whose metrics:
+    role: &'static str,
+    /// its median,
+    usual: &'static str,
+    /// and its 99th percentile.
+    rare: Option<&'static str>,
+    /// Only by the modes with a server.
+    by_server: bool,
+}
+
+const SPANS: [Span; 4] = [
+    Span {
+        title: "from sending to the receiving program",
+        role: "receiver",
+        usual: "latency_p50",
+        rare: Some("latency_p99"),
+        by_server: false,
+    },
+    Span {
+        title: "from sending to the receiver’s kernel",
+        role: "receiver",
+        usual: "kernel_latency_p50",
+        rare: Some("kernel_latency_p99"),
+        by_server: false,
+    },
+    Span {
+        title: "from the first receiver to the last",
+        role: "sender",
+        usual: "skew_p50",
+        rare: Some("skew_p99"),
+        by_server: false,
+    },
+    Span { title: "from a request to its answer", role: "sender", usual: "request_p50", rare: None, by_server: true },
+];
+
 /// How long a message took; `None` where no time was measured.
 pub(super) fn delays(group: &Group) -> Option<Exhibit> {
-    const SPANS: [(&str, &str, &str, &str); 4] = [
-        ("from sending to the receiving program", "receiver", "latency_p50", "latency_p99"),
-        ("from sending to the receiver’s kernel", "receiver", "kernel_latency_p50", "kernel_latency_p99"),
-        ("from the first receiver to the last", "sender", "skew_p50", "skew_p99"),
-        ("from a request to its answer", "sender", "request_p50", "request_p99"),
-    ];
     let time = |mode, role, metric| {
         let row = group.figures(mode, role, metric);
         let micros = row.and_then(|row| row.median).map(|ns| ns / 1e3);
         let doubt = if row.is_some_and(|row| row.doubtful > 0) { "~" } else { "" };
         (micros, format!("{doubt}{}", figure::cost(micros)))
     };
-    let row = |mode, (_, role, usual, rare): &(&str, &'static str, &'static str, &'static str)| {
-        let ((from, from_text), (to, to_text)) = (time(mode, role, usual), time(mode, role, rare));
+    let row = |mode, span: &Span| {
+        let (from, from_text) = time(mode, span.role, span.usual);
+        let (to, to_text) = span.rare.map(|rare| time(mode, span.role, rare)).unwrap_or_default();
         match from {
             None => Row { mode, mark: Mark::None, text: figure::MISSING.to_owned() },
             Some(from) => Row {
@@ -246,28 +279,25 @@ pub(super) fn delays(group: &Group) -> Option<Exhibit> {
         }
     };
     let modes = &group.setting.modes;
-    let measured = |(_, role, usual, _): &&(&str, &'static str, &'static str, &'static str)| {
-        modes.iter().any(|&mode| group.figures(mode, role, usual).is_some_and(|row| row.median.is_some()))
+    let measured = |span: &&Span| {
+        modes.iter().any(|&mode| group.figures(mode, span.role, span.usual).is_some_and(|row| row.median.is_some()))
     };
-    let spans: Vec<_> = SPANS.iter().filter(measured).collect();
+    let spans: Vec<&Span> = SPANS.iter().filter(measured).collect();
     if spans.is_empty() {
         return None;
     }
     let groups = spans.iter().map(|span| RowGroup {
-        heading: span.0.to_owned(),
-        rows: modes
-            .iter()
-            .filter(|mode| span.2 != "request_p50" || mode.has_server())
-            .map(|&mode| row(mode, span))
-            .collect(),
+        heading: span.title.to_owned(),
+        rows: modes.iter().filter(|mode| !span.by_server || mode.has_server()).map(|&mode| row(mode, span)).collect(),
     });
     let mut table = Table::new("How long a message took, in µs").group("", ["mode"]);
-    for (title, ..) in &spans {
-        table = table.group(title, ["median", "99 %"]);
+    for span in &spans {
+        table = table.group(span.title, ["median"].into_iter().chain(span.rare.map(|_| "99 %")));
     }
     for &mode in modes {
-        let cells =
-            spans.iter().flat_map(|(_, role, usual, rare)| [usual, rare].map(|metric| time(mode, role, metric).1));
+        let metrics =
+            spans.iter().flat_map(|span| [Some(span.usual), span.rare].into_iter().flatten().map(|m| (span.role, m)));
+        let cells = metrics.map(|(role, metric)| time(mode, role, metric).1);
         table.row_of(mode, [mode.to_string()].into_iter().chain(cells).collect());
     }
     let chart = RowChart {
