@@ -286,12 +286,95 @@ fn an_idle_server_sleeps() {
             assert!(Instant::now() < deadline, "{relay}: its threads wake up for nothing");
             before = after;
         }
-        // One that accepts, one for each client, the program's own, and with the queued relay the one that flushes.
+        // One that accepts, one for each client, the program's own, the one that tells who comes, and with the queued
+        // relay the one that flushes.
         let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
-        assert_eq!(threads, 52 + usize::from(relay == Relay::Queued));
+        assert_eq!(threads, 53 + usize::from(relay == Relay::Queued));
         drop(peers);
         interrupted(server);
     }
+}
+
+#[test]
+fn who_comes_and_goes_is_told() {
+    let (mut server, address) = served("--max-clients 2");
+    let at = |peer: &Peer| peer.stream().local_addr().unwrap();
+    let mut told = |expected: String| assert_eq!(server.line_with(" here"), Some(expected));
+    let mut ann = Peer::join(address, "ann");
+    told(format!("ann has come from {}; 1 here", at(&ann)));
+    let bob = Peer::join(address, "bob");
+    told(format!("bob has come from {}; 2 here", at(&bob)));
+    ann.say("RENAME Ann");
+    told("ann is now Ann; 2 here".to_owned());
+    bob.reset();
+    told("bob was lost: the connection broke; 1 here".to_owned());
+    ann.say("LEAVE");
+    told("Ann has gone; 0 here".to_owned());
+    ann.rest();
+    let mut silent = Peer::connect(address);
+    // What is closed with unread bytes is reset.
+    silent.line();
+    let (_second, mut third) = (Peer::join(address, "carl"), Peer::connect(address));
+    assert!(third.line().starts_with("ERROR full "));
+    let turned_away = format!("{} was turned away: no place left", at(&third));
+    assert_eq!(server.line_with("turned away"), Some(turned_away));
+    let never = format!("{} never joined: it closed the connection", at(&silent));
+    drop(silent);
+    assert_eq!(server.line_with("never joined"), Some(never));
+    // All of them going at the end is not told.
+    server.signal(Signal::SIGINT);
+    let done = server.wait().expect(0);
+    assert!(!done.err.contains("carl has gone"), "{done:?}");
+
+    let (mut quiet, address) = served("--quiet");
+    Peer::join(address, "ann").say("LEAVE");
+    quiet.signal(Signal::SIGINT);
+    assert_eq!(quiet.line_with("ann"), None);
+    assert_eq!(interrupted(quiet).clients_joined, 1);
+}
+
+/// A terminal that is stopped, a pipe that is full: what is not told is counted, and nobody waits for it.
+#[test]
+fn nobody_waits_for_whoever_should_read_who_comes() {
+    const JOINS: usize = 1_000;
+    let came_and_gone = || {
+        let (server, address) = served("--rate max");
+        server.narrow();
+        for number in 0..JOINS {
+            let mut peer = Peer::join(address, &format!("peer{number}"));
+            peer.say("LEAVE");
+            assert_eq!(peer.rest(), ["OK LEAVE"]);
+        }
+        let mut ann = Peer::join(address, "ann");
+        ann.say("PING still?");
+        assert_eq!(ann.line(), "PONG still?");
+        ann.say("SAY still");
+        assert_eq!(ann.line(), "MSG ann still");
+        (server, ann)
+    };
+    let (mut server, ann) = came_and_gone();
+    let (mut told, mut missed) = (0, 0);
+    while told + missed < 2 * JOINS + 1 {
+        let line = server.next_line().expect("it tells all, or how many more there were");
+        match line.strip_prefix("… and ").and_then(|rest| rest.strip_suffix(" more")) {
+            Some(more) => missed += more.parse::<usize>().unwrap(),
+            None => told += usize::from(line.ends_with(" here")),
+        }
+    }
+    assert!(missed > 0, "the pipe took all of it, so nothing was tested");
+    assert_eq!(told + missed, 2 * JOINS + 1);
+    // And from now on all is told again.
+    drop(ann);
+    assert_eq!(server.next_line().as_deref(), Some("ann has gone: it closed the connection; 0 here"));
+    interrupted(server);
+
+    let (server, _ann) = came_and_gone();
+    server.signal(Signal::SIGINT);
+    let done = server.wait_unread().expect(0);
+    assert!(
+        done.err.lines().filter(|line| line.ends_with(" here")).count() < JOINS,
+        "it was read, so nothing was tested"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! | how an address is written | `address.rs` |
 //! | what is shown while it runs, and at the end | `screen.rs`, `summary.rs` |
 //! | why nothing arrives | `silence.rs` |
+//! | what a server tells of who comes and goes | `reporter.rs` |
 //! | Ctrl-C | `interrupt.rs` |
 //! | `netlab lan shell`, and the program under the name `on` | `lan.rs`; what its router runs: `router.rs` |
 //! | the chat: its server, its clients | `chat/` |
@@ -40,6 +41,7 @@ mod paragraph;
 mod pubsub;
 mod recv;
 mod report;
+mod reporter;
 mod router;
 mod running;
 mod screen;
