@@ -319,6 +319,103 @@ fn a_broker_that_is_not_there_or_none_is_told() {
 }
 
 #[test]
+fn who_comes_and_goes_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    let (mut open, url) = broker("");
+    let address = url.trim_start_matches("mqtt://").parse().unwrap();
+    let mut told = |expected: String| assert_eq!(open.next_line(), Some(expected));
+    let came = |client: &str, peer: &std::net::TcpStream, clients: u32| {
+        format!("{client} has come from {}; {clients} here", peer.local_addr().unwrap())
+    };
+    let ann = mqtt::introduce(address, "ann", 60);
+    told(came("ann", &ann, 1));
+    // The crate refuses plain control characters; these are others, and one that turns the direction of writing.
+    let odd = mqtt::introduce(address, "\u{9b}2J\u{202e}x", 60);
+    told(came("\\u{9b}2J\\u{202e}x", &odd, 2));
+    let second = mqtt::introduce(address, "ann", 60);
+    told(came("ann", &second, 3));
+    told("ann has gone: another has come under that name; 2 here".to_owned());
+    drop(second);
+    told("ann has gone without taking leave: it closed the connection; 1 here".to_owned());
+    let mut odd = odd;
+    odd.write_all(&[0xe0, 0]).unwrap();
+    told("\\u{9b}2J\\u{202e}x has gone; 0 here".to_owned());
+    let mut wrong = mqtt::introduce(address, "wrong", 60);
+    told(came("wrong", &wrong, 1));
+    wrong.write_all(&mqtt::connect("wrong", 60)).unwrap();
+    told("wrong was dropped: Protocol error: Duplicate CONNECT; 0 here".to_owned());
+    let silent = mqtt::introduce(address, "silent", 1);
+    told(came("silent", &silent, 1));
+    told("silent was lost: nothing was heard of it for too long; 0 here".to_owned());
+    let stranger = mqtt::open(address);
+    let at = stranger.local_addr().unwrap();
+    drop(stranger);
+    told(format!("{at} never said who it is: it closed the connection"));
+    let _there = mqtt::introduce(address, "there", 60);
+    let done = end(open);
+    assert!(!done.err.contains("there has gone"), "all go: {done:?}");
+
+    let (mut closed, url) = broker(&format!("--user bob --password-file {}", secret.display()));
+    let mut refused = mqtt::open(url.trim_start_matches("mqtt://").parse().unwrap());
+    refused.write_all(&mqtt::connect("eve", 60)).unwrap();
+    let at = refused.local_addr().unwrap();
+    assert_eq!(closed.next_line(), Some(format!("eve from {at} was turned away: wrong user or password")));
+    end(closed);
+
+    let (quiet, url) = broker("--quiet");
+    netlab(&format!("pubsub publish --broker {url} --topic a --message b")).expect(0);
+    let done = end(quiet);
+    assert_eq!(done.err.lines().count(), 1, "{done:?}");
+}
+
+/// A terminal that is stopped, a pipe that is full: what is not told is counted, and nobody waits for it.
+#[test]
+fn nobody_waits_for_whoever_should_read_who_comes() {
+    const CLIENTS: usize = 1_000;
+    let came_and_gone = || {
+        let (broker, url) = broker("--json");
+        broker.narrow();
+        let address = url.trim_start_matches("mqtt://").parse().unwrap();
+        for number in 0..CLIENTS {
+            let mut client = mqtt::introduce(address, &format!("client{number}"), 60);
+            client.write_all(&[0xe0, 0]).unwrap();
+            assert_eq!(client.read(&mut [0]).unwrap(), 0, "it took leave");
+        }
+        let mut subscriber = mqtt::subscriber(address, "a", Qos::AtLeastOnce);
+        let mut publisher = mqtt::client(address);
+        publisher.publish("a", b"still", Delivery { qos: Qos::AtLeastOnce, retain: false }).unwrap();
+        assert!(publisher.settle(Instant::now() + mqtt::PATIENCE).unwrap());
+        assert_eq!(mqtt::next(&mut subscriber).1, "still");
+        (broker, subscriber, publisher)
+    };
+    let (mut broker, subscriber, publisher) = came_and_gone();
+    let (mut told, mut missed) = (0, 0);
+    while told + missed < 2 * CLIENTS + 2 {
+        let line = broker.next_line().expect("it tells all, or how many more there were");
+        match line.strip_prefix("… and ").and_then(|rest| rest.strip_suffix(" more")) {
+            Some(more) => missed += more.parse::<usize>().unwrap(),
+            None => told += usize::from(line.ends_with(" here")),
+        }
+    }
+    assert!(missed > 0, "the pipe took all of it, so nothing was tested");
+    assert_eq!(told + missed, 2 * CLIENTS + 2);
+    subscriber.close();
+    assert!(broker.next_line().unwrap().ends_with("has gone; 1 here"), "and from now on all is told again");
+    publisher.close();
+    assert_eq!(end(broker).figure("clients_admitted"), CLIENTS as u64 + 2);
+
+    let (broker, ..) = came_and_gone();
+    broker.signal(Signal::SIGINT);
+    let done = broker.wait_unread().expect(0);
+    assert!(
+        done.err.lines().filter(|line| line.ends_with(" here")).count() < CLIENTS,
+        "it was read: nothing was tested"
+    );
+}
+
+#[test]
 fn a_port_in_use_ends_with_1() {
     let (broker, url) = broker("");
     let done = netlab(&format!("pubsub broker --listen {}", url.trim_start_matches("mqtt://"))).expect(1);

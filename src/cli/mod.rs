@@ -15,7 +15,7 @@
 //! | drawing the report of a run again | `report.rs` |
 //! | labs: the menu, a run, guesses | `lab/` |
 //! | how a measurement runs and what is told of it, whoever asked for it | `running.rs` |
-//! | lines that fit the terminal | `paragraph.rs` |
+//! | lines that fit the terminal; text from elsewhere, which it is not to obey | `paragraph.rs`, `escaped.rs` |
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -32,6 +32,7 @@ mod agent;
 mod broadcast;
 mod chat;
 mod completions;
+mod escaped;
 mod interrupt;
 mod lab;
 mod lan;

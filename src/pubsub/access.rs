@@ -16,6 +16,7 @@ use mqtt5::broker::storage::{DynamicStorage, StorageBackend};
 use mqtt5_protocol::packet::connect::ConnectPacket;
 use mqtt5_protocol::protocol::v5::reason_codes::ReasonCode;
 
+use super::news::Refused;
 use super::secret::Login;
 use super::table::SharedTable;
 
@@ -65,13 +66,15 @@ impl Access {
             && !login.admits(connect.username.as_deref(), connect.password.as_deref())
         {
             self.refused.fetch_add(1, Ordering::Relaxed);
+            self.table.lock().turned_away(peer, &connect.client_id, Refused::Login);
             return AuthResult::fail(ReasonCode::BadUsernameOrPassword);
         }
         if !self.has_room_for(&connect.client_id).await {
+            self.table.lock().turned_away(peer, &connect.client_id, Refused::Sessions);
             return AuthResult::fail(ReasonCode::QuotaExceeded);
         }
         let known = self.router.is_connected(&connect.client_id).await;
-        if !self.table.lock().admit(peer, known) {
+        if !self.table.lock().admit(peer, &connect.client_id, known) {
             return AuthResult::fail(ReasonCode::ServerBusy);
         }
         match &self.login {

@@ -26,9 +26,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
+use super::news::News;
 use super::secret::Login;
 use super::server::{Server, adopt};
 use crate::error::{Error, Result};
+use crate::feed::Feed;
 
 /// The TCP port of MQTT (IANA).
 pub const DEFAULT_PORT: u16 = 1883;
@@ -126,6 +128,18 @@ impl Broker {
     /// Failed when the address cannot be listened on (in use, not of this machine), not permitted for a port below
     /// 1024 without the right to it, failed when the threads cannot be started.
     pub fn start(options: &BrokerOptions) -> Result<Broker> {
+        Broker::open(options, None)
+    }
+
+    /// The same with somebody who watches who comes and goes. The broker never waits for the watcher.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn watched(options: &BrokerOptions, watcher: Feed<News>) -> Result<Broker> {
+        Broker::open(options, Some(watcher))
+    }
+
+    fn open(options: &BrokerOptions, watcher: Option<Feed<News>>) -> Result<Broker> {
         let listener = listen(options.listen).map_err(|cause| refused(options.listen, cause))?;
         let starting = |cause: io::Error| Error::failed("starting the broker").because(cause);
         let local_addr = listener.local_addr().map_err(starting)?;
@@ -136,7 +150,7 @@ impl Broker {
             .enable_time()
             .build()
             .map_err(starting)?;
-        let server = Arc::new(Server::new(options));
+        let server = Arc::new(Server::new(options, watcher));
         let listener = {
             let _context = runtime.enter();
             adopt(listener).map_err(starting)?
@@ -194,6 +208,7 @@ impl Broker {
     }
 
     fn end(&mut self) {
+        self.server.table.lock().unwatch();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(THREADS_END);
         }

@@ -3,6 +3,7 @@
 //! | Where is … | in |
 //! |---|---|
 //! | starting, ending and counting a broker | [`broker`] |
+//! | who comes and goes, for whoever watches | [`news`] |
 //! | its accept loop and its upkeep | `server.rs`; who is connected, who only waits: `table.rs`; who may: `access.rs` |
 //! | publishing and subscribing | [`client`]; at a rate: [`publisher`] |
 //! | how its connection is made, and made again | `connect.rs` |
@@ -20,6 +21,7 @@ pub mod client;
 mod connect;
 mod link;
 pub mod message;
+pub mod news;
 pub mod publisher;
 mod reason;
 pub mod secret;

@@ -17,12 +17,15 @@ use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::storage::{DynamicStorage, MemoryBackend, QueueLimits, StorageBackend};
 use mqtt5::broker::sys_topics::{BrokerStats, SysTopicsProvider};
 use mqtt5::broker::transport::BrokerTransport;
+use mqtt5::error::MqttError;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, mpsc};
 
 use super::access::Access;
 use super::broker::BrokerOptions;
+use super::news::{Gone, News};
 use super::table::{Limits, SharedTable, Ticket};
+use crate::feed::Feed;
 
 /// Between two looks for what has expired.
 const UPKEEP: Duration = Duration::from_secs(60);
@@ -60,14 +63,14 @@ pub(super) struct Server {
 
 impl Server {
     /// A broker's state with these options, nothing of it on disk.
-    pub(super) fn new(options: &BrokerOptions) -> Server {
+    pub(super) fn new(options: &BrokerOptions, watcher: Option<Feed<News>>) -> Server {
         let queues = QueueLimits { max_messages: options.queue, max_bytes: MAX_QUEUED_BYTES };
         let storage = Arc::new(DynamicStorage::Memory(MemoryBackend::with_queue_limits(queues)));
         let router = MessageRouter::with_storage(Arc::clone(&storage))
             .with_retained_limits(options.max_retained, options.max_packet);
         let router = Arc::new(router);
         let limits = Limits { clients: options.max_clients, waiting: options.max_waiting };
-        let table = Arc::new(SharedTable::new(limits));
+        let table = Arc::new(SharedTable::new(limits, watcher));
         let max_sessions = options.max_clients.saturating_mul(SESSIONS_PER_CLIENT);
         let access = Access::new(
             options.login.clone(),
@@ -105,6 +108,7 @@ impl Server {
         }
         drop(listener);
         drop(open);
+        self.table.lock().unwatch();
         upkeep.abort();
         if let Some(task) = sys_topics {
             task.abort();
@@ -153,13 +157,17 @@ impl Server {
             Arc::clone(&self.monitor),
             self.shutdown.subscribe(),
         );
-        let place = Occupied { table: Arc::clone(&self.table), peer, ticket };
+        let place = Occupied { table: Arc::clone(&self.table), peer, ticket, why: None };
         let task = tokio::spawn(async move {
             // Dropped in this order when the connection is over, in whatever way: the place, then the sign.
             let _open = open;
-            let _place = place;
+            let mut place = place;
             // What went wrong with one connection is that client's affair, who has been told by the protocol.
-            let _ = handler.run().await;
+            place.why = match handler.run().await {
+                // Told when it was refused.
+                Err(MqttError::AuthenticationFailed) => None,
+                ended => Some(Gone::of(&ended)),
+            };
         });
         self.table.lock().served_by(peer, ticket, task.abort_handle());
     }
@@ -187,11 +195,13 @@ struct Occupied {
     table: Arc<SharedTable>,
     peer: SocketAddr,
     ticket: Ticket,
+    /// Why it is over, where that is to be told.
+    why: Option<Gone>,
 }
 
 impl Drop for Occupied {
     fn drop(&mut self) {
-        self.table.lock().leave(self.peer, self.ticket);
+        self.table.lock().leave(self.peer, self.ticket, self.why.take());
     }
 }
 

@@ -15,10 +15,13 @@ use serde::Serialize;
 
 use super::login;
 use crate::cli::address::WrittenAddress;
+use crate::cli::escaped::escaped;
 use crate::cli::interrupt;
+use crate::cli::reporter::Reporter;
 use crate::cli::screen::{Limits, Look, Screen};
 use crate::error::{Error, ExitClass, Result};
 use crate::pubsub::broker::{Broker, BrokerOptions, Counts, DEFAULT_PORT};
+use crate::pubsub::news::{Gone, News, Refused};
 use crate::pubsub::secret::Login;
 use crate::sys::proc;
 use crate::units::{Bytes, parse_duration};
@@ -37,6 +40,7 @@ Examples:
   netlab pubsub broker --listen 192.168.1.7 --anonymous
                                               anybody on the network may use it
 
+Who comes and goes is told on standard error, a line each, and so is why.
 Messages, sessions and passwords are in memory alone. Without TLS, passwords and
 messages cross the network as they are.")]
 pub(super) struct Args {
@@ -67,6 +71,9 @@ pub(super) struct Args {
     /// End after this long: 500ms, 5s, 2m [default: no limit]
     #[arg(short, long, value_name = "T", value_parser = parse_duration, allow_negative_numbers = true)]
     duration: Option<Duration>,
+    /// Do not tell who comes and goes
+    #[arg(short, long)]
+    quiet: bool,
     /// One JSON object per line on standard output: what each second brought, and last the summary
     #[arg(long)]
     json: bool,
@@ -81,9 +88,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // Each client is one.
     proc::raise_open_file_limit();
     let stop = interrupt::stop_flag()?;
-    let broker = Broker::start(&options)?;
     let limits = Limits { count: None, duration: args.duration };
     let screen = Screen::new(args.json, limits);
+    let (broker, reporter) = if args.quiet {
+        (Broker::start(&options)?, None)
+    } else {
+        let notes = screen.notes();
+        let (watcher, reporter) = Reporter::start(|news: News| in_words(&news), move |line| notes.note(line))
+            .map_err(|cause| Error::failed("starting the thread that tells who comes").because(cause))?;
+        (Broker::watched(&options, watcher)?, Some(reporter))
+    };
     screen.note(&announcement(&broker, &options));
     if options.login.is_none() && !options.listen.ip().is_loopback() {
         screen.warn(&["anybody who reaches this address may read and write everything".to_owned()]);
@@ -112,6 +126,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let interrupted = stop.load(Ordering::Relaxed);
     let time = started.elapsed();
     let counts = broker.stop();
+    if let Some(reporter) = reporter {
+        reporter.finish();
+    }
     let summary = Summary { event: "summary", mode: "pubsub", interrupted, duration_s: time.as_secs_f64(), counts };
     screen.result(&text(&counts, time), &summary).context("writing to standard output")?;
     // Without a limit there is no other way to end than Ctrl-C.
@@ -171,6 +188,43 @@ fn announcement(broker: &Broker, options: &BrokerOptions) -> String {
         None => "for anybody".to_owned(),
     };
     format!("listening on {} (MQTT 5.0 and 3.1.1), {who}; Ctrl-C ends it", broker.local_addr())
+}
+
+/// What it tells of those who come and go. Whatever they call themselves, it is a line, and steers no terminal.
+fn in_words(news: &News) -> String {
+    let safe = |text: &str| escaped(text.as_bytes());
+    match news {
+        News::Came { client, peer, clients } => format!("{} has come from {peer}; {clients} here", safe(client)),
+        News::Left { client, why, clients } => {
+            let how = match why {
+                Gone::Leave => "has gone".to_owned(),
+                Gone::Closed => "has gone without taking leave: it closed the connection".to_owned(),
+                Gone::TakenOver => "has gone: another has come under that name".to_owned(),
+                Gone::Silent => "was lost: nothing was heard of it for too long".to_owned(),
+                Gone::Lost | Gone::Displaced => "was lost: the connection broke".to_owned(),
+                Gone::Wrong(what) => format!("was dropped: {}", safe(what)),
+            };
+            format!("{} {how}; {clients} here", safe(client))
+        }
+        News::TurnedAway { client, peer, why } => {
+            let how = match why {
+                Refused::Login => "wrong user or password",
+                Refused::Full => "no place left",
+                Refused::Sessions => "no place left for a session",
+            };
+            format!("{} from {peer} was turned away: {how}", safe(client))
+        }
+        News::NeverCame { peer, why } => {
+            let how = match why {
+                Gone::Leave | Gone::Closed | Gone::TakenOver => "it closed the connection",
+                Gone::Silent => "its time was over",
+                Gone::Lost => "the connection broke",
+                Gone::Displaced => "others wanted its place",
+                Gone::Wrong(what) => return format!("{peer} never said who it is: {}", safe(what)),
+            };
+            format!("{peer} never said who it is: {how}")
+        }
+    }
 }
 
 /// What a broker did: the keys of [`Counts`], and for how long.
@@ -249,6 +303,15 @@ mod tests {
         assert_eq!(open.class().code(), 2);
         assert!(options("--listen 0.0.0.0:1").is_err());
         assert!(options("--listen 192.0.2.1 --anonymous").unwrap().login.is_none());
+    }
+
+    #[test]
+    fn nobody_who_comes_steers_the_terminal() {
+        let peer = "192.0.2.7:5000".parse().unwrap();
+        let came = News::Came { client: "a\u{9b}2J\nb\u{202e}".into(), peer, clients: 1 };
+        assert_eq!(in_words(&came), r"a\u{9b}2J\nb\u{202e} has come from 192.0.2.7:5000; 1 here");
+        let wrong = News::Left { client: "ann".into(), why: Gone::Wrong("no such \x1b".into()), clients: 0 };
+        assert_eq!(in_words(&wrong), r"ann was dropped: no such \u{1b}; 0 here");
     }
 
     #[test]
