@@ -1,10 +1,9 @@
 //! `netlab chat serve` and `join` as programs: through pipes, on a terminal, in a group; what they refuse, how they end.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,9 +16,12 @@ use serde_json::{Value, json};
 mod chat;
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "support/terminal.rs"]
+mod terminal;
 
 use chat::{Peer, server};
 use cli::{Done, NETLAB, Running, have, netlab};
+use terminal::OnTerminal;
 
 /// A server as a program, on any port of loopback.
 #[track_caller]
@@ -413,83 +415,17 @@ fn without_a_server_or_anybody() {
     assert!(done.out.lines().eq((0..100).map(|number| format!("ann: line {number}"))), "{done:?}");
 }
 
-impl Drop for OnTerminal {
-    fn drop(&mut self) {
-        // With its terminal gone, what ran on it ends.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A client on a terminal (of `script`), whose screen can be read.
-struct OnTerminal {
-    child: Child,
-    keys: ChildStdin,
-    screen: Arc<Mutex<String>>,
-}
-
-impl OnTerminal {
-    fn start(address: SocketAddr) -> OnTerminal {
-        // What the terminal is left as shows at the end.
-        let command = format!("{NETLAB} chat join {address} --name ann; code=$?; stty -a; exit $code");
-        let mut child = Command::new("script")
-            .args(["-qefc", &command, "/dev/null"])
-            .env("TERM", "xterm")
-            .env("SHELL", "/bin/sh")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("script (util-linux) starts");
-        let keys = child.stdin.take().unwrap();
-        let mut output = child.stdout.take().unwrap();
-        let screen = Arc::new(Mutex::new(String::new()));
-        thread::spawn({
-            let screen = Arc::clone(&screen);
-            move || {
-                let mut bytes = [0; 4096];
-                while let Ok(count @ 1..) = output.read(&mut bytes) {
-                    screen.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
-                }
-            }
-        });
-        let terminal = OnTerminal { child, keys, screen };
-        terminal.shows("ann> ");
-        terminal
-    }
-
-    fn keys(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-    }
-
-    fn screen(&self) -> String {
-        self.screen.lock().unwrap().clone()
-    }
-
-    #[track_caller]
-    fn shows(&self, text: &str) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !self.screen().contains(text) {
-            assert!(Instant::now() < deadline, "no {text:?} in {:?}", self.screen());
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Its exit code. The terminal is what it was.
-    #[track_caller]
-    fn ended(mut self) -> i32 {
-        self.shows("icanon");
-        let code = self.child.wait().unwrap().code().unwrap();
-        let screen = self.screen();
-        assert!(!screen.contains("-icanon") && !screen.contains("-echo "), "the terminal was left raw: {screen:?}");
-        code
-    }
+/// A client on a terminal.
+fn ann_on_terminal(address: SocketAddr) -> OnTerminal {
+    let terminal = OnTerminal::start(&format!("chat join {address} --name ann"));
+    terminal.shows("ann> ");
+    terminal
 }
 
 #[test]
 fn on_a_terminal_what_arrives_does_not_tear_what_is_typed() {
     let server = server(Relay::Queued);
-    let mut ann = OnTerminal::start(server.local_addr());
+    let mut ann = ann_on_terminal(server.local_addr());
     let mut bob = Peer::join(server.local_addr(), "bob");
     ann.shows("* bob has come");
     ann.keys("helXlo");
@@ -520,7 +456,7 @@ fn on_a_terminal_what_arrives_does_not_tear_what_is_typed() {
 fn on_a_terminal_it_ends_in_many_ways() {
     for way in ["Ctrl-C", "Ctrl-D", "the server stops", "the server is killed"] {
         let server = server(Relay::Queued);
-        let mut ann = OnTerminal::start(server.local_addr());
+        let mut ann = ann_on_terminal(server.local_addr());
         ann.keys("half a li");
         ann.shows("half a li");
         let code = match way {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use netlab::pubsub::broker::{Broker, BrokerOptions};
 use netlab::pubsub::message::{Delivery, Qos};
+use netlab::pubsub::secret::{Login, Password};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -16,8 +17,11 @@ use serde_json::Value;
 mod cli;
 #[path = "support/mqtt.rs"]
 mod mqtt;
+#[path = "support/terminal.rs"]
+mod terminal;
 
 use cli::{Done, NETLAB, Running, netlab, netlab_with};
+use terminal::OnTerminal;
 
 /// A running `netlab pubsub broker`, and where it listens.
 fn broker(flags: &str) -> (Running, String) {
@@ -260,6 +264,63 @@ fn a_password_lets_in_and_is_never_shown() {
         let ours = done.err.lines().filter(|line| !line.contains("invalid value")).collect::<String>();
         assert!(!ours.contains(SECRET) && !done.out.contains(SECRET) && !ours.contains("incorrect-horse"), "{done:?}");
     }
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked_for_the_password() {
+    const SECRET: &str = "hunter2 \u{17e}";
+    let login = Login { user: "ann".to_owned(), password: Password::new(SECRET) };
+    let listen = ([127, 0, 0, 1], 0).into();
+    let broker = Broker::start(&BrokerOptions { listen, login: Some(login), ..BrokerOptions::default() }).unwrap();
+    let url = format!("mqtt://ann@{}", broker.local_addr());
+    let mut subscriber = OnTerminal::start(&format!("pubsub subscribe --broker {url} --topic a --count 1"));
+    subscriber.shows("password for ann: ");
+    // A slip is taken back, one key, and then all of it.
+    subscriber.keys(&format!("wrong\x15{SECRET}x\x7f\r"));
+    subscriber.shows("subscribed to a");
+    let mut publisher = OnTerminal::start(&format!("pubsub publish --broker {url} --topic a"));
+    publisher.shows("password for ann: ");
+    publisher.keys(&format!("{SECRET}\r"));
+    publisher.shows("publishing each line");
+    publisher.keys("hello\r\x04");
+    subscriber.shows("a hello");
+    let mut refused = OnTerminal::start(&format!("pubsub publish --broker {url} --topic a --message b"));
+    refused.shows("password for ann: ");
+    refused.keys("wrong\r");
+    refused.shows("refuses the user or the password");
+    assert_eq!(refused.ended(), 1);
+    let mut given_up = OnTerminal::start(&format!("pubsub subscribe --broker {url} --topic a"));
+    given_up.shows("password for ann: ");
+    given_up.keys("hunt\x03");
+    given_up.shows("no password was given");
+    assert_eq!(given_up.ended(), 130);
+    for terminal in [subscriber, publisher] {
+        let screen = terminal.screen();
+        assert!(!screen.contains("hunter") && !screen.contains("wrong"), "{screen:?}");
+        assert_eq!(terminal.ended(), 0);
+    }
+    broker.stop();
+
+    let mut asks = OnTerminal::start("pubsub broker --listen 127.0.0.1:0 --user ann");
+    asks.shows("password for ann: ");
+    asks.keys(&format!("{SECRET}\r"));
+    asks.shows("for user ann; Ctrl-C ends it");
+    let screen = asks.screen();
+    let address = screen.split("listening on ").nth(1).unwrap().split(' ').next().unwrap();
+    let publish = |password: &str| {
+        let line =
+            ["pubsub", "publish", "--topic", "a", "--message", "b", "--broker", &format!("mqtt://ann@{address}")];
+        Done::from(Command::new(NETLAB).args(line).env("NETLAB_PASSWORD", password).output().unwrap())
+    };
+    publish(SECRET).expect(0);
+    publish("hunter2").expect(1);
+    asks.keys("\x03");
+    assert_eq!(asks.ended(), 0);
+    let mut nothing = OnTerminal::start("pubsub broker --listen 127.0.0.1:0 --user ann");
+    nothing.shows("password for ann: ");
+    nothing.keys("\r");
+    nothing.shows("--user needs a password");
+    assert_eq!(nothing.ended(), 2);
 }
 
 #[test]

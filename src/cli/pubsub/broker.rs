@@ -47,7 +47,8 @@ pub(super) struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR[:PORT]", default_value = "127.0.0.1:1883")]
     listen: ListenAddress,
-    /// The one user who may connect; the password comes from --password-file or NETLAB_PASSWORD [default: anybody]
+    /// The one user who may connect; the password comes from --password-file or NETLAB_PASSWORD, else you are asked for
+    /// it, at a terminal [default: anybody]
     #[arg(long, value_name = "NAME", conflicts_with = "anonymous")]
     user: Option<String>,
     /// A file with the user's password as its first line
@@ -84,10 +85,10 @@ pub(super) struct Args {
 /// # Errors
 /// Usage for flags that do not go together; as [`Broker::start`]; standard output's own.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let stop = interrupt::stop_flag()?;
     let options = args.options()?;
     // Each client is one.
     proc::raise_open_file_limit();
-    let stop = interrupt::stop_flag()?;
     let limits = Limits { count: None, duration: args.duration };
     let screen = Screen::new(args.json, limits);
     let (broker, reporter) = if args.quiet {
@@ -149,19 +150,7 @@ fn wait(duration: Option<Duration>, stop: &AtomicBool) {
 impl Args {
     fn options(&self) -> Result<BrokerOptions> {
         let listen = self.listen.0;
-        let login = match &self.user {
-            None => None,
-            Some(user) if user.is_empty() => {
-                return Err(Error::usage("--user is empty; name the user who may connect"));
-            }
-            Some(user) => {
-                let password = login::password(self.password_file.as_deref())?.ok_or_else(|| {
-                    Error::usage("--user needs a password: give --password-file FILE, or set NETLAB_PASSWORD")
-                })?;
-                Some(Login { user: user.clone(), password })
-            }
-        };
-        if login.is_none() && !self.anonymous && !listen.ip().is_loopback() {
+        if self.user.is_none() && !self.anonymous && !listen.ip().is_loopback() {
             return Err(Error::usage(format!(
                 "--listen {listen}: other machines can reach this address; say who may connect with --user NAME and \
                  --password-file FILE, or let anybody with --anonymous"
@@ -170,6 +159,19 @@ impl Args {
         if !PACKET.contains(&self.max_packet.0) {
             return Err(Error::usage("--max-packet: a packet is limited to something from 1k to 16384k"));
         }
+        // The last of it: a person may have to be asked.
+        let login = match &self.user {
+            None => None,
+            Some(user) if user.is_empty() => {
+                return Err(Error::usage("--user is empty; name the user who may connect"));
+            }
+            Some(user) => {
+                let password = login::password(self.password_file.as_deref(), Some(user))?.ok_or_else(|| {
+                    Error::usage("--user needs a password: give --password-file FILE, or set NETLAB_PASSWORD")
+                })?;
+                Some(Login { user: user.clone(), password })
+            }
+        };
         Ok(BrokerOptions {
             listen,
             login,
