@@ -22,7 +22,7 @@ use super::table::SharedTable;
 
 /// After so many messages from publishers, the task that took the last of them lets the others run: else one
 /// publisher's backlog is read at a stretch, and overflows the subscribers' queues before they have been served once.
-const MESSAGES_A_TURN: u64 = 32;
+const MESSAGES_A_TURN: u64 = 16;
 
 /// The answers.
 pub(super) struct Access {

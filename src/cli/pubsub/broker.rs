@@ -63,9 +63,12 @@ pub(super) struct Args {
     /// The longest packet taken, 1k to 16384k
     #[arg(long, value_name = "B", default_value = "64k", allow_negative_numbers = true)]
     max_packet: Bytes,
-    /// Messages that may wait for one client
+    /// Messages that may wait for one client, and take 16384k at most
     #[arg(long, value_name = "N", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..=1_000_000), allow_negative_numbers = true)]
     queue: u32,
+    /// Bytes that may wait for all clients together that read too slowly; beyond that QoS 0 is dropped
+    #[arg(long, value_name = "B", default_value = "262144k", allow_negative_numbers = true)]
+    backlog: Bytes,
     /// Publish figures of the broker itself under $SYS/ this often [default: never]
     #[arg(long, value_name = "T", value_parser = parse_duration, allow_negative_numbers = true)]
     sys_topics: Option<Duration>,
@@ -178,6 +181,7 @@ impl Args {
             max_clients: self.max_clients as usize,
             max_packet: self.max_packet.0,
             queue: self.queue as usize,
+            backlog: self.backlog.0,
             sys_topics: self.sys_topics,
             ..BrokerOptions::default()
         })
@@ -253,6 +257,7 @@ fn text(counts: &Counts, time: Duration) -> String {
     );
     let _ = writeln!(out, "clients        {}", human(counts.clients_admitted));
     for (what, count) in [
+        ("dropped        {}, their subscribers read too slowly", counts.messages_dropped),
         ("refused        {}, wrong user or password", counts.clients_refused),
         ("turned away    {}, no place left", counts.clients_turned_away),
         ("displaced      {}, had not said who they are", counts.connections_displaced),
