@@ -2,10 +2,11 @@
 //! user of a machine can read.
 
 use std::env;
-use std::io::{self, ErrorKind, IsTerminal};
+use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
+use super::prompt::{Given, secret};
 use crate::cli::escaped::escaped;
 use crate::error::{Error, Result};
 use crate::pubsub::secret::Password;
@@ -15,8 +16,6 @@ const VARIABLE: &str = "NETLAB_PASSWORD";
 
 /// The password of a file, or else of the environment, or else of the person at the terminal, who is asked for the
 /// `user`'s. `None` where none of them is, and where the person gives an empty one.
-///
-/// Ctrl-C is to be handled by the time it is called: the terminal is given back after it.
 ///
 /// # Errors
 /// As [`Password::from_file`]; usage when the variable is empty; interrupted by Ctrl-C and Ctrl-D.
@@ -38,12 +37,10 @@ fn ask(user: &str) -> Result<Option<Password>> {
     if !io::stdin().is_terminal() {
         return Ok(None);
     }
-    match rpassword::prompt_password(format!("password for {}: ", escaped(user.as_bytes()))) {
-        Ok(text) if text.is_empty() => Ok(None),
-        Ok(text) => Ok(Some(Password::new(text))),
-        Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::UnexpectedEof) => {
-            Err(Error::interrupted("no password was given"))
-        }
+    match secret(&format!("password for {}: ", escaped(user.as_bytes()))) {
+        Ok(Given::Line(line)) if line.is_empty() => Ok(None),
+        Ok(Given::Line(line)) => Ok(Some(Password::new(line))),
+        Ok(Given::Nothing) => Err(Error::interrupted("no password was given")),
         Err(cause) => Err(Error::failed("asking for the password").because(cause)),
     }
 }
