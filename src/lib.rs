@@ -33,12 +33,14 @@
 //! | the bytes of a probe, a frame, an order to an agent | [`wire`] |
 //! | a system call, an ioctl, `unsafe` | [`sys`] |
 //! | how a rate, a size, a mode is written | [`units`] |
+//! | how a server tells who watches it, and never waits for them | [`feed`] |
 
 pub mod chat;
 pub mod cli;
 pub mod counters;
 pub mod delivery;
 pub mod error;
+pub mod feed;
 pub mod lab;
 pub mod lan;
 pub mod pubsub;

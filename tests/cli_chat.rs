@@ -1,10 +1,9 @@
 //! `netlab chat serve` and `join` as programs: through pipes, on a terminal, in a group; what they refuse, how they end.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,9 +16,12 @@ use serde_json::{Value, json};
 mod chat;
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "support/terminal.rs"]
+mod terminal;
 
 use chat::{Peer, server};
 use cli::{Done, NETLAB, Running, have, netlab};
+use terminal::OnTerminal;
 
 /// A server as a program, on any port of loopback.
 #[track_caller]
@@ -286,12 +288,95 @@ fn an_idle_server_sleeps() {
             assert!(Instant::now() < deadline, "{relay}: its threads wake up for nothing");
             before = after;
         }
-        // One that accepts, one for each client, the program's own, and with the queued relay the one that flushes.
+        // One that accepts, one for each client, the program's own, the one that tells who comes, and with the queued
+        // relay the one that flushes.
         let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
-        assert_eq!(threads, 52 + usize::from(relay == Relay::Queued));
+        assert_eq!(threads, 53 + usize::from(relay == Relay::Queued));
         drop(peers);
         interrupted(server);
     }
+}
+
+#[test]
+fn who_comes_and_goes_is_told() {
+    let (mut server, address) = served("--max-clients 2");
+    let at = |peer: &Peer| peer.stream().local_addr().unwrap();
+    let mut told = |expected: String| assert_eq!(server.line_with(" here"), Some(expected));
+    let mut ann = Peer::join(address, "ann");
+    told(format!("ann has come from {}; 1 here", at(&ann)));
+    let bob = Peer::join(address, "bob");
+    told(format!("bob has come from {}; 2 here", at(&bob)));
+    ann.say("RENAME Ann");
+    told("ann is now Ann; 2 here".to_owned());
+    bob.reset();
+    told("bob was lost: the connection broke; 1 here".to_owned());
+    ann.say("LEAVE");
+    told("Ann has gone; 0 here".to_owned());
+    ann.rest();
+    let mut silent = Peer::connect(address);
+    // What is closed with unread bytes is reset.
+    silent.line();
+    let (_second, mut third) = (Peer::join(address, "carl"), Peer::connect(address));
+    assert!(third.line().starts_with("ERROR full "));
+    let turned_away = format!("{} was turned away: no place left", at(&third));
+    assert_eq!(server.line_with("turned away"), Some(turned_away));
+    let never = format!("{} never joined: it closed the connection", at(&silent));
+    drop(silent);
+    assert_eq!(server.line_with("never joined"), Some(never));
+    // All of them going at the end is not told.
+    server.signal(Signal::SIGINT);
+    let done = server.wait().expect(0);
+    assert!(!done.err.contains("carl has gone"), "{done:?}");
+
+    let (mut quiet, address) = served("--quiet");
+    Peer::join(address, "ann").say("LEAVE");
+    quiet.signal(Signal::SIGINT);
+    assert_eq!(quiet.line_with("ann"), None);
+    assert_eq!(interrupted(quiet).clients_joined, 1);
+}
+
+/// A terminal that is stopped, a pipe that is full: what is not told is counted, and nobody waits for it.
+#[test]
+fn nobody_waits_for_whoever_should_read_who_comes() {
+    const JOINS: usize = 1_000;
+    let came_and_gone = || {
+        let (server, address) = served("--rate max");
+        server.narrow();
+        for number in 0..JOINS {
+            let mut peer = Peer::join(address, &format!("peer{number}"));
+            peer.say("LEAVE");
+            assert_eq!(peer.rest(), ["OK LEAVE"]);
+        }
+        let mut ann = Peer::join(address, "ann");
+        ann.say("PING still?");
+        assert_eq!(ann.line(), "PONG still?");
+        ann.say("SAY still");
+        assert_eq!(ann.line(), "MSG ann still");
+        (server, ann)
+    };
+    let (mut server, ann) = came_and_gone();
+    let (mut told, mut missed) = (0, 0);
+    while told + missed < 2 * JOINS + 1 {
+        let line = server.next_line().expect("it tells all, or how many more there were");
+        match line.strip_prefix("… and ").and_then(|rest| rest.strip_suffix(" more")) {
+            Some(more) => missed += more.parse::<usize>().unwrap(),
+            None => told += usize::from(line.ends_with(" here")),
+        }
+    }
+    assert!(missed > 0, "the pipe took all of it, so nothing was tested");
+    assert_eq!(told + missed, 2 * JOINS + 1);
+    // And from now on all is told again.
+    drop(ann);
+    assert_eq!(server.next_line().as_deref(), Some("ann has gone: it closed the connection; 0 here"));
+    interrupted(server);
+
+    let (server, _ann) = came_and_gone();
+    server.signal(Signal::SIGINT);
+    let done = server.wait_unread().expect(0);
+    assert!(
+        done.err.lines().filter(|line| line.ends_with(" here")).count() < JOINS,
+        "it was read, so nothing was tested"
+    );
 }
 
 #[test]
@@ -330,83 +415,17 @@ fn without_a_server_or_anybody() {
     assert!(done.out.lines().eq((0..100).map(|number| format!("ann: line {number}"))), "{done:?}");
 }
 
-impl Drop for OnTerminal {
-    fn drop(&mut self) {
-        // With its terminal gone, what ran on it ends.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A client on a terminal (of `script`), whose screen can be read.
-struct OnTerminal {
-    child: Child,
-    keys: ChildStdin,
-    screen: Arc<Mutex<String>>,
-}
-
-impl OnTerminal {
-    fn start(address: SocketAddr) -> OnTerminal {
-        // What the terminal is left as shows at the end.
-        let command = format!("{NETLAB} chat join {address} --name ann; code=$?; stty -a; exit $code");
-        let mut child = Command::new("script")
-            .args(["-qefc", &command, "/dev/null"])
-            .env("TERM", "xterm")
-            .env("SHELL", "/bin/sh")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("script (util-linux) starts");
-        let keys = child.stdin.take().unwrap();
-        let mut output = child.stdout.take().unwrap();
-        let screen = Arc::new(Mutex::new(String::new()));
-        thread::spawn({
-            let screen = Arc::clone(&screen);
-            move || {
-                let mut bytes = [0; 4096];
-                while let Ok(count @ 1..) = output.read(&mut bytes) {
-                    screen.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
-                }
-            }
-        });
-        let terminal = OnTerminal { child, keys, screen };
-        terminal.shows("ann> ");
-        terminal
-    }
-
-    fn keys(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-    }
-
-    fn screen(&self) -> String {
-        self.screen.lock().unwrap().clone()
-    }
-
-    #[track_caller]
-    fn shows(&self, text: &str) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !self.screen().contains(text) {
-            assert!(Instant::now() < deadline, "no {text:?} in {:?}", self.screen());
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Its exit code. The terminal is what it was.
-    #[track_caller]
-    fn ended(mut self) -> i32 {
-        self.shows("icanon");
-        let code = self.child.wait().unwrap().code().unwrap();
-        let screen = self.screen();
-        assert!(!screen.contains("-icanon") && !screen.contains("-echo "), "the terminal was left raw: {screen:?}");
-        code
-    }
+/// A client on a terminal.
+fn ann_on_terminal(address: SocketAddr) -> OnTerminal {
+    let terminal = OnTerminal::start(&format!("chat join {address} --name ann"));
+    terminal.shows("ann> ");
+    terminal
 }
 
 #[test]
 fn on_a_terminal_what_arrives_does_not_tear_what_is_typed() {
     let server = server(Relay::Queued);
-    let mut ann = OnTerminal::start(server.local_addr());
+    let mut ann = ann_on_terminal(server.local_addr());
     let mut bob = Peer::join(server.local_addr(), "bob");
     ann.shows("* bob has come");
     ann.keys("helXlo");
@@ -437,7 +456,7 @@ fn on_a_terminal_what_arrives_does_not_tear_what_is_typed() {
 fn on_a_terminal_it_ends_in_many_ways() {
     for way in ["Ctrl-C", "Ctrl-D", "the server stops", "the server is killed"] {
         let server = server(Relay::Queued);
-        let mut ann = OnTerminal::start(server.local_addr());
+        let mut ann = ann_on_terminal(server.local_addr());
         ann.keys("half a li");
         ann.shows("half a li");
         let code = match way {

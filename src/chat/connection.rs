@@ -1,6 +1,6 @@
 //! One client, as the server has it: a socket, and the way lines go out by it.
 
-use std::net::{IpAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub(super) trait Outbox: Send + Sync {
 /// A client's connection.
 pub(super) struct Connection {
     /// The client's; an IPv4 address mapped into IPv6 is the IPv4 address.
-    pub(super) address: IpAddr,
+    pub(super) peer: SocketAddr,
     pub(super) stream: Arc<TcpStream>,
     pub(super) outbox: Box<dyn Outbox>,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::connection::Connection;
+use super::news::{Gone, News};
 use super::pace::Pace;
 use super::server::Serving;
 use crate::wire::chat::lines::{LineBuffer, TooLong};
@@ -103,14 +104,17 @@ impl<'a> Conversation<'a> {
     pub(super) fn end(self, why: Why) {
         let (server, stopping) = (self.server, self.server.is_stopping());
         let slow = self.client.outbox.is_too_slow();
-        let reason = match why {
-            Why::Leave => "leave",
-            _ if slow => "slow",
-            Why::Closed => "closed",
-            Why::Lost | Why::TooLate => "lost",
+        let gone = match why {
+            Why::Leave => Gone::Leave,
+            _ if slow => Gone::Slow,
+            Why::Closed => Gone::Closed,
+            Why::Lost => Gone::Lost,
+            Why::TooLate => Gone::TooLate,
         };
-        if let Some(name) = &self.name {
-            server.room.leave(name, (!stopping).then_some(reason));
+        match &self.name {
+            Some(name) => server.room.leave(name, (!stopping).then_some(gone)),
+            None if stopping => {}
+            None => server.report(|| News::NeverJoined { peer: self.client.peer, why: gone }),
         }
         let last = match why {
             Why::Leave => Some(Answer::Ok { request: "LEAVE", name: "" }),

@@ -17,7 +17,7 @@
 //! | what a client may ask for | `conversation.rs` |
 //! | who is here, and what all get | `room.rs` |
 //! | how a line reaches one client: the lecture's way, and the way without stalls | `direct.rs`; `queued.rs` with its thread, `flusher.rs` |
-//! | what may be set, what is counted | [`options`], [`counts`] |
+//! | what may be set, what is counted, what is told to who watches | [`options`], [`counts`], [`news`] |
 //! | the client: its two ends of the stream, what it comes to know | [`client`], [`event`] |
 //! | the chat by multicast, and what can be known in it | [`group`], [`peers`] |
 //!
@@ -32,6 +32,7 @@ pub mod event;
 mod flusher;
 pub mod group;
 mod listener;
+pub mod news;
 pub mod options;
 mod pace;
 pub mod peers;

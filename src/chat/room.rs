@@ -8,20 +8,24 @@ use std::sync::{Arc, Mutex};
 
 use super::connection::{Connection, Line, lock};
 use super::counts::Counters;
+use super::news::{Gone, News};
+use crate::feed::Feed;
 use crate::wire::chat::{Answer, Refusal, names};
 
 /// See the module.
 pub(super) struct Room {
     members: Mutex<Members>,
     counters: Arc<Counters>,
+    /// Told under the lock, so in the order of what happened.
+    watcher: Option<Feed<News>>,
 }
 
 /// By name.
 type Members = BTreeMap<String, Arc<Connection>>;
 
 impl Room {
-    pub(super) fn new(counters: Arc<Counters>) -> Room {
-        Room { members: Mutex::default(), counters }
+    pub(super) fn new(counters: Arc<Counters>, watcher: Option<Feed<News>>) -> Room {
+        Room { members: Mutex::default(), counters, watcher }
     }
 
     /// Lets a client in.
@@ -34,7 +38,8 @@ impl Room {
         members.insert(name.to_owned(), Arc::clone(client));
         client.send(Answer::Ok { request: "JOIN", name });
         self.counters.clients_joined.add(1);
-        self.count(&members);
+        let clients = self.count(&members);
+        self.report(|| News::Joined { name: name.to_owned(), peer: client.peer, clients });
         Ok(())
     }
 
@@ -63,6 +68,8 @@ impl Room {
         if let Some(member) = members.remove(old) {
             relay(&members, Answer::Renamed { old, new });
             members.insert(new.to_owned(), member);
+            let clients = members.len() as u64;
+            self.report(|| News::Renamed { old: old.to_owned(), new: new.to_owned(), clients });
         }
         client.send(Answer::Ok { request: "RENAME", name: new });
         Ok(())
@@ -76,18 +83,28 @@ impl Room {
     }
 
     /// Lets a client go; the others are told why, unless all go.
-    pub(super) fn leave(&self, name: &str, reason: Option<&str>) {
+    pub(super) fn leave(&self, name: &str, why: Option<Gone>) {
         let mut members = lock(&self.members);
         members.remove(name);
-        self.count(&members);
-        if let Some(reason) = reason {
-            relay(&members, Answer::Left { name, reason });
+        let clients = self.count(&members);
+        if let Some(why) = why {
+            relay(&members, Answer::Left { name, reason: why.reason() });
+            self.report(|| News::Left { name: name.to_owned(), why, clients });
         }
     }
 
-    fn count(&self, members: &Members) {
-        self.counters.clients.set(members.len() as u64);
-        self.counters.clients_most.at_least(members.len() as u64);
+    /// How many there are, counted.
+    fn count(&self, members: &Members) -> u64 {
+        let clients = members.len() as u64;
+        self.counters.clients.set(clients);
+        self.counters.clients_most.at_least(clients);
+        clients
+    }
+
+    fn report(&self, news: impl FnOnce() -> News) {
+        if let Some(watcher) = &self.watcher {
+            watcher.tell(news());
+        }
     }
 }
 

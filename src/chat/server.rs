@@ -16,9 +16,11 @@ use super::counts::Counters;
 use super::direct::Direct;
 use super::flusher::Flusher;
 use super::listener;
+use super::news::News;
 use super::queued::Queued;
 use super::room::Room;
 use crate::error::{self, Error};
+use crate::feed::Feed;
 use crate::sys::clock;
 use crate::wire::chat::lines::LineBuffer;
 use crate::wire::chat::{Answer, MAX_LINE, MAX_NAME, MAX_TEXT, PROTOCOL, Refusal};
@@ -56,6 +58,7 @@ pub(super) struct Serving {
     stopped: Condvar,
     /// With [`Relay::Queued`].
     flusher: Option<Flusher>,
+    watcher: Option<Feed<News>>,
 }
 
 impl Server {
@@ -64,6 +67,18 @@ impl Server {
     /// # Errors
     /// Usage for an address that is not this host's; when the port is in use; not permitted for a privileged port.
     pub fn start(options: &ServerOptions) -> error::Result<Server> {
+        Server::open(options, None)
+    }
+
+    /// The same with somebody who watches who comes and goes. The server never waits for the watcher.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn watched(options: &ServerOptions, watcher: Feed<News>) -> error::Result<Server> {
+        Server::open(options, Some(watcher))
+    }
+
+    fn open(options: &ServerOptions, watcher: Option<Feed<News>>) -> error::Result<Server> {
         let listener = Arc::new(listener::open(options)?);
         let failed = |cause| Error::failed("starting the chat server").because(cause);
         let address = listener.local_addr().map_err(failed)?;
@@ -71,12 +86,13 @@ impl Server {
         let serving = Arc::new(Serving {
             max_clients: listener::make_room(options.max_clients),
             options: options.clone(),
-            room: Room::new(Arc::clone(&counters)),
+            room: Room::new(Arc::clone(&counters), watcher.clone()),
             connections: Mutex::default(),
             changed: Condvar::new(),
             stopping: Mutex::new(false),
             stopped: Condvar::new(),
             flusher: if options.relay == Relay::Queued { Some(Flusher::start()?) } else { None },
+            watcher,
             counters,
         });
         let acceptor = thread::Builder::new().name("chat-accept".into()).spawn({
@@ -148,9 +164,10 @@ impl Serving {
         for id in 0.. {
             let Some((stream, peer)) = self.accept(listener) else { return };
             let stream = Arc::new(stream);
+            let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
             match self.admit(id, &stream, peer) {
                 Ok(client) => self.serve_in_a_thread(id, client),
-                Err(refusal) => self.turn_away(&stream, refusal),
+                Err(refusal) => self.turn_away(&stream, peer, refusal),
             }
         }
     }
@@ -200,14 +217,14 @@ impl Serving {
         if connections.len() >= self.max_clients {
             return Err(Refusal::Full);
         }
-        let address = peer.ip().to_canonical();
+        let address = peer.ip();
         if let Some(most) = self.options.max_per_address
             && !address.is_loopback()
-            && connections.values().filter(|other| other.address == address).count() >= most
+            && connections.values().filter(|other| other.peer.ip() == address).count() >= most
         {
             return Err(Refusal::TooMany);
         }
-        let client = Arc::new(Connection { address, stream: Arc::clone(stream), outbox: self.outbox(id, stream) });
+        let client = Arc::new(Connection { peer, stream: Arc::clone(stream), outbox: self.outbox(id, stream) });
         connections.insert(id, Arc::clone(&client));
         Ok(client)
     }
@@ -223,7 +240,7 @@ impl Serving {
 
     fn serve_in_a_thread(self: &Arc<Self>, id: u64, client: Arc<Connection>) {
         self.counters.client_threads.add(1);
-        let stream = Arc::clone(&client.stream);
+        let (stream, peer) = (Arc::clone(&client.stream), client.peer);
         let thread = thread::Builder::new().name(format!("chat-{id}")).stack_size(STACK).spawn({
             let serving = Arc::clone(self);
             move || {
@@ -233,14 +250,15 @@ impl Serving {
             }
         });
         if thread.is_err() {
-            self.turn_away(&stream, Refusal::Full);
+            self.turn_away(&stream, peer, Refusal::Full);
             self.forget(id);
         }
     }
 
     /// Tells why, as far as that does not make the listener wait.
-    fn turn_away(&self, mut stream: &TcpStream, refusal: Refusal) {
+    fn turn_away(&self, mut stream: &TcpStream, peer: SocketAddr, refusal: Refusal) {
         self.counters.connections_refused.add(1);
+        self.report(|| News::TurnedAway { peer, why: refusal });
         let line = Line::new(refusal.answer());
         // A connection that does not take one line is not worth more.
         let _ = stream.set_nonblocking(true).and_then(|()| stream.write(&line.bytes));
@@ -265,6 +283,12 @@ impl Serving {
         let connections = lock(&self.connections);
         let waited = self.changed.wait_timeout_while(connections, time, |connections| !connections.is_empty());
         waited.unwrap_or_else(PoisonError::into_inner).0.is_empty()
+    }
+
+    pub(super) fn report(&self, news: impl FnOnce() -> News) {
+        if let Some(watcher) = &self.watcher {
+            watcher.tell(news());
+        }
     }
 
     pub(super) fn is_stopping(&self) -> bool {

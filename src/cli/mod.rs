@@ -6,6 +6,7 @@
 //! | how an address is written | `address.rs` |
 //! | what is shown while it runs, and at the end | `screen.rs`, `summary.rs` |
 //! | why nothing arrives | `silence.rs` |
+//! | what a server tells of who comes and goes | `reporter.rs` |
 //! | Ctrl-C | `interrupt.rs` |
 //! | `netlab lan shell`, and the program under the name `on` | `lan.rs`; what its router runs: `router.rs` |
 //! | the chat: its server, its clients | `chat/` |
@@ -14,7 +15,7 @@
 //! | drawing the report of a run again | `report.rs` |
 //! | labs: the menu, a run, guesses | `lab/` |
 //! | how a measurement runs and what is told of it, whoever asked for it | `running.rs` |
-//! | lines that fit the terminal | `paragraph.rs` |
+//! | lines that fit the terminal; text from elsewhere, which it is not to obey | `paragraph.rs`, `escaped.rs` |
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -31,6 +32,7 @@ mod agent;
 mod broadcast;
 mod chat;
 mod completions;
+mod escaped;
 mod interrupt;
 mod lab;
 mod lan;
@@ -40,6 +42,7 @@ mod paragraph;
 mod pubsub;
 mod recv;
 mod report;
+mod reporter;
 mod router;
 mod running;
 mod screen;

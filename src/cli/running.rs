@@ -182,7 +182,8 @@ pub(crate) fn random_seed() -> u64 {
 
 /// A line for the person. One who is gone is no failure.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    // In one piece.
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// A line for each kind of warning: the first of the kind, how many more there are, and the advice.

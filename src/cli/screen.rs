@@ -37,9 +37,12 @@ impl Screen {
 
     /// A line for the person, on standard error. One who is gone is no failure.
     pub(crate) fn note(&self, text: &str) {
-        self.bar.suspend(|| {
-            let _ = writeln!(io::stderr(), "{text}");
-        });
+        self.notes().note(text);
+    }
+
+    /// What writes such lines, for another thread.
+    pub(crate) fn notes(&self) -> Notes {
+        Notes { bar: self.bar.clone() }
     }
 
     /// Notes of what is doubtful, each marked as that.
@@ -98,6 +101,20 @@ impl Screen {
     pub(crate) fn result(&self, text: &str, event: &impl Serialize) -> io::Result<()> {
         self.bar.finish_and_clear();
         if self.json { self.event(event) } else { io::stdout().write_all(text.as_bytes()) }
+    }
+}
+
+/// Writes lines for the person beside the progress.
+pub(crate) struct Notes {
+    bar: ProgressBar,
+}
+
+impl Notes {
+    /// See [`Screen::note`].
+    pub(crate) fn note(&self, text: &str) {
+        let write = || drop(io::stderr().write_all(format!("{text}\n").as_bytes()));
+        // Where no progress is drawn, nobody who draws it has to wait while this is written.
+        if self.bar.is_hidden() { write() } else { self.bar.suspend(write) }
     }
 }
 

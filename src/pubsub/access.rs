@@ -16,12 +16,13 @@ use mqtt5::broker::storage::{DynamicStorage, StorageBackend};
 use mqtt5_protocol::packet::connect::ConnectPacket;
 use mqtt5_protocol::protocol::v5::reason_codes::ReasonCode;
 
+use super::news::Refused;
 use super::secret::Login;
 use super::table::SharedTable;
 
 /// After so many messages from publishers, the task that took the last of them lets the others run: else one
 /// publisher's backlog is read at a stretch, and overflows the subscribers' queues before they have been served once.
-const MESSAGES_A_TURN: u64 = 32;
+const MESSAGES_A_TURN: u64 = 16;
 
 /// The answers.
 pub(super) struct Access {
@@ -65,13 +66,15 @@ impl Access {
             && !login.admits(connect.username.as_deref(), connect.password.as_deref())
         {
             self.refused.fetch_add(1, Ordering::Relaxed);
+            self.table.lock().turned_away(peer, &connect.client_id, Refused::Login);
             return AuthResult::fail(ReasonCode::BadUsernameOrPassword);
         }
         if !self.has_room_for(&connect.client_id).await {
+            self.table.lock().turned_away(peer, &connect.client_id, Refused::Sessions);
             return AuthResult::fail(ReasonCode::QuotaExceeded);
         }
         let known = self.router.is_connected(&connect.client_id).await;
-        if !self.table.lock().admit(peer, known) {
+        if !self.table.lock().admit(peer, &connect.client_id, known) {
             return AuthResult::fail(ReasonCode::ServerBusy);
         }
         match &self.login {

@@ -1,15 +1,19 @@
 //! A broker inside this program: MQTT 3.1.1 and 5.0 over TCP, all state in memory.
 //!
-//! Everything a client can make it hold has a limit:
+//! Everything a client can make it hold has a limit. What sessions hold has one for each client and none for all of them:
+//! who lets in strangers lowers [`BrokerOptions::max_clients`].
 //!
 //! | what | limit |
 //! |---|---|
 //! | connections that have not said who they are | [`BrokerOptions::max_waiting`]; the oldest makes room; 10 s each |
 //! | clients | [`BrokerOptions::max_clients`]; the next is told *server busy* |
 //! | a packet | [`BrokerOptions::max_packet`]; who sends a longer one is disconnected |
-//! | messages for a slow reader, of QoS 0 and of the others | [`BrokerOptions::queue`] each; then QoS 0 is dropped |
+//! | what waits for a slow reader: QoS 0 | [`BrokerOptions::queue`] messages and 16 MiB; then it is dropped |
+//! | the same for all clients together | [`BrokerOptions::backlog`], and a packet each that is begun |
+//! | what waits for a slow reader: QoS 1 and 2 | 64 under way, 16 MiB on the way to them, and then as for one who is away |
 //! | time in which a client reads nothing of what is sent | 30 s; then it is disconnected |
 //! | messages for a client that is away with a session | [`BrokerOptions::queue`] and 16 MiB; the oldest are dropped |
+//! | messages of QoS 2 from a client that are half done | 1,024 |
 //! | time for which a session is kept | an hour |
 //! | sessions of clients that are away | four times [`BrokerOptions::max_clients`] |
 //! | retained messages | [`BrokerOptions::max_retained`] |
@@ -26,9 +30,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
+use super::news::News;
 use super::secret::Login;
 use super::server::{Server, adopt};
 use crate::error::{Error, Result};
+use crate::feed::Feed;
 
 /// The TCP port of MQTT (IANA).
 pub const DEFAULT_PORT: u16 = 1883;
@@ -54,6 +60,8 @@ pub struct BrokerOptions {
     pub max_packet: usize,
     /// Messages waiting for one client.
     pub queue: usize,
+    /// Bytes waiting at the sockets of all clients together.
+    pub backlog: usize,
     /// Topics with a retained message.
     pub max_retained: usize,
     /// How often it publishes figures of itself under `$SYS/`; `None`: never.
@@ -72,6 +80,7 @@ impl Default for BrokerOptions {
             max_waiting: 256,
             max_packet: 64 << 10,
             queue: 4_096,
+            backlog: 256 << 20,
             max_retained: 1_000,
             sys_topics: None,
             threads: 1,
@@ -81,8 +90,6 @@ impl Default for BrokerOptions {
 
 /// What a broker has done so far, and who is there now.
 ///
-/// A QoS 0 message that finds a subscriber's queue full is dropped and counted nowhere; subscribers see it by what they
-/// miss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Connections accepted from the listener.
@@ -101,8 +108,10 @@ pub struct Counts {
     pub clients_turned_away: u64,
     /// Messages from publishers (PUBLISH packets received).
     pub messages_received: u64,
-    /// Copies to subscribers (PUBLISH packets sent).
+    /// Copies to subscribers (PUBLISH packets that the kernel has).
     pub messages_sent: u64,
+    /// Copies of QoS 0 that were dropped, since too much waited for their subscriber.
+    pub messages_dropped: u64,
     /// Bytes of payload in the messages received.
     pub payload_received: u64,
     /// Bytes of payload in the copies sent.
@@ -126,6 +135,18 @@ impl Broker {
     /// Failed when the address cannot be listened on (in use, not of this machine), not permitted for a port below
     /// 1024 without the right to it, failed when the threads cannot be started.
     pub fn start(options: &BrokerOptions) -> Result<Broker> {
+        Broker::open(options, None)
+    }
+
+    /// The same with somebody who watches who comes and goes. The broker never waits for the watcher.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn watched(options: &BrokerOptions, watcher: Feed<News>) -> Result<Broker> {
+        Broker::open(options, Some(watcher))
+    }
+
+    fn open(options: &BrokerOptions, watcher: Option<Feed<News>>) -> Result<Broker> {
         let listener = listen(options.listen).map_err(|cause| refused(options.listen, cause))?;
         let starting = |cause: io::Error| Error::failed("starting the broker").because(cause);
         let local_addr = listener.local_addr().map_err(starting)?;
@@ -136,7 +157,7 @@ impl Broker {
             .enable_time()
             .build()
             .map_err(starting)?;
-        let server = Arc::new(Server::new(options));
+        let server = Arc::new(Server::new(options, watcher));
         let listener = {
             let _context = runtime.enter();
             adopt(listener).map_err(starting)?
@@ -160,6 +181,8 @@ impl Broker {
             (table.counts(), table.clients(), table.waiting())
         };
         let stats = &self.server.stats;
+        // The engine counts what it hands on.
+        let (unsent, unsent_payload) = self.server.backlogs.unsent();
         Counts {
             connections_accepted: table.accepted,
             connections_displaced: table.displaced,
@@ -169,9 +192,10 @@ impl Broker {
             clients_refused: self.server.access.refused(),
             clients_turned_away: table.turned_away,
             messages_received: stats.publish_received.load(Ordering::Relaxed),
-            messages_sent: stats.publish_sent.load(Ordering::Relaxed),
+            messages_sent: stats.publish_sent.load(Ordering::Relaxed).saturating_sub(unsent),
+            messages_dropped: self.server.backlogs.dropped(),
             payload_received: stats.bytes_received.load(Ordering::Relaxed),
-            payload_sent: stats.bytes_sent.load(Ordering::Relaxed),
+            payload_sent: stats.bytes_sent.load(Ordering::Relaxed).saturating_sub(unsent_payload),
         }
     }
 
@@ -194,6 +218,7 @@ impl Broker {
     }
 
     fn end(&mut self) {
+        self.server.table.lock().unwatch();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(THREADS_END);
         }

@@ -3,7 +3,9 @@
 //! | Where is … | in |
 //! |---|---|
 //! | starting, ending and counting a broker | [`broker`] |
+//! | who comes and goes, for whoever watches | [`news`] |
 //! | its accept loop and its upkeep | `server.rs`; who is connected, who only waits: `table.rs`; who may: `access.rs` |
+//! | what waits for a client that reads slowly | `outlet.rs` |
 //! | publishing and subscribing | [`client`]; at a rate: [`publisher`] |
 //! | how its connection is made, and made again | `connect.rs` |
 //! | what a client remembers of its messages (pure) | `session.rs` |
@@ -20,6 +22,8 @@ pub mod client;
 mod connect;
 mod link;
 pub mod message;
+pub mod news;
+mod outlet;
 pub mod publisher;
 mod reason;
 pub mod secret;

@@ -17,12 +17,16 @@ use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::storage::{DynamicStorage, MemoryBackend, QueueLimits, StorageBackend};
 use mqtt5::broker::sys_topics::{BrokerStats, SysTopicsProvider};
 use mqtt5::broker::transport::BrokerTransport;
+use mqtt5::error::MqttError;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, mpsc};
 
 use super::access::Access;
 use super::broker::BrokerOptions;
+use super::news::{Gone, News};
+use super::outlet::{Backlogs, Outlet, Room};
 use super::table::{Limits, SharedTable, Ticket};
+use crate::feed::Feed;
 
 /// Between two looks for what has expired.
 const UPKEEP: Duration = Duration::from_secs(60);
@@ -38,8 +42,10 @@ const INBOUND_WINDOW: u16 = 1024;
 const SESSION_EXPIRY: Duration = Duration::from_secs(3600);
 /// Filters of one client.
 const MAX_SUBSCRIPTIONS: usize = 256;
-/// Bytes queued for one client that is away.
-const MAX_QUEUED_BYTES: usize = 16 << 20;
+/// Bytes that wait for one client: QoS 0 at its socket, QoS 1 and 2 in its session; and on the way to either.
+const QUEUED_BYTES: usize = 16 << 20;
+/// Messages on the way from the router to one client's handler that there is room for at least, however long.
+const ON_THE_WAY: usize = 16;
 /// Sessions of clients that are away, for every client that may be connected.
 const SESSIONS_PER_CLIENT: usize = 4;
 
@@ -55,19 +61,21 @@ pub(super) struct Server {
     pub(super) stats: Arc<BrokerStats>,
     pub(super) access: Arc<Access>,
     pub(super) table: Arc<SharedTable>,
+    pub(super) backlogs: Arc<Backlogs>,
+    room: Room,
     shutdown: broadcast::Sender<()>,
 }
 
 impl Server {
     /// A broker's state with these options, nothing of it on disk.
-    pub(super) fn new(options: &BrokerOptions) -> Server {
-        let queues = QueueLimits { max_messages: options.queue, max_bytes: MAX_QUEUED_BYTES };
+    pub(super) fn new(options: &BrokerOptions, watcher: Option<Feed<News>>) -> Server {
+        let queues = QueueLimits { max_messages: options.queue, max_bytes: QUEUED_BYTES };
         let storage = Arc::new(DynamicStorage::Memory(MemoryBackend::with_queue_limits(queues)));
         let router = MessageRouter::with_storage(Arc::clone(&storage))
             .with_retained_limits(options.max_retained, options.max_packet);
         let router = Arc::new(router);
         let limits = Limits { clients: options.max_clients, waiting: options.max_waiting };
-        let table = Arc::new(SharedTable::new(limits));
+        let table = Arc::new(SharedTable::new(limits, watcher));
         let max_sessions = options.max_clients.saturating_mul(SESSIONS_PER_CLIENT);
         let access = Access::new(
             options.login.clone(),
@@ -84,6 +92,8 @@ impl Server {
             stats: Arc::new(BrokerStats::new()),
             access: Arc::new(access),
             table,
+            backlogs: Arc::new(Backlogs::new(options.backlog)),
+            room: Room { messages: options.queue, bytes: QUEUED_BYTES },
             shutdown: broadcast::channel(1).0,
         }
     }
@@ -105,6 +115,7 @@ impl Server {
         }
         drop(listener);
         drop(open);
+        self.table.lock().unwatch();
         upkeep.abort();
         if let Some(task) = sys_topics {
             task.abort();
@@ -143,7 +154,7 @@ impl Server {
         }
         let provider: Arc<dyn AuthProvider> = Arc::<Access>::clone(&self.access);
         let handler = ClientHandler::new(
-            BrokerTransport::tcp(stream),
+            BrokerTransport::WebSocket(Box::new(Outlet::new(stream, self.room, Arc::clone(&self.backlogs)))),
             peer,
             Arc::clone(&self.config),
             Arc::clone(&self.router),
@@ -153,13 +164,17 @@ impl Server {
             Arc::clone(&self.monitor),
             self.shutdown.subscribe(),
         );
-        let place = Occupied { table: Arc::clone(&self.table), peer, ticket };
+        let place = Occupied { table: Arc::clone(&self.table), peer, ticket, why: None };
         let task = tokio::spawn(async move {
             // Dropped in this order when the connection is over, in whatever way: the place, then the sign.
             let _open = open;
-            let _place = place;
+            let mut place = place;
             // What went wrong with one connection is that client's affair, who has been told by the protocol.
-            let _ = handler.run().await;
+            place.why = match handler.run().await {
+                // Told when it was refused.
+                Err(MqttError::AuthenticationFailed) => None,
+                ended => Some(Gone::of(&ended)),
+            };
         });
         self.table.lock().served_by(peer, ticket, task.abort_handle());
     }
@@ -187,11 +202,13 @@ struct Occupied {
     table: Arc<SharedTable>,
     peer: SocketAddr,
     ticket: Ticket,
+    /// Why it is over, where that is to be told.
+    why: Option<Gone>,
 }
 
 impl Drop for Occupied {
     fn drop(&mut self) {
-        self.table.lock().leave(self.peer, self.ticket);
+        self.table.lock().leave(self.peer, self.ticket, self.why.take());
     }
 }
 
@@ -205,7 +222,7 @@ fn config(options: &BrokerOptions) -> BrokerConfig {
         .with_max_subscriptions_per_client(MAX_SUBSCRIPTIONS)
         .with_max_retained_messages(options.max_retained)
         .with_max_retained_message_size(options.max_packet)
-        .with_client_channel_capacity(options.queue)
+        .with_client_channel_capacity((QUEUED_BYTES / options.max_packet.max(1)).max(ON_THE_WAY).min(options.queue))
         .with_max_outbound_inflight(OUTBOUND_WINDOW)
         .with_server_receive_maximum(INBOUND_WINDOW)
         .with_storage(StorageConfig::default().with_persistence(false))

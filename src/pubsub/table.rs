@@ -10,6 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::task::AbortHandle;
 
+use super::news::{Gone, News, Refused, cut};
+use crate::feed::Feed;
+
 /// Stands for one connection; they grow.
 pub(super) type Ticket = u64;
 
@@ -22,6 +25,8 @@ pub(super) struct Table {
     waiting: BTreeMap<Ticket, SocketAddr>,
     next: Ticket,
     counts: TableCounts,
+    /// Told of each change, in their order.
+    watcher: Option<Feed<News>>,
 }
 
 /// The table, for all who use it.
@@ -50,11 +55,14 @@ pub(super) struct TableCounts {
 struct Place {
     ticket: Ticket,
     task: Option<AbortHandle>,
+    /// Who it is, once it has become a client; told alone.
+    client: String,
+    taken_over: bool,
 }
 
 impl SharedTable {
-    pub(super) fn new(limits: Limits) -> SharedTable {
-        SharedTable(Mutex::new(Table::new(limits)))
+    pub(super) fn new(limits: Limits, watcher: Option<Feed<News>>) -> SharedTable {
+        SharedTable(Mutex::new(Table::new(limits, watcher)))
     }
 
     /// Held for a look or a change, never across a wait.
@@ -65,8 +73,9 @@ impl SharedTable {
 }
 
 impl Table {
-    fn new(limits: Limits) -> Table {
-        Table { limits, places: HashMap::new(), waiting: BTreeMap::new(), next: 0, counts: TableCounts::default() }
+    fn new(limits: Limits, watcher: Option<Feed<News>>) -> Table {
+        let (places, waiting, counts) = (HashMap::new(), BTreeMap::new(), TableCounts::default());
+        Table { limits, places, waiting, next: 0, counts, watcher }
     }
 
     /// A connection came: it waits. Returns its ticket and, where there was no place, the task to end for it.
@@ -76,7 +85,8 @@ impl Table {
         let ticket = self.next;
         self.next += 1;
         // An old connection from the same address is over, whether or not its task has said so.
-        if let Some(old) = self.places.insert(peer, Place { ticket, task: None }) {
+        let place = Place { ticket, task: None, client: String::new(), taken_over: false };
+        if let Some(old) = self.places.insert(peer, place) {
             self.waiting.remove(&old.ticket);
         }
         self.waiting.insert(ticket, peer);
@@ -87,7 +97,9 @@ impl Table {
     pub(super) fn displace(&mut self) -> Option<AbortHandle> {
         let (_, peer) = self.waiting.pop_first()?;
         self.counts.displaced += 1;
-        self.places.remove(&peer)?.task
+        let place = self.places.remove(&peer)?;
+        self.tell(|| News::NeverCame { peer, why: Gone::Displaced });
+        place.task
     }
 
     /// The task that serves a connection.
@@ -99,21 +111,58 @@ impl Table {
 
     /// A connection has said who it is: it becomes a client, unless their table is full (`known`: the client replaces
     /// a connection of its own, so there is a place). False when it does not.
-    pub(super) fn admit(&mut self, peer: SocketAddr, known: bool) -> bool {
-        let Some(place) = self.places.get(&peer) else { return false };
-        if self.clients() >= self.limits.clients && !known {
+    pub(super) fn admit(&mut self, peer: SocketAddr, client: &str, known: bool) -> bool {
+        let full = self.clients() >= self.limits.clients;
+        let Some(place) = self.places.get_mut(&peer) else { return false };
+        if full && !known {
             self.counts.turned_away += 1;
+            self.turned_away(peer, client, Refused::Full);
             return false;
         }
         self.waiting.remove(&place.ticket);
+        if self.watcher.is_some() {
+            let client = cut(client);
+            place.client.clone_from(&client);
+            if known {
+                let others = self.places.iter_mut().filter(|(other, place)| **other != peer && place.client == client);
+                others.for_each(|(_, place)| place.taken_over = true);
+            }
+            let clients = self.clients();
+            self.tell(|| News::Came { client, peer, clients });
+        }
         true
     }
 
-    /// A connection is over.
-    pub(super) fn leave(&mut self, peer: SocketAddr, ticket: Ticket) {
-        self.waiting.remove(&ticket);
-        if self.places.get(&peer).is_some_and(|place| place.ticket == ticket) {
-            self.places.remove(&peer);
+    /// Tells of a client that is not let in.
+    pub(super) fn turned_away(&self, peer: SocketAddr, client: &str, why: Refused) {
+        self.tell(|| News::TurnedAway { client: cut(client), peer, why });
+    }
+
+    /// A connection is over; `why`, unless that has been told.
+    pub(super) fn leave(&mut self, peer: SocketAddr, ticket: Ticket, why: Option<Gone>) {
+        let waited = self.waiting.remove(&ticket).is_some();
+        if self.places.get(&peer).is_none_or(|place| place.ticket != ticket) {
+            return;
+        }
+        let Some(place) = self.places.remove(&peer) else { return };
+        let Some(why) = why else { return };
+        if waited {
+            self.tell(|| News::NeverCame { peer, why });
+        } else {
+            let why = if place.taken_over && why == Gone::Closed { Gone::TakenOver } else { why };
+            let clients = self.clients();
+            self.tell(|| News::Left { client: place.client, why, clients });
+        }
+    }
+
+    /// Nothing is told any more.
+    pub(super) fn unwatch(&mut self) {
+        self.watcher = None;
+    }
+
+    fn tell(&self, news: impl FnOnce() -> News) {
+        if let Some(watcher) = &self.watcher {
+            watcher.tell(news());
         }
     }
 
@@ -142,7 +191,7 @@ mod tests {
     }
 
     fn table(clients: usize, waiting: usize) -> Table {
-        Table::new(Limits { clients, waiting })
+        Table::new(Limits { clients, waiting }, None)
     }
 
     #[test]
@@ -150,9 +199,9 @@ mod tests {
         let mut table = table(2, 2);
         let (ticket, _) = table.enter(peer(1));
         assert_eq!((table.clients(), table.waiting()), (0, 1));
-        assert!(table.admit(peer(1), false));
+        assert!(table.admit(peer(1), "ann", false));
         assert_eq!((table.clients(), table.waiting()), (1, 0));
-        table.leave(peer(1), ticket);
+        table.leave(peer(1), ticket, None);
         assert_eq!((table.clients(), table.waiting()), (0, 0));
     }
 
@@ -160,26 +209,26 @@ mod tests {
     fn the_longest_waiting_makes_room_and_clients_never_do() {
         let mut table = table(2, 2);
         table.enter(peer(1));
-        assert!(table.admit(peer(1), false));
+        assert!(table.admit(peer(1), "ann", false));
         for port in 2..6 {
             table.enter(peer(port));
         }
         assert_eq!((table.clients(), table.waiting()), (1, 2));
         assert_eq!(table.counts(), TableCounts { accepted: 5, displaced: 2, turned_away: 0 });
-        assert!(!table.admit(peer(2), false), "it was displaced");
-        assert!(table.admit(peer(4), false));
+        assert!(!table.admit(peer(2), "ann", false), "it was displaced");
+        assert!(table.admit(peer(4), "ann", false));
     }
 
     #[test]
     fn a_full_table_of_clients_turns_new_ones_away_but_not_one_that_returns() {
         let mut table = table(1, 4);
         table.enter(peer(1));
-        assert!(table.admit(peer(1), false));
+        assert!(table.admit(peer(1), "ann", false));
         let (second, _) = table.enter(peer(2));
-        assert!(!table.admit(peer(2), false));
+        assert!(!table.admit(peer(2), "ann", false));
         assert_eq!(table.counts().turned_away, 1);
-        assert!(table.admit(peer(2), true));
-        table.leave(peer(2), second);
+        assert!(table.admit(peer(2), "ann", true));
+        table.leave(peer(2), second, None);
         assert_eq!(table.clients(), 1);
     }
 
@@ -187,12 +236,37 @@ mod tests {
     fn a_late_farewell_does_not_touch_the_next_connection_from_that_address() {
         let mut table = table(4, 4);
         let (old, _) = table.enter(peer(1));
-        assert!(table.admit(peer(1), false));
+        assert!(table.admit(peer(1), "ann", false));
         let (new, _) = table.enter(peer(1));
-        table.leave(peer(1), old);
+        table.leave(peer(1), old, None);
         assert_eq!((table.clients(), table.waiting()), (0, 1));
-        assert!(table.admit(peer(1), false));
-        table.leave(peer(1), new);
+        assert!(table.admit(peer(1), "ann", false));
+        table.leave(peer(1), new, None);
         assert_eq!((table.clients(), table.waiting()), (0, 0));
+    }
+    #[test]
+    fn who_watches_is_told_in_order() {
+        let (feed, reader) = crate::feed::feed(16);
+        let mut table = Table::new(Limits { clients: 1, waiting: 1 }, Some(feed));
+        let (first, _) = table.enter(peer(1));
+        assert!(table.admit(peer(1), "ann", false));
+        table.enter(peer(2));
+        assert!(!table.admit(peer(2), "bob", false));
+        let (third, _) = table.enter(peer(3));
+        assert!(table.admit(peer(3), "ann", true));
+        table.leave(peer(1), first, Some(Gone::Closed));
+        table.leave(peer(3), third, Some(Gone::Leave));
+        table.unwatch();
+        let ann = || "ann".to_owned();
+        let told: Vec<_> = reader.collect();
+        let expected = [
+            News::Came { client: ann(), peer: peer(1), clients: 1 },
+            News::TurnedAway { client: "bob".to_owned(), peer: peer(2), why: Refused::Full },
+            News::NeverCame { peer: peer(2), why: Gone::Displaced },
+            News::Came { client: ann(), peer: peer(3), clients: 2 },
+            News::Left { client: ann(), why: Gone::TakenOver, clients: 1 },
+            News::Left { client: ann(), why: Gone::Leave, clients: 0 },
+        ];
+        assert_eq!(told, expected.map(crate::feed::Told::Event));
     }
 }

@@ -7,6 +7,7 @@ use std::net::UdpSocket;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -108,6 +109,22 @@ impl Running {
     /// Reads standard error on until a line holds `text`, and returns that line; `None` when it ends without.
     pub fn line_with(&mut self, text: &str) -> Option<String> {
         self.stderr.by_ref().lines().map_while(Result::ok).find(|line| line.contains(text))
+    }
+
+    /// Lets standard error hold as little unread as a pipe can: whoever writes more waits for a reader.
+    pub fn narrow(&self) {
+        fcntl(self.stderr.get_ref(), FcntlArg::F_SETPIPE_SZ(1)).expect("it is a pipe");
+    }
+
+    /// The next line of standard error; `None` at its end.
+    pub fn next_line(&mut self) -> Option<String> {
+        self.stderr.by_ref().lines().next().map(|line| line.expect("output is UTF-8"))
+    }
+
+    /// Waits for its end and reads standard error only then.
+    pub fn wait_unread(mut self) -> Done {
+        self.child.wait().expect("it can be waited for");
+        self.wait()
     }
 
     /// Its process.

@@ -78,6 +78,18 @@ pub fn introduce(broker: SocketAddr, client_id: &str, keep_alive_s: u16) -> TcpS
     stream
 }
 
+/// The same, subscribed by this QoS; it reads nothing more by itself.
+pub fn subscribed(broker: SocketAddr, client_id: &str, filter: &str, qos: u8) -> TcpStream {
+    let mut stream = introduce(broker, client_id, 60);
+    let mut request = subscribe(filter);
+    *request.last_mut().expect("it is the QoS") = qos;
+    stream.write_all(&request).unwrap();
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).expect("an answer");
+    assert_eq!(answer, [0x90, 3, 0, 1, qos]);
+    stream
+}
+
 /// Ends a connection by a reset instead of a farewell.
 pub fn reset(stream: TcpStream) {
     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();

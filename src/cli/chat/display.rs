@@ -1,6 +1,8 @@
 //! How an event is shown: a line for people, or a JSON object for programs. Pure.
 
 use crate::chat::event::Event;
+use crate::chat::news::{Gone, News};
+use crate::wire::chat::Refusal;
 
 /// The line for people.
 pub(super) fn line(event: &Event) -> String {
@@ -26,6 +28,38 @@ pub(super) fn line(event: &Event) -> String {
         Event::Late { from } => format!("! out of order, from {from}:"),
         Event::Namesakes { name } => format!("! there are two called {name}, and no server to tell them apart"),
         Event::Dropped { text, .. } => format!("! the server ends this: {text}"),
+    };
+    harmless(line)
+}
+
+/// What a server tells of those who come and go.
+pub(super) fn news(news: &News) -> String {
+    let line = match news {
+        News::Joined { name, peer, clients } => format!("{name} has come from {peer}; {clients} here"),
+        News::Renamed { old, new, clients } => format!("{old} is now {new}; {clients} here"),
+        News::Left { name, why, clients } => {
+            let how = match why {
+                Gone::Leave => "has gone",
+                Gone::Closed => "has gone: it closed the connection",
+                Gone::Lost | Gone::TooLate => "was lost: the connection broke",
+                Gone::Slow => "was dropped for reading too slowly",
+            };
+            format!("{name} {how}; {clients} here")
+        }
+        News::NeverJoined { peer, why } => {
+            let how = match why {
+                Gone::Leave => "it took leave",
+                Gone::Closed => "it closed the connection",
+                Gone::Lost => "the connection broke",
+                Gone::Slow => "it read too slowly",
+                Gone::TooLate => "its time was over",
+            };
+            format!("{peer} never joined: {how}")
+        }
+        News::TurnedAway { peer, why: Refusal::TooMany } => {
+            format!("{peer} was turned away: too many from that address")
+        }
+        News::TurnedAway { peer, .. } => format!("{peer} was turned away: no place left"),
     };
     harmless(line)
 }
@@ -60,9 +94,22 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_and_goes() {
+        let peer = "[2001:db8::1]:5000".parse().unwrap();
+        let came = News::Joined { name: "ann".into(), peer, clients: 2 };
+        assert_eq!(news(&came), "ann has come from [2001:db8::1]:5000; 2 here");
+        let left = News::Left { name: "ann".into(), why: Gone::Slow, clients: 0 };
+        assert_eq!(news(&left), "ann was dropped for reading too slowly; 0 here");
+        let silent = News::NeverJoined { peer, why: Gone::TooLate };
+        assert_eq!(news(&silent), "[2001:db8::1]:5000 never joined: its time was over");
+    }
+
+    #[test]
     fn nobody_steers_the_terminal() {
         let message = Event::Message { from: "ann".into(), text: "\x1b]0;x\x07 \u{9b}2J \u{202e}abc\ttab".into() };
         assert_eq!(line(&message), "ann: \u{fffd}]0;x\u{fffd} \u{fffd}2J \u{fffd}abc\ttab");
         assert!(json(&message).contains(r"\u001b"));
+        let named = News::Renamed { old: "\x1b[2J".into(), new: "a\nb".into(), clients: 1 };
+        assert_eq!(news(&named), "\u{fffd}[2J is now a\u{fffd}b; 1 here");
     }
 }

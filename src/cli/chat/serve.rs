@@ -9,9 +9,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::super::interrupt;
+use super::super::reporter::Reporter;
 use super::super::running::note;
 use super::super::spelled;
-use super::socket_address;
+use super::{display, socket_address};
+use crate::chat::news::News;
 use crate::chat::server::{Counts, Relay, Server, ServerOptions};
 use crate::error::{Error, Result};
 use crate::units::{Bytes, Rate, parse_duration};
@@ -26,6 +28,7 @@ it to all. `--relay direct` does just that, so one client that does not read
 stalls all others. `--relay queued` keeps what a client does not take in a queue
 of its own; when that overflows, the client is told and dropped.
 
+Who comes and goes is told on standard error, a line each, and so is why.
 Ctrl-C ends it in order: everybody gets what waits, and is told. There are no
 passwords and no encryption: who reaches the address can join.")]
 pub(crate) struct Args {
@@ -54,6 +57,9 @@ pub(crate) struct Args {
     /// How long a client's host may be silent until it counts as lost, from 1s to 1h
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     dead_after: Duration,
+    /// Do not tell who comes and goes
+    #[arg(short, long)]
+    quiet: bool,
     /// Print what was counted as a JSON object at the end
     #[arg(long)]
     json: bool,
@@ -95,7 +101,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // Before any thread exists, so that none of them is chosen to die of a signal. The second one ends it at once.
     interrupt::stop_flag().context("installing signal handlers")?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("installing signal handlers")?;
-    let server = Server::start(&options)?;
+    let (server, reporter) = if args.quiet {
+        (Server::start(&options)?, None)
+    } else {
+        let (watcher, reporter) = Reporter::start(|news: News| display::news(&news), note)
+            .map_err(|cause| Error::failed("starting the thread that tells who comes").because(cause))?;
+        (Server::watched(&options, watcher)?, Some(reporter))
+    };
     let address = server.local_addr();
     note(&format!("listening on {address}, {} relay, up to {} clients", options.relay, server.max_clients()));
     if server.max_clients() < options.max_clients {
@@ -116,6 +128,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     signals.forever().next();
 
     let counts = server.stop();
+    if let Some(reporter) = reporter {
+        reporter.finish();
+    }
     let mut out = io::stdout().lock();
     match args.json {
         true => writeln!(out, "{}", serde_json::to_string(&counts)?),

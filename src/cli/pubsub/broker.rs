@@ -15,10 +15,13 @@ use serde::Serialize;
 
 use super::login;
 use crate::cli::address::WrittenAddress;
+use crate::cli::escaped::escaped;
 use crate::cli::interrupt;
+use crate::cli::reporter::Reporter;
 use crate::cli::screen::{Limits, Look, Screen};
 use crate::error::{Error, ExitClass, Result};
 use crate::pubsub::broker::{Broker, BrokerOptions, Counts, DEFAULT_PORT};
+use crate::pubsub::news::{Gone, News, Refused};
 use crate::pubsub::secret::Login;
 use crate::sys::proc;
 use crate::units::{Bytes, parse_duration};
@@ -37,13 +40,15 @@ Examples:
   netlab pubsub broker --listen 192.168.1.7 --anonymous
                                               anybody on the network may use it
 
+Who comes and goes is told on standard error, a line each, and so is why.
 Messages, sessions and passwords are in memory alone. Without TLS, passwords and
 messages cross the network as they are.")]
 pub(super) struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR[:PORT]", default_value = "127.0.0.1:1883")]
     listen: ListenAddress,
-    /// The one user who may connect; the password comes from --password-file or NETLAB_PASSWORD [default: anybody]
+    /// The one user who may connect; the password comes from --password-file or NETLAB_PASSWORD, else you are asked for
+    /// it, at a terminal [default: anybody]
     #[arg(long, value_name = "NAME", conflicts_with = "anonymous")]
     user: Option<String>,
     /// A file with the user's password as its first line
@@ -58,15 +63,21 @@ pub(super) struct Args {
     /// The longest packet taken, 1k to 16384k
     #[arg(long, value_name = "B", default_value = "64k", allow_negative_numbers = true)]
     max_packet: Bytes,
-    /// Messages that may wait for one client
+    /// Messages that may wait for one client, and take 16384k at most
     #[arg(long, value_name = "N", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..=1_000_000), allow_negative_numbers = true)]
     queue: u32,
+    /// Bytes that may wait for all clients together that read too slowly; beyond that QoS 0 is dropped
+    #[arg(long, value_name = "B", default_value = "262144k", allow_negative_numbers = true)]
+    backlog: Bytes,
     /// Publish figures of the broker itself under $SYS/ this often [default: never]
     #[arg(long, value_name = "T", value_parser = parse_duration, allow_negative_numbers = true)]
     sys_topics: Option<Duration>,
     /// End after this long: 500ms, 5s, 2m [default: no limit]
     #[arg(short, long, value_name = "T", value_parser = parse_duration, allow_negative_numbers = true)]
     duration: Option<Duration>,
+    /// Do not tell who comes and goes
+    #[arg(short, long)]
+    quiet: bool,
     /// One JSON object per line on standard output: what each second brought, and last the summary
     #[arg(long)]
     json: bool,
@@ -77,13 +88,20 @@ pub(super) struct Args {
 /// # Errors
 /// Usage for flags that do not go together; as [`Broker::start`]; standard output's own.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let stop = interrupt::stop_flag()?;
     let options = args.options()?;
     // Each client is one.
     proc::raise_open_file_limit();
-    let stop = interrupt::stop_flag()?;
-    let broker = Broker::start(&options)?;
     let limits = Limits { count: None, duration: args.duration };
     let screen = Screen::new(args.json, limits);
+    let (broker, reporter) = if args.quiet {
+        (Broker::start(&options)?, None)
+    } else {
+        let notes = screen.notes();
+        let (watcher, reporter) = Reporter::start(|news: News| in_words(&news), move |line| notes.note(line))
+            .map_err(|cause| Error::failed("starting the thread that tells who comes").because(cause))?;
+        (Broker::watched(&options, watcher)?, Some(reporter))
+    };
     screen.note(&announcement(&broker, &options));
     if options.login.is_none() && !options.listen.ip().is_loopback() {
         screen.warn(&["anybody who reaches this address may read and write everything".to_owned()]);
@@ -112,6 +130,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let interrupted = stop.load(Ordering::Relaxed);
     let time = started.elapsed();
     let counts = broker.stop();
+    if let Some(reporter) = reporter {
+        reporter.finish();
+    }
     let summary = Summary { event: "summary", mode: "pubsub", interrupted, duration_s: time.as_secs_f64(), counts };
     screen.result(&text(&counts, time), &summary).context("writing to standard output")?;
     // Without a limit there is no other way to end than Ctrl-C.
@@ -132,19 +153,7 @@ fn wait(duration: Option<Duration>, stop: &AtomicBool) {
 impl Args {
     fn options(&self) -> Result<BrokerOptions> {
         let listen = self.listen.0;
-        let login = match &self.user {
-            None => None,
-            Some(user) if user.is_empty() => {
-                return Err(Error::usage("--user is empty; name the user who may connect"));
-            }
-            Some(user) => {
-                let password = login::password(self.password_file.as_deref())?.ok_or_else(|| {
-                    Error::usage("--user needs a password: give --password-file FILE, or set NETLAB_PASSWORD")
-                })?;
-                Some(Login { user: user.clone(), password })
-            }
-        };
-        if login.is_none() && !self.anonymous && !listen.ip().is_loopback() {
+        if self.user.is_none() && !self.anonymous && !listen.ip().is_loopback() {
             return Err(Error::usage(format!(
                 "--listen {listen}: other machines can reach this address; say who may connect with --user NAME and \
                  --password-file FILE, or let anybody with --anonymous"
@@ -153,12 +162,26 @@ impl Args {
         if !PACKET.contains(&self.max_packet.0) {
             return Err(Error::usage("--max-packet: a packet is limited to something from 1k to 16384k"));
         }
+        // The last of it: a person may have to be asked.
+        let login = match &self.user {
+            None => None,
+            Some(user) if user.is_empty() => {
+                return Err(Error::usage("--user is empty; name the user who may connect"));
+            }
+            Some(user) => {
+                let password = login::password(self.password_file.as_deref(), Some(user))?.ok_or_else(|| {
+                    Error::usage("--user needs a password: give --password-file FILE, or set NETLAB_PASSWORD")
+                })?;
+                Some(Login { user: user.clone(), password })
+            }
+        };
         Ok(BrokerOptions {
             listen,
             login,
             max_clients: self.max_clients as usize,
             max_packet: self.max_packet.0,
             queue: self.queue as usize,
+            backlog: self.backlog.0,
             sys_topics: self.sys_topics,
             ..BrokerOptions::default()
         })
@@ -171,6 +194,43 @@ fn announcement(broker: &Broker, options: &BrokerOptions) -> String {
         None => "for anybody".to_owned(),
     };
     format!("listening on {} (MQTT 5.0 and 3.1.1), {who}; Ctrl-C ends it", broker.local_addr())
+}
+
+/// What it tells of those who come and go. Whatever they call themselves, it is a line, and steers no terminal.
+fn in_words(news: &News) -> String {
+    let safe = |text: &str| escaped(text.as_bytes());
+    match news {
+        News::Came { client, peer, clients } => format!("{} has come from {peer}; {clients} here", safe(client)),
+        News::Left { client, why, clients } => {
+            let how = match why {
+                Gone::Leave => "has gone".to_owned(),
+                Gone::Closed => "has gone without taking leave: it closed the connection".to_owned(),
+                Gone::TakenOver => "has gone: another has come under that name".to_owned(),
+                Gone::Silent => "was lost: nothing was heard of it for too long".to_owned(),
+                Gone::Lost | Gone::Displaced => "was lost: the connection broke".to_owned(),
+                Gone::Wrong(what) => format!("was dropped: {}", safe(what)),
+            };
+            format!("{} {how}; {clients} here", safe(client))
+        }
+        News::TurnedAway { client, peer, why } => {
+            let how = match why {
+                Refused::Login => "wrong user or password",
+                Refused::Full => "no place left",
+                Refused::Sessions => "no place left for a session",
+            };
+            format!("{} from {peer} was turned away: {how}", safe(client))
+        }
+        News::NeverCame { peer, why } => {
+            let how = match why {
+                Gone::Leave | Gone::Closed | Gone::TakenOver => "it closed the connection",
+                Gone::Silent => "its time was over",
+                Gone::Lost => "the connection broke",
+                Gone::Displaced => "others wanted its place",
+                Gone::Wrong(what) => return format!("{peer} never said who it is: {}", safe(what)),
+            };
+            format!("{peer} never said who it is: {how}")
+        }
+    }
 }
 
 /// What a broker did: the keys of [`Counts`], and for how long.
@@ -197,6 +257,7 @@ fn text(counts: &Counts, time: Duration) -> String {
     );
     let _ = writeln!(out, "clients        {}", human(counts.clients_admitted));
     for (what, count) in [
+        ("dropped        {}, their subscribers read too slowly", counts.messages_dropped),
         ("refused        {}, wrong user or password", counts.clients_refused),
         ("turned away    {}, no place left", counts.clients_turned_away),
         ("displaced      {}, had not said who they are", counts.connections_displaced),
@@ -249,6 +310,15 @@ mod tests {
         assert_eq!(open.class().code(), 2);
         assert!(options("--listen 0.0.0.0:1").is_err());
         assert!(options("--listen 192.0.2.1 --anonymous").unwrap().login.is_none());
+    }
+
+    #[test]
+    fn nobody_who_comes_steers_the_terminal() {
+        let peer = "192.0.2.7:5000".parse().unwrap();
+        let came = News::Came { client: "a\u{9b}2J\nb\u{202e}".into(), peer, clients: 1 };
+        assert_eq!(in_words(&came), r"a\u{9b}2J\nb\u{202e} has come from 192.0.2.7:5000; 1 here");
+        let wrong = News::Left { client: "ann".into(), why: Gone::Wrong("no such \x1b".into()), clients: 0 };
+        assert_eq!(in_words(&wrong), r"ann was dropped: no such \u{1b}; 0 here");
     }
 
     #[test]

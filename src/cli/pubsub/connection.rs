@@ -23,7 +23,8 @@ pub(super) struct ConnectionArgs {
     /// The broker: mqtt://HOST:PORT, mqtt://USER@HOST, mqtts://HOST with TLS
     #[arg(short, long, value_name = "URL", default_value = "mqtt://127.0.0.1:1883", help_heading = CONNECTION)]
     broker: BrokerUrl,
-    /// A file with the password as its first line [default: NETLAB_PASSWORD, if it is set]
+    /// A file with the user's password as its first line [default: NETLAB_PASSWORD, if it is set; else you are asked, at
+    /// a terminal]
     #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
     password_file: Option<PathBuf>,
     /// Certificates (PEM) of the authority that vouches for an mqtts:// broker [default: the system's]
@@ -69,7 +70,6 @@ impl ConnectionArgs {
         if self.ca.is_some() && !self.broker.tls {
             return Err(Error::usage("--ca goes with a broker of mqtts://; leave it out here, or change the address"));
         }
-        let password = login::password(self.password_file.as_deref())?;
         if self.password_file.is_some() && self.broker.user.is_none() {
             return Err(Error::usage("--password-file goes with a user; write --broker mqtt://USER@HOST"));
         }
@@ -84,6 +84,7 @@ impl ConnectionArgs {
             }
             _ => None,
         };
+        let password = login::password(self.password_file.as_deref(), self.broker.user.as_deref())?;
         Ok(ClientOptions {
             // A password of the environment is for those who are to say who they are.
             password: password.filter(|_| self.broker.user.is_some()),

@@ -7,6 +7,7 @@ use clap::Subcommand;
 mod broker;
 mod connection;
 mod login;
+mod prompt;
 mod publish;
 mod subscribe;
 

@@ -12,6 +12,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
 use super::connection::ConnectionArgs;
+use crate::cli::escaped::escaped;
 use crate::cli::interrupt;
 use crate::cli::screen::{Limits, Look, Screen};
 use crate::cli::spelled;
@@ -179,24 +180,6 @@ impl Args {
             None => writeln!(out, "{} {}", escaped(message.topic.as_bytes()), escaped(message.payload())),
         }
     }
-}
-
-/// Text as it is, but for control characters and what is no text, which a terminal might obey.
-fn escaped(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() {
-                out.extend(c.escape_default());
-            } else {
-                out.push(c);
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(out, "\\x{byte:02x}");
-        }
-    }
-    out
 }
 
 /// A message as an object. A payload that is no text is in hexadecimal under another key.
@@ -372,16 +355,5 @@ impl Summary {
             );
         }
         out
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_terminal_is_not_obeyed() {
-        assert_eq!(escaped("grün 1\u{1b}[31m\n\tx".as_bytes()), "grün 1\\u{1b}[31m\\n\\tx");
-        assert_eq!(escaped(b"a\xff\xfeb"), "a\\xff\\xfeb");
     }
 }
