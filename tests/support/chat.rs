@@ -24,11 +24,13 @@ impl Peer {
         Peer::over(TcpStream::connect(to).expect("the server accepts"))
     }
 
-    /// The same with a receive buffer as small as the kernel lets it be.
+    /// The same with a small receive buffer, and segments as on Ethernet: where the window has less than a segment, and
+    /// loopback's are large, TCP waits to send more and only probes, five times a second (RFC 9293, section 3.8.6).
     #[track_caller]
     pub fn connect_small(to: SocketAddr) -> Peer {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
-        socket.set_recv_buffer_size(1).unwrap();
+        socket.set_recv_buffer_size(8 << 10).unwrap();
+        socket.set_tcp_mss(1448).unwrap();
         socket.connect(&to.into()).expect("the server accepts");
         Peer::over(socket.into())
     }
