@@ -294,6 +294,11 @@ fn a_person_at_a_terminal_is_asked_for_the_password() {
     given_up.keys("hunt\x03");
     given_up.shows("no password was given");
     assert_eq!(given_up.ended(), 130);
+    let ended = OnTerminal::start(&format!("pubsub subscribe --broker {url} --topic a"));
+    ended.shows("password for ann: ");
+    ended.terminate();
+    ended.shows("no password was given");
+    assert_eq!(ended.ended(), 130);
     for terminal in [subscriber, publisher] {
         let screen = terminal.screen();
         assert!(!screen.contains("hunter") && !screen.contains("wrong"), "{screen:?}");

@@ -50,6 +50,17 @@ impl OnTerminal {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Has the program end by SIGTERM.
+    pub fn terminate(&self) {
+        // `script` has a shell, and that has the program.
+        let child_of = |pid: u32| {
+            let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+            children.split_whitespace().next().expect("it runs").parse::<u32>().unwrap()
+        };
+        let program = child_of(child_of(self.child.id()));
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(program as i32), nix::sys::signal::SIGTERM).unwrap();
+    }
+
     /// All that was shown so far.
     pub fn screen(&self) -> String {
         self.screen.lock().unwrap().clone()

@@ -89,7 +89,7 @@ pub(super) struct Args {
 /// Usage for flags that do not go together; as [`Broker::start`]; standard output's own.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let stop = interrupt::stop_flag()?;
-    let options = args.options()?;
+    let options = args.options(&stop)?;
     // Each client is one.
     proc::raise_open_file_limit();
     let limits = Limits { count: None, duration: args.duration };
@@ -151,7 +151,7 @@ fn wait(duration: Option<Duration>, stop: &AtomicBool) {
 }
 
 impl Args {
-    fn options(&self) -> Result<BrokerOptions> {
+    fn options(&self, stop: &AtomicBool) -> Result<BrokerOptions> {
         let listen = self.listen.0;
         if self.user.is_none() && !self.anonymous && !listen.ip().is_loopback() {
             return Err(Error::usage(format!(
@@ -169,7 +169,7 @@ impl Args {
                 return Err(Error::usage("--user is empty; name the user who may connect"));
             }
             Some(user) => {
-                let password = login::password(self.password_file.as_deref(), Some(user))?.ok_or_else(|| {
+                let password = login::password(self.password_file.as_deref(), Some(user), stop)?.ok_or_else(|| {
                     Error::usage("--user needs a password: give --password-file FILE, or set NETLAB_PASSWORD")
                 })?;
                 Some(Login { user: user.clone(), password })
@@ -298,7 +298,7 @@ mod tests {
     }
 
     fn options(line: &str) -> Result<BrokerOptions> {
-        Line::try_parse_from(format!("netlab {line}").split_whitespace()).unwrap().args.options()
+        Line::try_parse_from(format!("netlab {line}").split_whitespace()).unwrap().args.options(&AtomicBool::new(false))
     }
 
     #[test]

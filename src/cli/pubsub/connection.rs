@@ -65,8 +65,8 @@ impl ConnectionArgs {
     /// Whom to connect to, and as whom.
     ///
     /// # Errors
-    /// Usage, naming the flag.
-    pub(super) fn options(&self) -> Result<ClientOptions> {
+    /// Usage, naming the flag; as [`login::password`].
+    pub(super) fn options(&self, stop: &AtomicBool) -> Result<ClientOptions> {
         if self.ca.is_some() && !self.broker.tls {
             return Err(Error::usage("--ca goes with a broker of mqtts://; leave it out here, or change the address"));
         }
@@ -84,7 +84,7 @@ impl ConnectionArgs {
             }
             _ => None,
         };
-        let password = login::password(self.password_file.as_deref(), self.broker.user.as_deref())?;
+        let password = login::password(self.password_file.as_deref(), self.broker.user.as_deref(), stop)?;
         Ok(ClientOptions {
             // A password of the environment is for those who are to say who they are.
             password: password.filter(|_| self.broker.user.is_some()),
@@ -105,7 +105,7 @@ impl ConnectionArgs {
     pub(super) fn connect(&self, stop: &Arc<AtomicBool>) -> Result<Client> {
         // One who is gone is no failure.
         let notice = Box::new(|text: &str| drop(writeln!(io::stderr(), "{text}")));
-        Client::connect(self.options()?, Arc::clone(stop), notice)
+        Client::connect(self.options(stop)?, Arc::clone(stop), notice)
     }
 }
 
@@ -126,7 +126,10 @@ mod tests {
     }
 
     fn options(line: &str) -> Result<ClientOptions> {
-        Line::try_parse_from(format!("netlab {line}").split_whitespace()).unwrap().connection.options()
+        Line::try_parse_from(format!("netlab {line}").split_whitespace())
+            .unwrap()
+            .connection
+            .options(&AtomicBool::new(false))
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::env;
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use super::prompt::{Given, secret};
 use crate::cli::escaped::escaped;
@@ -15,16 +16,16 @@ use crate::pubsub::secret::Password;
 const VARIABLE: &str = "NETLAB_PASSWORD";
 
 /// The password of a file, or else of the environment, or else of the person at the terminal, who is asked for the
-/// `user`'s. `None` where none of them is, and where the person gives an empty one.
+/// `user`'s until `stop` is set. `None` where none of them is, and where the person gives an empty one.
 ///
 /// # Errors
-/// As [`Password::from_file`]; usage when the variable is empty; interrupted by Ctrl-C and Ctrl-D.
-pub(super) fn password(file: Option<&Path>, user: Option<&str>) -> Result<Option<Password>> {
+/// As [`Password::from_file`]; usage when the variable is empty; interrupted by Ctrl-C and Ctrl-D, and by `stop`.
+pub(super) fn password(file: Option<&Path>, user: Option<&str>, stop: &AtomicBool) -> Result<Option<Password>> {
     if let Some(path) = file {
         return Password::from_file("--password-file", path).map(Some);
     }
     match env::var_os(VARIABLE) {
-        None => user.map_or(Ok(None), ask),
+        None => user.map_or(Ok(None), |user| ask(user, stop)),
         Some(text) if text.is_empty() => {
             Err(Error::usage(format!("{VARIABLE} is set and empty; give it the password, or unset it")))
         }
@@ -33,11 +34,11 @@ pub(super) fn password(file: Option<&Path>, user: Option<&str>) -> Result<Option
 }
 
 /// Asks for a user's password without showing what is typed, where standard input is a terminal.
-fn ask(user: &str) -> Result<Option<Password>> {
+fn ask(user: &str, stop: &AtomicBool) -> Result<Option<Password>> {
     if !io::stdin().is_terminal() {
         return Ok(None);
     }
-    match secret(&format!("password for {}: ", escaped(user.as_bytes()))) {
+    match secret(&format!("password for {}: ", escaped(user.as_bytes())), stop) {
         Ok(Given::Line(line)) if line.is_empty() => Ok(None),
         Ok(Given::Line(line)) => Ok(Some(Password::new(line))),
         Ok(Given::Nothing) => Err(Error::interrupted("no password was given")),

@@ -3,8 +3,10 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
 /// The longest that is taken, in bytes: more than MQTT has room for.
@@ -15,23 +17,35 @@ const LONGEST: usize = 1 << 16;
 pub(super) enum Given {
     /// A line.
     Line(Vec<u8>),
-    /// Ctrl-C, or Ctrl-D before anything.
+    /// Ctrl-C, or Ctrl-D before anything, or a signal to end.
     Nothing,
 }
 
-/// Asks at the terminal that standard input is. The question goes to standard error.
+/// How long a signal to end may go unnoticed, in ms.
+const NOTICE_MS: u8 = 100;
+
+/// Asks at the terminal that standard input is. The question goes to standard error. `stop` ends it without an answer.
 ///
 /// # Errors
 /// When the terminal cannot be set, or read.
-pub(super) fn secret(question: &str) -> io::Result<Given> {
+pub(super) fn secret(question: &str, stop: &AtomicBool) -> io::Result<Given> {
     let silence = Silence::begin()?;
     let mut out = io::stderr();
     out.write_all(question.as_bytes())?;
     let mut line = Vec::new();
     let given = loop {
+        if stop.load(Ordering::Relaxed) {
+            break Given::Nothing;
+        }
+        let stdin = io::stdin();
+        match poll(&mut [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)], PollTimeout::from(NOTICE_MS)) {
+            Ok(0) | Err(Errno::EINTR) => continue,
+            Ok(_) => {}
+            Err(errno) => return Err(errno.into()),
+        }
         let mut key = [0];
         // One at a time: what comes after the line is somebody else's.
-        match nix::unistd::read(io::stdin().as_fd(), &mut key) {
+        match nix::unistd::read(stdin.as_fd(), &mut key) {
             Ok(0) => break Given::Nothing,
             Ok(_) => {}
             Err(Errno::EINTR) => continue,
