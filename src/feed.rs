@@ -61,6 +61,13 @@ impl<T> Feed<T> {
     }
 }
 
+/// Tells whoever watches; where nobody does, the event is not even made up.
+pub fn tell<T>(watcher: Option<&Feed<T>>, event: impl FnOnce() -> T) {
+    if let Some(feed) = watcher {
+        feed.tell(event());
+    }
+}
+
 impl<T> Clone for Feed<T> {
     fn clone(&self) -> Self {
         Feed { queue: self.queue.clone(), missed: Arc::clone(&self.missed) }

@@ -355,14 +355,7 @@ fn nobody_waits_for_whoever_should_read_who_comes() {
         (server, ann)
     };
     let (mut server, ann) = came_and_gone();
-    let (mut told, mut missed) = (0, 0);
-    while told + missed < 2 * JOINS + 1 {
-        let line = server.next_line().expect("it tells all, or how many more there were");
-        match line.strip_prefix("… and ").and_then(|rest| rest.strip_suffix(" more")) {
-            Some(more) => missed += more.parse::<usize>().unwrap(),
-            None => told += usize::from(line.ends_with(" here")),
-        }
-    }
+    let (told, missed) = server.comings(2 * JOINS + 1);
     assert!(missed > 0, "the pipe took all of it, so nothing was tested");
     assert_eq!(told + missed, 2 * JOINS + 1);
     // And from now on all is told again.

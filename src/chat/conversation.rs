@@ -23,19 +23,6 @@ pub(super) struct Conversation<'a> {
     pace: Option<Pace>,
 }
 
-/// Why a conversation ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
-    /// The client said so.
-    Leave,
-    /// Its stream ended.
-    Closed,
-    /// Its connection broke or went silent.
-    Lost,
-    /// It did not join in time.
-    TooLate,
-}
-
 impl<'a> Conversation<'a> {
     pub(super) fn new(server: &'a Serving, client: &'a Arc<Connection>) -> Conversation<'a> {
         let now = Instant::now();
@@ -49,7 +36,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Does what a line says; `Break` when it was the last.
-    pub(super) fn take(&mut self, line: Result<&[u8], TooLong>) -> ControlFlow<Why> {
+    pub(super) fn take(&mut self, line: Result<&[u8], TooLong>) -> ControlFlow<Gone> {
         self.server.counters.lines_read.add(1);
         let request = line.map_err(|TooLong| Refusal::LineTooLong).and_then(Request::decode);
         match request.and_then(|request| self.carry_out(request)) {
@@ -62,10 +49,10 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn carry_out(&mut self, request: Request) -> Result<ControlFlow<Why>, Refusal> {
+    fn carry_out(&mut self, request: Request) -> Result<ControlFlow<Gone>, Refusal> {
         let (room, client) = (&self.server.room, self.client);
         match (request, &mut self.name) {
-            (Request::Leave, _) => return Ok(ControlFlow::Break(Why::Leave)),
+            (Request::Leave, _) => return Ok(ControlFlow::Break(Gone::Leave)),
             (Request::Ping { token }, _) => client.send(Answer::Pong { token }),
             (Request::Join { name }, own @ None) => {
                 room.join(name, client)?;
@@ -101,31 +88,25 @@ impl<'a> Conversation<'a> {
     }
 
     /// Tells the others, and the client where it still listens.
-    pub(super) fn end(self, why: Why) {
+    pub(super) fn end(self, why: Gone) {
         let (server, stopping) = (self.server, self.server.is_stopping());
         let slow = self.client.outbox.is_too_slow();
-        let gone = match why {
-            Why::Leave => Gone::Leave,
-            _ if slow => Gone::Slow,
-            Why::Closed => Gone::Closed,
-            Why::Lost => Gone::Lost,
-            Why::TooLate => Gone::TooLate,
-        };
+        let gone = if slow && why != Gone::Leave { Gone::Slow } else { why };
         match &self.name {
             Some(name) => server.room.leave(name, (!stopping).then_some(gone)),
             None if stopping => {}
-            None => server.report(|| News::NeverJoined { peer: self.client.peer, why: gone }),
+            None => server.room.report(|| News::NeverJoined { peer: self.client.peer, why: gone }),
         }
         let last = match why {
-            Why::Leave => Some(Answer::Ok { request: "LEAVE", name: "" }),
+            Gone::Leave => Some(Answer::Ok { request: "LEAVE", name: "" }),
             _ if slow => Some(Answer::Dropped { reason: "slow", text: "you read too slowly: your queue was full" }),
-            Why::TooLate => Some(Refusal::TooLate.answer()),
+            Gone::TooLate => Some(Refusal::TooLate.answer()),
             _ if stopping => Some(Answer::Dropped { reason: "shutdown", text: "the server is closing" }),
-            Why::Closed | Why::Lost => None,
+            Gone::Closed | Gone::Lost | Gone::Slow => None,
         };
         match why {
-            Why::TooLate => server.counters.clients_too_late.add(1),
-            Why::Lost if self.name.is_some() && !slow && !stopping => server.counters.clients_lost.add(1),
+            Gone::TooLate => server.counters.clients_too_late.add(1),
+            Gone::Lost if self.name.is_some() && !slow && !stopping => server.counters.clients_lost.add(1),
             _ => {}
         }
         self.client.finish(last, server.options.grace);
@@ -133,24 +114,24 @@ impl<'a> Conversation<'a> {
 }
 
 /// Waits for more bytes; why there are none when there will be none.
-pub(super) fn read_more(mut stream: &TcpStream, lines: &mut LineBuffer, join_by: Option<Instant>) -> Result<(), Why> {
+pub(super) fn read_more(mut stream: &TcpStream, lines: &mut LineBuffer, join_by: Option<Instant>) -> Result<(), Gone> {
     if let Some(join_by) = join_by {
         let left = join_by.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Why::TooLate);
+            return Err(Gone::TooLate);
         }
-        stream.set_read_timeout(Some(left)).map_err(|_| Why::Lost)?;
+        stream.set_read_timeout(Some(left)).map_err(|_| Gone::Lost)?;
     }
     loop {
         match stream.read(lines.space()) {
-            Ok(0) => return Err(Why::Closed),
+            Ok(0) => return Err(Gone::Closed),
             Ok(count) => {
                 lines.filled(count);
                 return Ok(());
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Why::TooLate),
-            Err(_) => return Err(Why::Lost),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Gone::TooLate),
+            Err(_) => return Err(Gone::Lost),
         }
     }
 }

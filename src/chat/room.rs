@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use super::connection::{Connection, Line, lock};
 use super::counts::Counters;
 use super::news::{Gone, News};
-use crate::feed::Feed;
+use crate::feed::{self, Feed};
 use crate::wire::chat::{Answer, Refusal, names};
 
 /// See the module.
@@ -101,10 +101,9 @@ impl Room {
         clients
     }
 
-    fn report(&self, news: impl FnOnce() -> News) {
-        if let Some(watcher) = &self.watcher {
-            watcher.tell(news());
-        }
+    /// Tells whoever watches.
+    pub(super) fn report(&self, news: impl FnOnce() -> News) {
+        feed::tell(self.watcher.as_ref(), news);
     }
 }
 

@@ -58,7 +58,6 @@ pub(super) struct Serving {
     stopped: Condvar,
     /// With [`Relay::Queued`].
     flusher: Option<Flusher>,
-    watcher: Option<Feed<News>>,
 }
 
 impl Server {
@@ -67,18 +66,14 @@ impl Server {
     /// # Errors
     /// Usage for an address that is not this host's; when the port is in use; not permitted for a privileged port.
     pub fn start(options: &ServerOptions) -> error::Result<Server> {
-        Server::open(options, None)
+        Server::watched(options, None)
     }
 
-    /// The same with somebody who watches who comes and goes. The server never waits for the watcher.
+    /// The same, perhaps with somebody who watches who comes and goes. The server never waits for the watcher.
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub fn watched(options: &ServerOptions, watcher: Feed<News>) -> error::Result<Server> {
-        Server::open(options, Some(watcher))
-    }
-
-    fn open(options: &ServerOptions, watcher: Option<Feed<News>>) -> error::Result<Server> {
+    pub fn watched(options: &ServerOptions, watcher: Option<Feed<News>>) -> error::Result<Server> {
         let listener = Arc::new(listener::open(options)?);
         let failed = |cause| Error::failed("starting the chat server").because(cause);
         let address = listener.local_addr().map_err(failed)?;
@@ -86,13 +81,12 @@ impl Server {
         let serving = Arc::new(Serving {
             max_clients: listener::make_room(options.max_clients),
             options: options.clone(),
-            room: Room::new(Arc::clone(&counters), watcher.clone()),
+            room: Room::new(Arc::clone(&counters), watcher),
             connections: Mutex::default(),
             changed: Condvar::new(),
             stopping: Mutex::new(false),
             stopped: Condvar::new(),
             flusher: if options.relay == Relay::Queued { Some(Flusher::start()?) } else { None },
-            watcher,
             counters,
         });
         let acceptor = thread::Builder::new().name("chat-accept".into()).spawn({
@@ -258,7 +252,7 @@ impl Serving {
     /// Tells why, as far as that does not make the listener wait.
     fn turn_away(&self, mut stream: &TcpStream, peer: SocketAddr, refusal: Refusal) {
         self.counters.connections_refused.add(1);
-        self.report(|| News::TurnedAway { peer, why: refusal });
+        self.room.report(|| News::TurnedAway { peer, why: refusal });
         let line = Line::new(refusal.answer());
         // A connection that does not take one line is not worth more.
         let _ = stream.set_nonblocking(true).and_then(|()| stream.write(&line.bytes));
@@ -283,12 +277,6 @@ impl Serving {
         let connections = lock(&self.connections);
         let waited = self.changed.wait_timeout_while(connections, time, |connections| !connections.is_empty());
         waited.unwrap_or_else(PoisonError::into_inner).0.is_empty()
-    }
-
-    pub(super) fn report(&self, news: impl FnOnce() -> News) {
-        if let Some(watcher) = &self.watcher {
-            watcher.tell(news());
-        }
     }
 
     pub(super) fn is_stopping(&self) -> bool {

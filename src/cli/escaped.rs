@@ -2,12 +2,17 @@
 
 use std::fmt::Write;
 
+/// Whether a terminal might obey it: a control character, or one that turns the direction of writing.
+pub(crate) fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Text as it is, but for control characters, for those that turn the direction of writing, and for what is no text.
 pub(crate) fn escaped(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            if steers(c) {
                 out.extend(c.escape_default());
             } else {
                 out.push(c);

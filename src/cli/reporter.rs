@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
+use crate::error::{Error, Result};
 use crate::feed::{Feed, Told, feed};
 
 /// Events that may wait to be written; those beyond are counted.
@@ -19,11 +20,24 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    /// Starts it. `line` puts an event into words, `write` writes the line and may block.
+    /// Starts it, unless nothing is to be told. `line` puts an event into words, `write` writes the line and may block.
     ///
     /// # Errors
     /// When the thread is refused.
-    pub(crate) fn start<T: Send + 'static>(
+    pub(crate) fn unless<T: Send + 'static>(
+        quiet: bool,
+        line: impl Fn(T) -> String + Send + 'static,
+        write: impl Fn(&str) + Send + 'static,
+    ) -> Result<(Option<Feed<T>>, Option<Reporter>)> {
+        if quiet {
+            return Ok((None, None));
+        }
+        let (feed, reporter) = Reporter::start(line, write)
+            .map_err(|cause| Error::failed("starting the thread that tells who comes").because(cause))?;
+        Ok((Some(feed), Some(reporter)))
+    }
+
+    fn start<T: Send + 'static>(
         line: impl Fn(T) -> String + Send + 'static,
         write: impl Fn(&str) + Send + 'static,
     ) -> io::Result<(Feed<T>, Reporter)> {

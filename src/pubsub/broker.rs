@@ -89,7 +89,6 @@ impl Default for BrokerOptions {
 }
 
 /// What a broker has done so far, and who is there now.
-///
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Connections accepted from the listener.
@@ -135,18 +134,14 @@ impl Broker {
     /// Failed when the address cannot be listened on (in use, not of this machine), not permitted for a port below
     /// 1024 without the right to it, failed when the threads cannot be started.
     pub fn start(options: &BrokerOptions) -> Result<Broker> {
-        Broker::open(options, None)
+        Broker::watched(options, None)
     }
 
-    /// The same with somebody who watches who comes and goes. The broker never waits for the watcher.
+    /// The same, perhaps with somebody who watches who comes and goes. The broker never waits for the watcher.
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub fn watched(options: &BrokerOptions, watcher: Feed<News>) -> Result<Broker> {
-        Broker::open(options, Some(watcher))
-    }
-
-    fn open(options: &BrokerOptions, watcher: Option<Feed<News>>) -> Result<Broker> {
+    pub fn watched(options: &BrokerOptions, watcher: Option<Feed<News>>) -> Result<Broker> {
         let listener = listen(options.listen).map_err(|cause| refused(options.listen, cause))?;
         let starting = |cause: io::Error| Error::failed("starting the broker").because(cause);
         let local_addr = listener.local_addr().map_err(starting)?;

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::task::AbortHandle;
 
 use super::news::{Gone, News, Refused, cut};
-use crate::feed::Feed;
+use crate::feed::{self, Feed};
 
 /// Stands for one connection; they grow.
 pub(super) type Ticket = u64;
@@ -161,9 +161,7 @@ impl Table {
     }
 
     fn tell(&self, news: impl FnOnce() -> News) {
-        if let Some(watcher) = &self.watcher {
-            watcher.tell(news());
-        }
+        feed::tell(self.watcher.as_ref(), news);
     }
 
     /// Connections that have become clients.
@@ -244,6 +242,7 @@ mod tests {
         table.leave(peer(1), new, None);
         assert_eq!((table.clients(), table.waiting()), (0, 0));
     }
+
     #[test]
     fn who_watches_is_told_in_order() {
         let (feed, reader) = crate::feed::feed(16);

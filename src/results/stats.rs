@@ -105,15 +105,12 @@ impl Ratio {
         let ci95 = ci95.filter(is_finite).filter(|_| below.ci95.is_some_and(|(low, _)| low > 0.0));
         ratio.is_finite().then_some(Ratio { ratio, ci95 })
     }
-}
 
-impl Ratio {
     /// Of the geometric means of two independent sets of values above 0; `None` where there is another value, or none.
     ///
     /// It is for what varies by factors, as times of messages do: on the logarithmic scale one slow trial among five
     /// does not decide the mean. The interval is Welch's t on that scale.
     pub fn of_logs(numerator: &[f64], denominator: &[f64]) -> Option<Ratio> {
-        let logs = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<f64>>();
         let (above, below) = (logs(numerator), logs(denominator));
         let (mean_above, mean_below) = (mean(&above)?, mean(&below)?);
         let of_mean = |logs: &[f64], mean| Some(variance(logs, mean)? / logs.len() as f64);
@@ -136,8 +133,11 @@ fn welch_t(a: f64, n_a: usize, b: f64, n_b: usize) -> f64 {
 
 /// The geometric mean; `None` without values or with one that is not above 0.
 pub fn geometric_mean(values: &[f64]) -> Option<f64> {
-    let logs: Vec<f64> = values.iter().map(|value| value.ln()).collect();
-    mean(&logs).map(f64::exp)
+    mean(&logs(values)).map(f64::exp)
+}
+
+fn logs(values: &[f64]) -> Vec<f64> {
+    values.iter().map(|value| value.ln()).collect()
 }
 
 /// How many more trials would probably narrow an interval to `needed` on each side, if the spread stays as it is: at

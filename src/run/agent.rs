@@ -219,7 +219,7 @@ impl HostAgent {
         sender::send(outlet, plan, &never, &live)
     }
 
-    /// Asks the server for an answer, so many times; how long each took, in ns.
+    /// Asks the server for an answer, `times` times or for as long as `at_most`; how long each took, in ns.
     fn ask(&self, times: u32, at_most: Duration) -> Result<Vec<u64>> {
         /// A server that takes longer is not measured by this.
         const PATIENCE: Duration = Duration::from_secs(2);

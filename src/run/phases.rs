@@ -10,7 +10,7 @@ use super::bench::{Bench, Look};
 use super::condition::{Condition, Traffic};
 use super::event::Event;
 use super::outcome::{Limit, Measured};
-use super::plan::MeasurePlan;
+use super::plan::{ASKING, MeasurePlan, QUESTIONS};
 use super::protocol::{Collected, Order, Reply, Window};
 use super::send::{Meanwhile, Sends, probes};
 use super::site::Site;
@@ -26,9 +26,6 @@ const MEASURED: u16 = 1;
 const FLOW: u16 = 2;
 /// Caches, neighbours and clocks are warm after this.
 const WARM_UP_TIME: Duration = Duration::from_millis(150);
-/// How often the sender asks the server for an answer before the window, at most, and for how long.
-const QUESTIONS: u32 = 21;
-const ASKING: Duration = Duration::from_millis(300);
 /// Time between two rows of a host in `samples.csv`.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 

@@ -11,6 +11,10 @@ use crate::results::row::ConditionRow;
 use crate::results::setting::Setting;
 use crate::units::Mode;
 
+/// How often the sender asks the server for an answer before the window, at most, and for how long.
+pub(super) const QUESTIONS: u32 = 21;
+pub(super) const ASKING: Duration = Duration::from_millis(300);
+
 /// A whole measurement. Made by [`Design::plan`](super::design::Design::plan).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MeasurePlan {
@@ -105,14 +109,13 @@ fn around_a_trial(condition: &Condition) -> Duration {
     }
     // It falls still later, answers questions, and all that is sent gets to the slowest, unless that is dropped.
     const WITH_SERVER: Duration = Duration::from_millis(140);
-    const ASKING: Duration = Duration::from_millis(300);
     let round_trip = 2 * condition.network.distance;
     let Traffic { rate, duration, .. } = condition.traffic;
     let waits = condition.mode == Mode::Pubsub || condition.server.relay == Relay::Direct;
     let slowest = condition.groups.iter().map(|group| group.busy).max().filter(|_| waits).unwrap_or_default();
     let messages = rate.per_second().unwrap_or(0.0) * duration.as_secs_f64();
     let longer = Duration::from_secs_f64((slowest.as_secs_f64() * messages).min(3600.0)).saturating_sub(duration);
-    AROUND + WITH_SERVER + 3 * round_trip + (21 * round_trip).min(ASKING) + longer
+    AROUND + WITH_SERVER + 3 * round_trip + (QUESTIONS * round_trip).min(ASKING) + longer
 }
 
 /// Steele, Lea and Flood's generator: enough to shuffle with, and the same everywhere for a seed.

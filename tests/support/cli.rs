@@ -121,6 +121,19 @@ impl Running {
         self.stderr.by_ref().lines().next().map(|line| line.expect("output is UTF-8"))
     }
 
+    /// Reads who comes and goes, until so many are told of or counted as not told; how many of each.
+    pub fn comings(&mut self, all: usize) -> (usize, usize) {
+        let (mut told, mut missed) = (0, 0);
+        while told + missed < all {
+            let line = self.next_line().expect("it tells all, or how many more there were");
+            match line.strip_prefix("… and ").and_then(|rest| rest.strip_suffix(" more")) {
+                Some(more) => missed += more.parse::<usize>().unwrap(),
+                None => told += usize::from(line.ends_with(" here")),
+            }
+        }
+        (told, missed)
+    }
+
     /// Waits for its end and reads standard error only then.
     pub fn wait_unread(mut self) -> Done {
         self.child.wait().expect("it can be waited for");

@@ -2,6 +2,7 @@
 
 use crate::chat::event::Event;
 use crate::chat::news::{Gone, News};
+use crate::cli::escaped;
 use crate::wire::chat::Refusal;
 
 /// The line for people.
@@ -72,8 +73,7 @@ pub(super) fn json(event: &Event) -> String {
 
 /// Whatever the other end sent, it shall not steer the terminal.
 fn harmless(line: String) -> String {
-    let steers =
-        |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let steers = |c: char| c != '\t' && escaped::steers(c);
     if line.contains(steers) { line.replace(steers, "\u{fffd}") } else { line }
 }
 

@@ -101,13 +101,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // Before any thread exists, so that none of them is chosen to die of a signal. The second one ends it at once.
     interrupt::stop_flag().context("installing signal handlers")?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("installing signal handlers")?;
-    let (server, reporter) = if args.quiet {
-        (Server::start(&options)?, None)
-    } else {
-        let (watcher, reporter) = Reporter::start(|news: News| display::news(&news), note)
-            .map_err(|cause| Error::failed("starting the thread that tells who comes").because(cause))?;
-        (Server::watched(&options, watcher)?, Some(reporter))
-    };
+    let (watcher, reporter) = Reporter::unless(args.quiet, |news: News| display::news(&news), note)?;
+    let server = Server::watched(&options, watcher)?;
     let address = server.local_addr();
     note(&format!("listening on {address}, {} relay, up to {} clients", options.relay, server.max_clients()));
     if server.max_clients() < options.max_clients {

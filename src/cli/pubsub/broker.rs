@@ -94,14 +94,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     proc::raise_open_file_limit();
     let limits = Limits { count: None, duration: args.duration };
     let screen = Screen::new(args.json, limits);
-    let (broker, reporter) = if args.quiet {
-        (Broker::start(&options)?, None)
-    } else {
-        let notes = screen.notes();
-        let (watcher, reporter) = Reporter::start(|news: News| in_words(&news), move |line| notes.note(line))
-            .map_err(|cause| Error::failed("starting the thread that tells who comes").because(cause))?;
-        (Broker::watched(&options, watcher)?, Some(reporter))
-    };
+    let notes = screen.notes();
+    let (watcher, reporter) = Reporter::unless(args.quiet, |news: News| in_words(&news), move |line| notes.note(line))?;
+    let broker = Broker::watched(&options, watcher)?;
     screen.note(&announcement(&broker, &options));
     if options.login.is_none() && !options.listen.ip().is_loopback() {
         screen.warn(&["anybody who reaches this address may read and write everything".to_owned()]);
