@@ -159,6 +159,10 @@ pub struct HostRow {
     pub server_dropped: Option<u64>,
     /// CPU time its listening thread used during the window (chat server).
     pub server_accept_cpu_ns: Option<u64>,
+    /// CPU time inside the calls that hand copies to the kernel, without the clock's own cost (sender, chat server).
+    pub cpu_send_ns: Option<u64>,
+    /// The rest of the program's time: waking, pacing, encoding; a server's reading, too.
+    pub cpu_wake_ns: Option<u64>,
 }
 
 /// Where there was but one.
@@ -243,6 +247,8 @@ impl HostRow {
             server_threads: None,
             server_dropped: None,
             server_accept_cpu_ns: None,
+            cpu_send_ns: None,
+            cpu_wake_ns: None,
         }
     }
 }
@@ -323,5 +329,7 @@ impl Row for HostRow {
         "server_threads",
         "server_dropped",
         "server_accept_cpu_ns",
+        "cpu_send_ns",
+        "cpu_wake_ns",
     ];
 }
