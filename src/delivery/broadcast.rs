@@ -65,7 +65,7 @@ pub(super) fn inlet(port: u16, interface: Option<&str>) -> Result<Inlet> {
         source: None,
         receive_buffer_bytes: granted,
     };
-    Ok(Inlet::new(socket, Filter::Broadcast { broadcasts }, MAX_PAYLOAD_IPV4, description))
+    Ok(Inlet::new(socket, Filter::Broadcast, MAX_PAYLOAD_IPV4, description))
 }
 
 /// The interface one of whose networks has this broadcast address.
@@ -116,6 +116,7 @@ mod tests {
             name: "eth0".into(),
             ipv4: vec![InterfaceIpv4 {
                 address: Ipv4Addr::new(10, 0, 0, 1),
+                peer: Ipv4Addr::new(10, 0, 0, 1),
                 prefix_len: 24,
                 broadcast: Some(directed),
             }],

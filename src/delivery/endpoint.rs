@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::STOP_LATENCY;
@@ -88,7 +89,7 @@ impl Inlet {
     pub fn groups(&self) -> &[IpAddr] {
         match &self.filter {
             Filter::Multicast { groups, .. } => groups,
-            Filter::Unicast { .. } | Filter::Broadcast { .. } | Filter::RawBroadcast => &[],
+            Filter::Unicast | Filter::Broadcast | Filter::RawBroadcast => &[],
         }
     }
 
@@ -121,10 +122,10 @@ impl Inlet {
 
 /// Which datagrams are for us. A socket gets more than the mode is about: whatever comes to its port.
 pub(super) enum Filter {
-    /// To an address of this host: neither to a group nor to any of these broadcast addresses.
-    Unicast { broadcasts: Vec<Ipv4Addr> },
-    /// To 255.255.255.255 or one of these.
-    Broadcast { broadcasts: Vec<Ipv4Addr> },
+    /// To an address of this host: neither to a group nor to a broadcast address.
+    Unicast,
+    /// To 255.255.255.255 or the broadcast address of a network.
+    Broadcast,
     /// To one of these groups by this interface.
     Multicast { groups: Vec<IpAddr>, interface: u32 },
     /// Frames to all stations.
@@ -141,10 +142,8 @@ impl Filter {
                 return header.is_raw_broadcast().then_some(message);
             }
             (_, None) => false,
-            (Filter::Unicast { broadcasts }, Some((destination, _))) => {
-                !destination.is_multicast() && !is_broadcast(destination, broadcasts)
-            }
-            (Filter::Broadcast { broadcasts }, Some((destination, _))) => is_broadcast(destination, broadcasts),
+            (Filter::Unicast, Some((destination, _))) => !destination.is_multicast() && !received.broadcast,
+            (Filter::Broadcast, Some(_)) => received.broadcast,
             (Filter::Multicast { groups, interface: joined }, Some((destination, interface))) => {
                 interface == *joined && groups.contains(&destination)
             }
@@ -153,9 +152,15 @@ impl Filter {
     }
 }
 
-/// The broadcast addresses of these interfaces' networks.
+/// The broadcast addresses of these interfaces' networks, each once.
 pub(super) fn broadcast_addresses<'a>(interfaces: impl IntoIterator<Item = &'a Interface>) -> Vec<Ipv4Addr> {
-    interfaces.into_iter().flat_map(|interface| &interface.ipv4).filter_map(|own| own.broadcast).collect()
+    let mut found = Vec::new();
+    for address in interfaces.into_iter().flat_map(|interface| &interface.ipv4).filter_map(|own| own.broadcast) {
+        if !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    found
 }
 
 /// Whether `address` is 255.255.255.255 or one of `broadcasts`.
@@ -200,13 +205,12 @@ pub(super) fn receiving_socket(
     let open = || {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
         if address.is_ipv6() {
-            // Over a dual-stack socket this tells the destination of IPv4 datagrams as well.
-            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::Ipv6RecvPacketInfo, &true)?;
+            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
             socket.set_only_v6(!address.ip().is_unspecified() || shared)?;
             socket.set_multicast_all_v6(false)?;
-        } else {
-            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::Ipv4PacketInfo, &true)?;
         }
+        // Of IPv4 datagrams that come to a dual-stack socket it tells whether they are broadcasts.
+        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         socket.set_multicast_all_v4(false)?;
         socket.set_reuse_address(shared)?;
         socket::tell_times_and_drops(&socket)?;
@@ -252,6 +256,11 @@ pub(super) fn connect(socket: &Socket, to: SocketAddr) -> Result<()> {
             "See which networks this host reaches: ip route (IPv6: ip -6 route); --interface names another way out.",
         ),
         Some(libc::ENODEV) => Error::usage(format!("{to}: no such interface for the scope")).because(error),
+        // Where broadcast must be allowed first, the kernel's route table has a broadcast address.
+        Some(libc::EACCES) if socket.set_broadcast(true).is_ok() && socket.connect(&to.into()).is_ok() => {
+            let address = to.ip();
+            Error::usage(format!("--to {address}: this is a broadcast address; use netlab broadcast --to {address}"))
+        }
         _ => Error::failed(format!("opening the way to {to}")).because(error),
     })
 }
@@ -271,10 +280,8 @@ mod tests {
 
     #[test]
     fn each_mode_takes_its_own_destinations() {
-        let broadcasts = vec![Ipv4Addr::new(10, 0, 0, 255)];
         let group: IpAddr = "239.1.1.1".parse().unwrap();
-        let unicast = Filter::Unicast { broadcasts: broadcasts.clone() };
-        let broadcast = Filter::Broadcast { broadcasts };
+        let (unicast, broadcast) = (Filter::Unicast, Filter::Broadcast);
         let multicast = Filter::Multicast { groups: vec![group, "ff02::77".parse().unwrap()], interface: 7 };
         let elsewhere = Filter::Multicast { groups: vec![group], interface: 8 };
         for (destination, taken) in [
@@ -287,7 +294,7 @@ mod tests {
             ("ff02::77", [false, false, true]),
             ("ff02::78", [false, false, false]),
         ] {
-            let datagram = to(destination);
+            let datagram = Received { broadcast: destination.ends_with(".255"), ..to(destination) };
             let by_mode = [&unicast, &broadcast, &multicast].map(|filter| filter.message(&datagram).is_some());
             assert_eq!(by_mode, taken, "{destination}");
             assert!(elsewhere.message(&datagram).is_none(), "{destination} by another interface");

@@ -500,8 +500,15 @@ pub(super) fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
 }
 
-fn u32_attribute(bytes: &[u8], wanted: u16) -> Option<u32> {
+pub(super) fn u32_attribute(bytes: &[u8], wanted: u16) -> Option<u32> {
     attribute(bytes, wanted)?.first_chunk().map(|value| u32::from_ne_bytes(*value))
+}
+
+/// An IP address: 4 bytes or 16.
+pub(super) fn address_attribute(bytes: &[u8], wanted: u16) -> Option<IpAddr> {
+    let value = attribute(bytes, wanted)?;
+    let ipv4 = <[u8; 4]>::try_from(value).map(IpAddr::from);
+    ipv4.or_else(|_| <[u8; 16]>::try_from(value).map(IpAddr::from)).ok()
 }
 
 pub(super) fn push_attribute(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
