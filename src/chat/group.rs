@@ -33,6 +33,7 @@ impl Group {
             Some(name) => Interface::named(name)?,
             None => choose(group)?,
         };
+        interface.check_source(group.is_ipv6())?;
         let address = match group {
             SocketAddr::V6(mut v6) => {
                 v6.set_scope_id(interface.index);

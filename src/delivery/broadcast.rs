@@ -78,11 +78,9 @@ fn owner(address: Ipv4Addr) -> Result<Interface> {
 }
 
 fn address(to: BroadcastAddress, interface: &Interface) -> Result<Ipv4Addr> {
+    interface.check_source(false)?;
     let own = broadcast_addresses([interface]);
     match to {
-        _ if interface.ipv4.is_empty() => {
-            Err(Error::usage(format!("--interface {}: it has no IPv4 address to send from", interface.name)))
-        }
         BroadcastAddress::Limited => Ok(Ipv4Addr::BROADCAST),
         BroadcastAddress::Directed => own.first().copied().ok_or_else(|| {
             Error::usage(format!("--interface {}: its network has no broadcast address of its own", interface.name))

@@ -246,8 +246,14 @@ fn bind_error(address: SocketAddr, error: io::Error) -> Error {
 
 /// Fixes the one destination of a sending socket, which spares the kernel a look at the route table for each datagram.
 pub(super) fn connect(socket: &Socket, to: SocketAddr) -> Result<()> {
-    socket.connect(&SockAddr::from(to)).map_err(|error| match error.raw_os_error() {
-        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL) => Error::failed(format!(
+    socket.connect(&SockAddr::from(to)).map_err(|error| {
+        match error.raw_os_error() {
+        Some(libc::EADDRNOTAVAIL) => {
+            Error::failed(format!("no address to send to {} from", to.ip())).because(error).remedy(
+                "See the addresses of this host: ip -6 address; one that is 'tentative' serves a second or two later.",
+            )
+        }
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => Error::failed(format!(
             "no route to {}",
             to.ip()
         ))
@@ -262,6 +268,7 @@ pub(super) fn connect(socket: &Socket, to: SocketAddr) -> Result<()> {
             Error::usage(format!("--to {address}: this is a broadcast address; use netlab broadcast --to {address}"))
         }
         _ => Error::failed(format!("opening the way to {to}")).because(error),
+    }
     })
 }
 

@@ -38,6 +38,7 @@ pub(super) fn outlet(
     check_port(port)?;
     let groups = Groups::check(groups)?;
     let interface = choice::for_multicast(interface, groups.list[0])?;
+    interface.check_source(groups.ipv6)?;
     let socket = sending_socket(groups.ipv6, dscp)?;
     set_up(&socket, groups.ipv6, &interface, hops).map_err(|error| {
         Error::failed(format!("setting up a socket for multicast by {}", interface.name)).because(error)

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use socket2::SockAddr;
+use socket2::{SockAddr, Socket};
 
 use super::choice;
 use super::description::{self, InletDescription, OutletDescription};
@@ -45,6 +45,12 @@ pub(super) fn outlet(to: &[SocketAddr], interface: Option<&str>, dscp: Option<u8
             several.iter().map(|to| SockAddr::from(*to)).collect()
         }
     };
+    let mut warnings = description::link_warnings(interface.as_ref());
+    if let Some(interface) = &interface {
+        let like_it = open()?;
+        connect(&like_it, *first)?;
+        warnings.extend(foreign_source(interface, &like_it)?);
+    }
     Ok(Outlet {
         socket,
         destinations,
@@ -52,7 +58,7 @@ pub(super) fn outlet(to: &[SocketAddr], interface: Option<&str>, dscp: Option<u8
         max_payload: if ipv6 { MAX_PAYLOAD_IPV6 } else { MAX_PAYLOAD_IPV4 },
         description: OutletDescription {
             mode: Mode::Unicast,
-            warnings: description::link_warnings(interface.as_ref()),
+            warnings,
             interface: interface.map(|interface| interface.name),
             to,
             macs: Vec::new(),
@@ -142,6 +148,21 @@ fn scoped(address: SocketAddr, interface: Option<&Interface>) -> Result<SocketAd
         (scope, _) => scope,
     };
     Ok(SocketAddrV6::new(ip, address.port(), address.flowinfo(), scope).into())
+}
+
+/// What is to be known about a connected socket whose messages leave by `interface` with the address of another one;
+/// refuses it where there is no address at all.
+fn foreign_source(interface: &Interface, connected: &Socket) -> Result<Option<String>> {
+    let local =
+        connected.local_addr().map_err(|error| Error::failed("asking a socket for its address").because(error))?;
+    let Some(source) = local.as_socket().map(|local| local.ip()) else { return Ok(None) };
+    if source.is_unspecified() {
+        interface.check_source(source.is_ipv6())?;
+    }
+    let name = &interface.name;
+    Ok((!interface.has(source)).then(|| {
+        format!("messages leave by {name} with the source {source}, which is no address of {name}: answers may not come back")
+    }))
 }
 
 fn has_ipv6() -> bool {

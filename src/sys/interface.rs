@@ -108,6 +108,21 @@ impl Interface {
         }
     }
 
+    /// Refuses it as the way out of messages when it has no address of the family to send from: IPv4 would take that of
+    /// another interface.
+    ///
+    /// # Errors
+    /// Usage.
+    pub fn check_source(&self, ipv6: bool) -> Result<()> {
+        let (family, example) = if ipv6 { ("IPv6", "fd00::7/64") } else { ("IPv4", "192.168.1.7/24") };
+        if if ipv6 { self.ipv6.is_empty() } else { self.ipv4.is_empty() } {
+            let name = &self.name;
+            return Err(Error::usage(format!("--interface {name}: it has no {family} address to send from"))
+                .remedy(format!("Give it one, such as: sudo ip address add {example} dev {name}")));
+        }
+        Ok(())
+    }
+
     /// Whether `address` lies in a network this interface is directly connected to.
     pub fn is_on_link(&self, address: IpAddr) -> bool {
         match address {
