@@ -45,6 +45,13 @@ impl Screen {
         Notes { bar: self.bar.clone() }
     }
 
+    /// News for everybody: a line for the person, and with `--json` an object of this `event`.
+    pub(crate) fn tell(&self, now: Duration, event: &'static str, news: &impl Serialize, text: &str) {
+        self.note(text);
+        // A standard output that is gone is met again with the next interval, and the result.
+        let _ = self.event(&News { event, time_s: now.as_secs_f64(), news });
+    }
+
     /// Notes of what is doubtful, each marked as that.
     pub(crate) fn warn(&self, warnings: &[String]) {
         for warning in warnings {
@@ -102,6 +109,16 @@ impl Screen {
         self.bar.finish_and_clear();
         if self.json { self.event(event) } else { io::stdout().write_all(text.as_bytes()) }
     }
+}
+
+/// What happened, and when.
+#[derive(Serialize)]
+struct News<'a, T> {
+    event: &'static str,
+    /// In s since the start.
+    time_s: f64,
+    #[serde(flatten)]
+    news: &'a T,
 }
 
 /// Writes lines for the person beside the progress.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
@@ -38,6 +39,8 @@ pub(crate) struct Summary {
     bytes: Option<u64>,
     socket_dropped: Option<u64>,
     receive_buffer_bytes: Option<u64>,
+    /// How long the only interface listened on was gone, down or without a link.
+    interface_outage_s: Option<f64>,
     jitter_ns: Option<u64>,
     latency_p50_ns: Option<u64>,
     latency_p99_ns: Option<u64>,
@@ -102,7 +105,7 @@ impl Summary {
     }
 
     /// Of `recv`. Percentiles of several streams cannot be put together, and stay with each stream.
-    pub(crate) fn of_recv(mode: Mode, report: &ReceiveReport, interrupted: bool) -> Self {
+    pub(crate) fn of_recv(mode: Mode, report: &ReceiveReport, outage: Option<Duration>, interrupted: bool) -> Self {
         let streams = &report.streams;
         let total = |field| Some(total(streams, field));
         let only = match &streams[..] {
@@ -124,6 +127,7 @@ impl Summary {
             bytes: Some(report.bytes),
             socket_dropped: report.socket_dropped,
             receive_buffer_bytes: Some(report.receive_buffer_bytes),
+            interface_outage_s: outage.map(|outage| outage.as_secs_f64()),
             jitter_ns: only.jitter_ns,
             latency_p50_ns: only.latency_p50_ns,
             latency_p99_ns: only.latency_p99_ns,
@@ -188,7 +192,7 @@ pub(crate) fn sent(plan: &SendPlan, report: &SendReport) -> String {
 }
 
 /// The block for people at the end of `recv`.
-pub(crate) fn received(report: &ReceiveReport) -> String {
+pub(crate) fn received(report: &ReceiveReport, outage: Option<Duration>) -> String {
     let mut out = String::new();
     let total = |field| total(&report.streams, field);
     let (distinct, lost) = (total(|stream| stream.messages_received), total(|stream| stream.messages_lost));
@@ -230,6 +234,9 @@ pub(crate) fn received(report: &ReceiveReport) -> String {
     }
     let dropped = report.socket_dropped.map_or("unknown".to_owned(), |count| HumanCount(count).to_string());
     let _ = writeln!(out, "socket drops   {dropped}   (buffer of {})", HumanBytes(report.receive_buffer_bytes));
+    if let Some(outage) = outage.filter(|outage| !outage.is_zero()) {
+        let _ = writeln!(out, "interface      gone, down or without a link for {}", nanos(outage.as_nanos() as u64));
+    }
     out
 }
 
@@ -365,7 +372,7 @@ mod tests {
     #[test]
     fn a_single_stream_is_the_summary() {
         let value =
-            serde_json::to_value(Summary::of_recv(Mode::Multicast, &report(vec![stream(1, 70)]), false)).unwrap();
+            serde_json::to_value(Summary::of_recv(Mode::Multicast, &report(vec![stream(1, 70)]), None, false)).unwrap();
         assert_eq!((&value["event"], &value["mode"]), (&"summary".into(), &"multicast".into()));
         assert_eq!((&value["messages_received"], &value["messages_lost"]), (&9.into(), &1.into()));
         assert_eq!((&value["messages_unrecognized"], &value["latency_p50_ns"]), (&4.into(), &2000.into()));
@@ -376,17 +383,31 @@ mod tests {
     #[test]
     fn several_streams_add_up_where_they_can() {
         let report = report(vec![stream(1, 70), stream(2, 90)]);
-        let value = serde_json::to_value(Summary::of_recv(Mode::Unicast, &report, false)).unwrap();
+        let value = serde_json::to_value(Summary::of_recv(Mode::Unicast, &report, None, false)).unwrap();
         assert_eq!((&value["messages_received"], &value["messages_reordered"]), (&18.into(), &6.into()));
         assert_eq!(value["latency_max_ns"], 90);
         assert!(value["latency_p50_ns"].is_null());
         assert_eq!(value["streams"].as_array().unwrap().len(), 2);
-        let text = received(&report);
+        let text = received(&report, None);
         assert!(
             text.contains("18 messages from 2 senders") && text.contains("run 0000000000000002: 9 messages"),
             "{text}"
         );
         assert!(text.contains("lost           2 (10.00 %)"), "{text}");
+    }
+
+    #[test]
+    fn an_outage_is_told() {
+        let told = |outage| {
+            let value = serde_json::to_value(Summary::of_recv(Mode::Unicast, &report(vec![]), outage, false)).unwrap();
+            (
+                value["interface_outage_s"].clone(),
+                received(&report(vec![]), outage).contains("without a link for 1.500 s"),
+            )
+        };
+        assert_eq!(told(Some(Duration::from_millis(1_500))), (1.5.into(), true));
+        assert_eq!(told(Some(Duration::ZERO)), (0.0.into(), false));
+        assert_eq!(told(None), (serde_json::Value::Null, false));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -72,12 +72,14 @@ pub struct Inlet {
     pub(super) max_len: usize,
     pub(super) description: InletDescription,
     drops_told: AtomicU64,
+    /// What sockets dropped that this one has [replaced](Self::replace_by), and nobody was told.
+    drops_before: AtomicU64,
 }
 
 impl Inlet {
     /// An inlet over a socket that is set up already.
     pub(super) fn new(socket: Socket, filter: Filter, max_len: usize, description: InletDescription) -> Inlet {
-        Inlet { socket, filter, max_len, description, drops_told: AtomicU64::new(0) }
+        Inlet { socket, filter, max_len, description, drops_told: AtomicU64::new(0), drops_before: AtomicU64::new(0) }
     }
 
     /// What this endpoint listens for, as the kernel confirms it, for a person.
@@ -112,11 +114,29 @@ impl Inlet {
     /// Datagrams the socket dropped for want of buffer since it was opened or last asked. `dropped_before` is what came
     /// with the last datagram (`SO_RXQ_OVFL`): good enough where the socket does not tell. `None` when nobody does.
     pub(super) fn take_drops(&self, dropped_before: Option<u32>) -> Option<u64> {
+        let before = self.drops_before.swap(0, Ordering::Relaxed);
         if matches!(self.filter, Filter::RawBroadcast) {
-            return packet::take_drops(&self.socket);
+            return Some(before + packet::take_drops(&self.socket)?);
         }
         let total = socket::drops(&self.socket).or(dropped_before.map(u64::from))?;
-        Some(total.saturating_sub(self.drops_told.swap(total, Ordering::Relaxed)))
+        Some(before + total.saturating_sub(self.drops_told.swap(total, Ordering::Relaxed)))
+    }
+
+    /// Listens as `other`, opened for the same, from now on, also in a loop that is receiving. The description stays.
+    pub(super) fn replace_by(&self, other: Inlet) -> Result<()> {
+        let failed = |error| Error::failed("taking the place of a socket").because(error);
+        // A loop that waits looks whether it is to stop.
+        other.socket.set_read_timeout(Some(STOP_LATENCY)).map_err(failed)?;
+        let dropped = self.take_drops(None).unwrap_or(0);
+        socket::replace(&self.socket, other.socket).map_err(failed)?;
+        self.drops_before.store(dropped, Ordering::Relaxed);
+        self.drops_told.store(0, Ordering::Relaxed);
+        if let (Filter::Multicast { interface: own, .. }, Filter::Multicast { interface: new, .. }) =
+            (&self.filter, &other.filter)
+        {
+            own.store(new.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 
@@ -126,8 +146,8 @@ pub(super) enum Filter {
     Unicast,
     /// To 255.255.255.255 or the broadcast address of a network.
     Broadcast,
-    /// To one of these groups by this interface.
-    Multicast { groups: Vec<IpAddr>, interface: u32 },
+    /// To one of these groups by the interface of this index.
+    Multicast { groups: Vec<IpAddr>, interface: AtomicU32 },
     /// Frames to all stations.
     RawBroadcast,
 }
@@ -145,7 +165,7 @@ impl Filter {
             (Filter::Unicast, Some((destination, _))) => !destination.is_multicast() && !received.broadcast,
             (Filter::Broadcast, Some(_)) => received.broadcast,
             (Filter::Multicast { groups, interface: joined }, Some((destination, interface))) => {
-                interface == *joined && groups.contains(&destination)
+                interface == joined.load(Ordering::Relaxed) && groups.contains(&destination)
             }
         };
         for_us.then_some(received.bytes)
@@ -289,8 +309,8 @@ mod tests {
     fn each_mode_takes_its_own_destinations() {
         let group: IpAddr = "239.1.1.1".parse().unwrap();
         let (unicast, broadcast) = (Filter::Unicast, Filter::Broadcast);
-        let multicast = Filter::Multicast { groups: vec![group, "ff02::77".parse().unwrap()], interface: 7 };
-        let elsewhere = Filter::Multicast { groups: vec![group], interface: 8 };
+        let multicast = Filter::Multicast { groups: vec![group, "ff02::77".parse().unwrap()], interface: 7.into() };
+        let elsewhere = Filter::Multicast { groups: vec![group], interface: 8.into() };
         for (destination, taken) in [
             ("10.0.0.1", [true, false, false]),
             ("fe80::1", [true, false, false]),

@@ -26,6 +26,7 @@ pub mod sender;
 pub mod stream;
 pub mod tally;
 pub mod unicast;
+pub mod watch;
 
 pub use description::{InletDescription, Membership, OutletDescription};
 pub use endpoint::{Inlet, Outlet};

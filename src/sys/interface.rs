@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use nix::errno::Errno;
 use nix::net::if_::InterfaceFlags;
 use socket2::{Domain, Socket, Type};
 
@@ -176,6 +177,46 @@ fn read_all() -> Result<Vec<Interface>> {
     Ok(interfaces)
 }
 
+/// Asks about one interface at a time, again and again, of the network namespace it was opened in.
+pub struct Links {
+    netlink: Netlink,
+}
+
+impl Links {
+    /// In the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// When the kernel refuses the socket.
+    pub fn open() -> Result<Links> {
+        Ok(Links { netlink: Netlink::route()? })
+    }
+
+    /// The interface of this index, without its addresses; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn indexed(&mut self, index: u32) -> Result<Option<Interface>> {
+        self.ask(&link_request(index, None))
+    }
+
+    /// The same of this name.
+    ///
+    /// # Errors
+    /// As [`indexed`](Self::indexed).
+    pub fn named(&mut self, name: &str) -> Result<Option<Interface>> {
+        self.ask(&link_request(0, Some(name)))
+    }
+
+    fn ask(&mut self, request: &[u8]) -> Result<Option<Interface>> {
+        match self.netlink.ask_raw(RTM_GETLINK, request)? {
+            Ok(reply) => Ok(read_link(&reply)),
+            // Neither index nor name.
+            Err(failure) if matches!(failure.errno, Errno::ENODEV | Errno::EINVAL) => Ok(None),
+            Err(failure) => Err(Error::failed("asking about an interface").because(failure.errno)),
+        }
+    }
+}
+
 const RTM_GETLINK: u16 = 18;
 /// Length of `struct ifinfomsg`: family u8, padding, type u16, index i32, flags u32, change u32.
 const LINK_HEADER: usize = 16;
@@ -269,6 +310,16 @@ mod tests {
         assert!(lo.index > 0 && lo.mtu > 0);
         assert_eq!(lo.mac, None);
         assert_eq!(names(&[lo.clone(), lo]), "lo, lo");
+    }
+
+    #[test]
+    fn one_link_at_a_time() {
+        let mut links = Links::open().unwrap();
+        let lo = Interface { ipv4: Vec::new(), ipv6: Vec::new(), ..Interface::named("lo").unwrap() };
+        assert_eq!(links.named("lo").unwrap(), Some(lo.clone()));
+        assert_eq!(links.indexed(lo.index).unwrap(), Some(lo));
+        assert_eq!((links.named("nonesuch0").unwrap(), links.indexed(i32::MAX as u32).unwrap()), (None, None));
+        assert_eq!(links.indexed(0).unwrap(), None);
     }
 
     #[test]

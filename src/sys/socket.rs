@@ -149,6 +149,17 @@ pub fn drops(socket: &Socket) -> Option<u64> {
     (result == 0 && len == whole).then(|| u64::from(info[SK_MEMINFO_DROPS]))
 }
 
+/// Has the descriptor of `old` stand for the socket `new` from now on, also for a thread that is about to use it; a call
+/// that waits on the old socket is not disturbed. The old socket closes when the last such call has ended.
+///
+/// # Errors
+/// What `dup3(2)` says.
+pub fn replace(old: &Socket, new: Socket) -> io::Result<()> {
+    // SAFETY: both descriptors are open, and that of `old` stays one of a socket, whoever owns it or has borrowed it.
+    let result = unsafe { libc::dup3(new.as_raw_fd(), old.as_raw_fd(), libc::O_CLOEXEC) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Sets an option whose value is a C structure or integer.
 pub(super) fn set<T: Copy>(socket: &Socket, level: c_int, name: c_int, value: &T) -> io::Result<()> {
     let value_ptr: *const T = value;
