@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
+use crate::delivery::answers::Unreached;
 use crate::delivery::receiver::ReceiveReport;
 use crate::delivery::sender::{SendPlan, SendReport};
 use crate::delivery::tally::{LatencySummary, StreamReport};
@@ -29,6 +30,10 @@ pub(crate) struct Summary {
     copies_sent: Option<u64>,
     copies_failed: Option<u64>,
     first_failure: Option<String>,
+    /// Receivers that messages did not reach, as far as the kernel knows; of unicast alone.
+    receivers_unreached: Option<usize>,
+    /// The first of them in words: which, and why.
+    first_unreached: Option<String>,
     messages_received: Option<u64>,
     messages_lost: Option<u64>,
     messages_duplicate: Option<u64>,
@@ -101,6 +106,15 @@ impl Summary {
             lateness_p99_ns: report.lateness_p99_ns,
             lateness_max_ns: report.lateness_max_ns,
             ..Summary::default()
+        }
+    }
+
+    /// The same, of unicast, with those it did not reach.
+    pub(crate) fn not_reaching(self, unreached: Option<&[Unreached]>) -> Self {
+        Summary {
+            receivers_unreached: unreached.map(<[_]>::len),
+            first_unreached: unreached.and_then(|unreached| Some(unreached.first()?.to_string())),
+            ..self
         }
     }
 
@@ -189,6 +203,15 @@ pub(crate) fn sent(plan: &SendPlan, report: &SendReport) -> String {
             writeln!(out, "refused        {}; the first: {reason}", counted(report.copies_failed, "copy", "copies"));
     }
     out
+}
+
+/// The line of that block about those whom messages did not reach, of so many receivers; nothing when there are none.
+pub(crate) fn not_reached(unreached: Option<&[Unreached]>, receivers: usize) -> String {
+    let Some([first, others @ ..]) = unreached else { return String::new() };
+    match (others, receivers) {
+        ([], 1) => format!("not reached    {first}\n"),
+        _ => format!("not reached    {} of {receivers} receivers; the first: {first}\n", others.len() + 1),
+    }
 }
 
 /// The block for people at the end of `recv`.
@@ -347,6 +370,7 @@ fn percent(lost: u64, received: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::answers::Why;
     use crate::delivery::sender::Payload;
     use crate::units::Rate;
 
@@ -394,6 +418,23 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("lost           2 (10.00 %)"), "{text}");
+    }
+
+    #[test]
+    fn who_was_not_reached() {
+        let unreached = |host: u8| Unreached { to: ([10, 9, 0, host], 4747).into(), why: Why::NoNeighbourAtFirst };
+        let some = [unreached(2), unreached(3)];
+        assert_eq!(not_reached(None, 1), "");
+        assert_eq!(not_reached(Some(&[]), 2), "");
+        let reason = "10.9.0.2 did not answer ARP for some of the time";
+        assert_eq!(not_reached(Some(&some[..1]), 1), format!("not reached    {reason}\n"));
+        assert_eq!(not_reached(Some(&some[..1]), 3), format!("not reached    1 of 3 receivers; the first: {reason}\n"));
+        assert_eq!(not_reached(Some(&some), 3), format!("not reached    2 of 3 receivers; the first: {reason}\n"));
+        let value = |unreached| serde_json::to_value(Summary::default().not_reaching(unreached)).unwrap();
+        let (none, two, unknown) = (value(Some(&[])), value(Some(&some)), value(None));
+        assert_eq!((&none["receivers_unreached"], &none["first_unreached"]), (&0.into(), &serde_json::Value::Null));
+        assert_eq!((&two["receivers_unreached"], &two["first_unreached"]), (&2.into(), &reason.into()));
+        assert!(unknown["receivers_unreached"].is_null());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+pub mod answers;
 pub mod broadcast;
 mod carrier;
 mod choice;
