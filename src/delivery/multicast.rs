@@ -126,6 +126,15 @@ impl Inlet {
         self.description.groups = memberships.collect();
     }
 
+    /// Ceases to be a member of its groups on an interface that is gone: the kernel still has them by its index.
+    pub(super) fn forget_groups(&self) {
+        let Filter::Multicast { groups, interface } = &self.filter else { return };
+        for &group in groups {
+            // With all its sources. One that it is no member of, on a second attempt, is as well.
+            let _ = socket::leave_group(&self.socket, interface.load(Ordering::Relaxed), group, None);
+        }
+    }
+
     /// Ceases to be a member of the groups it is for. What has arrived before is still there to be received.
     ///
     /// # Errors

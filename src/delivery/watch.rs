@@ -124,6 +124,8 @@ impl<'a> LinkWatch<'a> {
         if now < self.retry_at {
             return Err(None);
         }
+        // An IPv6 socket hears a group it is a member of by whatever interface, and would hear it twice for a moment.
+        self.inlet.forget_groups();
         let result = open_inlet(&self.spec).and_then(|again| {
             let description = again.description().to_string();
             self.inlet.replace_by(again).map(|()| description)
