@@ -75,9 +75,11 @@ impl Other {
 
     /// Datagrams that programs there have taken.
     fn taken(&self) -> u64 {
-        let table = fs::read_to_string(format!("/proc/{}/net/snmp", self.holder.id())).unwrap();
-        let values = table.lines().filter(|line| line.starts_with("Udp:")).nth(1).unwrap();
-        values.split_whitespace().nth(1).unwrap().parse().unwrap()
+        let table = |name: &str| fs::read_to_string(format!("/proc/{}/net/{name}", self.holder.id())).unwrap();
+        let (ipv4, ipv6) = (table("snmp"), table("snmp6"));
+        let ipv4 = ipv4.lines().filter(|line| line.starts_with("Udp:")).nth(1).unwrap();
+        let ipv6 = ipv6.lines().find(|line| line.starts_with("Udp6InDatagrams")).unwrap();
+        [ipv4, ipv6].map(|line| line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()).iter().sum()
     }
 }
 
@@ -89,6 +91,10 @@ impl Drop for Other {
 }
 
 fn succeed(mut command: Command) {
+    succeed_with(&mut command);
+}
+
+fn succeed_with(command: &mut Command) {
     let output = command.output().expect("it starts");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
@@ -284,6 +290,46 @@ fn an_interface_goes_and_comes_back() {
             let expected = ["down", "up", "gone", "up"];
             let told: Vec<_> = states.iter().filter(|state| *state != "no-carrier").collect();
             assert_eq!(told, expected, "{recv}: {done:?}");
+        }
+    });
+}
+
+#[test]
+fn a_chat_without_a_server_goes_on_when_its_interface_is_back() {
+    everybody_inside("a_chat_without_a_server_goes_on_when_its_interface_is_back", || {
+        let other = Other::connect();
+        let address_both = || {
+            for (address, nodad) in [("10.9.0", ""), ("fe80:", " nodad")] {
+                let (dot, length) = if nodad.is_empty() { (".", 24) } else { (":", 64) };
+                ip(&format!("addr add {address}{dot}1/{length} dev va{nodad}"));
+                other.ip(&format!("addr add {address}{dot}2/{length} dev vb{nodad}"));
+            }
+        };
+        address_both();
+        for group in ["239.1.1.1", "ff02::77"] {
+            let join = format!("chat join --multicast {group} -i vb --name bob --stay --json");
+            let mut bob = Running::start_command(other.command(NETLAB, &join));
+            assert!(bob.first_line.contains("on vb as bob"), "{}", bob.first_line);
+            let ann_says = |text: &str| {
+                let before = other.taken();
+                let pipe = format!("echo {text} | \"$0\" chat join --multicast {group} -i va --name ann");
+                let mut shell = Command::new("sh");
+                succeed_with(shell.args(["-c", &pipe, NETLAB]));
+                // Her coming, what bob answers to that, what she says, and her going: in this order, but for his answer.
+                wait_until("bob has heard her", || other.taken() >= before + 4);
+            };
+            ann_says("first");
+            ip("link del va");
+            assert!(bob.line_with("vb is gone").is_some());
+            other.plug_in();
+            address_both();
+            assert!(bob.line_with("vb is back: joined").is_some());
+            ann_says("again");
+            bob.signal(Signal::SIGINT);
+            let said = bob.wait().out;
+            for text in ["first", "again"] {
+                assert_eq!(said.matches(&format!("\"text\":\"{text}\"")).count(), 1, "{group}: {said}");
+            }
         }
     });
 }

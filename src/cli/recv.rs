@@ -31,7 +31,7 @@ pub(crate) fn run(mode: Mode, spec: &InletSpec, traffic: &TrafficArgs) -> anyhow
     let inlet = open_inlet(spec)?;
     let description = inlet.description();
     // Without the kernel's counters there is nothing to explain silence by, and still much to receive.
-    let mut links = LinkWatch::new(&inlet, spec).ok().flatten();
+    let mut links = LinkWatch::of_inlet(&inlet, spec).ok().flatten();
     let mut silence = Silence::new(&spec.listen, description.interface.as_deref()).ok();
     let limits = Limits { count: plan.count, duration: plan.duration };
     let screen = Screen::new(traffic.json, limits);

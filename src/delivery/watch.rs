@@ -1,4 +1,4 @@
-//! An inlet's interface while a loop receives: noticing that it goes down or away, and listening on it again when it is
+//! The interface of a receiver while it receives: noticing that it goes down or away, and listening on it again when it is
 //! back. A socket that is tied to an interface, or a member of groups on it, hears nothing of this from the kernel, and
 //! nothing by an interface of the same name that comes later.
 
@@ -49,10 +49,10 @@ pub struct LinkChange {
 /// Between two attempts to listen again, where one failed.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Looks after the interface of an inlet.
+/// Looks after the interface of a receiver.
 pub struct LinkWatch<'a> {
-    inlet: &'a Inlet,
-    spec: InletSpec,
+    /// Has the receiver listen on the interface again; gives what it listens for, in words.
+    again: Box<dyn FnMut() -> Result<String> + 'a>,
     name: String,
     index: u32,
     links: Links,
@@ -72,26 +72,42 @@ impl<'a> LinkWatch<'a> {
     ///
     /// # Errors
     /// When the kernel does not tell about its interfaces.
-    pub fn new(inlet: &'a Inlet, spec: &InletSpec) -> Result<Option<LinkWatch<'a>>> {
+    pub fn of_inlet(inlet: &'a Inlet, spec: &InletSpec) -> Result<Option<LinkWatch<'a>>> {
         let Some(name) = inlet.description().interface.clone() else { return Ok(None) };
+        let spec = InletSpec { interface: Some(name.clone()), ..spec.clone() };
+        let again = move || {
+            // An IPv6 socket hears a group it is a member of by whatever interface, and would hear it twice for a moment.
+            inlet.forget_groups();
+            let again = open_inlet(&spec)?;
+            let description = again.description().to_string();
+            inlet.replace_by(again).map(|()| description)
+        };
+        LinkWatch::new(&name, again).map(Some)
+    }
+
+    /// Of the interface called `name`. When it is back, `again` has its receiver listen on it again, and gives what it
+    /// listens for in words.
+    ///
+    /// # Errors
+    /// When the kernel does not tell about its interfaces.
+    pub fn new(name: &str, again: impl FnMut() -> Result<String> + 'a) -> Result<LinkWatch<'a>> {
         let mut links = Links::open()?;
-        let found = links.named(&name)?;
-        Ok(Some(LinkWatch {
-            inlet,
-            spec: InletSpec { interface: Some(name.clone()), ..spec.clone() },
+        let found = links.named(name)?;
+        Ok(LinkWatch {
+            again: Box::new(again),
+            name: name.to_owned(),
             index: found.as_ref().map_or(0, |interface| interface.index),
             state: found.as_ref().map_or(LinkState::Gone, LinkState::of),
-            name,
             links,
             since: Duration::ZERO,
             outage: Duration::ZERO,
             retry_at: Duration::ZERO,
             complained: None,
-        }))
+        })
     }
 
-    /// What has happened since the last look, `now` since the start. Where the interface is back, the inlet listens on it
-    /// again, as a member of its groups.
+    /// What has happened since the last look, `now` since the start. Where the interface is back, the receiver listens on
+    /// it again, as a member of its groups.
     pub fn look(&mut self, now: Duration) -> Option<LinkChange> {
         // What cannot be asked at the moment is no news.
         let mut state = self.links.indexed(self.index).ok()?.as_ref().map_or(LinkState::Gone, LinkState::of);
@@ -118,19 +134,12 @@ impl<'a> LinkWatch<'a> {
         self.outage + if self.state == LinkState::Up { Duration::ZERO } else { now.saturating_sub(self.since) }
     }
 
-    /// Opens an endpoint like the first one, and has it take that one's place. Gives its description, or what is to be
-    /// told of a failure.
+    /// Gives what is listened for again, or what is to be told of a failure.
     fn listen_again(&mut self, interface: &Interface, now: Duration) -> Result<Option<String>, Option<String>> {
         if now < self.retry_at {
             return Err(None);
         }
-        // An IPv6 socket hears a group it is a member of by whatever interface, and would hear it twice for a moment.
-        self.inlet.forget_groups();
-        let result = open_inlet(&self.spec).and_then(|again| {
-            let description = again.description().to_string();
-            self.inlet.replace_by(again).map(|()| description)
-        });
-        match result {
+        match (self.again)() {
             Ok(description) => {
                 (self.index, self.complained) = (interface.index, None);
                 Ok(Some(description))
