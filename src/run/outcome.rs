@@ -47,7 +47,7 @@ pub struct Pacing {
 
 impl Pacing {
     /// Length of a window.
-    pub const WINDOW: Duration = Duration::from_millis(250);
+    pub const WINDOW: Duration = Duration::from_millis(150);
 
     /// For `run.json`; `None` when it was never taken.
     pub fn control(&self) -> Option<Control> {

@@ -100,7 +100,7 @@ impl MeasurePlan {
         /// Up and down again.
         const NETWORK: Duration = Duration::from_millis(900);
         const CALIBRATION: Duration = Duration::from_millis(2500);
-        const AROUND_CONTROL: Duration = Duration::from_millis(70);
+        const AROUND_CONTROL: Duration = Duration::from_millis(60);
         let around: Duration = self.conditions.iter().map(around_a_trial).sum();
         let windows: Duration = self.conditions.iter().map(|condition| condition.traffic.duration).sum();
         let control = self.main_rate().map_or(Duration::ZERO, |_| Pacing::WINDOW + AROUND_CONTROL) * self.trials;
