@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{grown, sum};
 use crate::error::Result;
-use crate::sys::cpu::{MachineCpu, ProcessSweep, process_cpu_ns};
+use crate::sys::clock;
+use crate::sys::cpu::{ForeignCpu, MachineCpu, ProcessSweep, process_cpu_ns};
 use crate::sys::proc::own_pid;
 
 /// CPU time of one window by who spent it, in ns. `None`: not measured.
@@ -44,7 +45,8 @@ pub struct MachineUse {
     pub busy_ns: Option<u64>,
     /// Time the hypervisor gave to others, of all CPUs, in ns.
     pub steal_ns: Option<u64>,
-    /// CPU time of all processes that are neither netlab's own nor in the set that was named, in ns.
+    /// CPU time of all processes that are neither netlab's own nor in the set that was named, in ns: this window's part
+    /// of what they used from the first sweep to the second, and never more than all CPUs had.
     /// See [`crate::sys::cpu::ForeignCpu::cpu_ns`] for what cannot be seen.
     pub foreign_ns: Option<u64>,
     /// Foreign processes that ended in the window: where there are many, `foreign_ns` is less sure.
@@ -73,9 +75,11 @@ impl MachineUse {
 /// A window being measured: started just before, finished just after.
 ///
 /// The sweeps of all processes lie outside the window that idle time is taken over, so that their own cost (some 10 ms of
-/// CPU) falls into neither side of the account.
+/// CPU, and far more time on a busy machine) falls into neither side of the account.
 #[derive(Debug)]
 pub struct MachineMeter {
+    /// Before the first sweep, by `CLOCK_MONOTONIC`.
+    began_ns: u64,
     /// `None`: no `schedstat` to be had here.
     sweep: Option<ProcessSweep>,
     runner_ns: Option<u64>,
@@ -88,8 +92,9 @@ impl MachineMeter {
     /// # Errors
     /// When `/proc/uptime` or `/proc/stat` cannot be read.
     pub fn start() -> Result<MachineMeter> {
+        let began_ns = clock::monotonic_ns();
         let sweep = ProcessSweep::take().ok();
-        Ok(MachineMeter { sweep, runner_ns: process_cpu_ns().ok(), machine: MachineCpu::read()? })
+        Ok(MachineMeter { began_ns, sweep, runner_ns: process_cpu_ns().ok(), machine: MachineCpu::read()? })
     }
 
     /// Ends it. `attributed` holds what is accounted for elsewhere: the IDs of processes and kernel threads, as the
@@ -101,22 +106,32 @@ impl MachineMeter {
         let machine = MachineCpu::read()?;
         let runner_ns = grown(process_cpu_ns().ok(), self.runner_ns);
         let foreign = self.foreign_since_start(attributed);
+        let swept_ns = clock::monotonic_ns().saturating_sub(self.began_ns);
+        let wall_ns = machine.at_ns.saturating_sub(self.machine.at_ns);
+        let in_window = |foreign: ForeignCpu| part_in_window(foreign.cpu_ns, swept_ns, wall_ns, machine.cpus_online);
         Ok(MachineUse {
-            wall_ns: machine.at_ns.saturating_sub(self.machine.at_ns),
+            wall_ns,
             cpus_online: machine.cpus_online,
             busy_ns: busy_ns(&self.machine, &machine),
             steal_ns: grown(machine.steal_ns, self.machine.steal_ns),
-            foreign_ns: foreign.map(|foreign| foreign.cpu_ns),
+            foreign_ns: foreign.map(in_window),
             foreign_processes_ended: foreign.map_or(0, |foreign| foreign.processes_ended),
             runner_ns,
         })
     }
 
-    fn foreign_since_start(&self, attributed: &BTreeSet<u32>) -> Option<crate::sys::cpu::ForeignCpu> {
+    fn foreign_since_start(&self, attributed: &BTreeSet<u32>) -> Option<ForeignCpu> {
         let mut known = attributed.clone();
         known.insert(own_pid().ok()?);
         Some(ProcessSweep::take().ok()?.foreign_since(self.sweep.as_ref()?, &known))
     }
+}
+
+/// Of what was used within `swept_ns`, the part of the `wall_ns` in its middle. What ended processes used is known in
+/// steps of 10 ms, so it may come out above what the CPUs had: it is that then.
+fn part_in_window(used_ns: u64, swept_ns: u64, wall_ns: u64, cpus: usize) -> u64 {
+    let part = u128::from(used_ns) * u128::from(wall_ns) / u128::from(swept_ns.max(1));
+    part.min(u128::from(wall_ns) * cpus as u128) as u64
 }
 
 /// CPUs × wall − Δidle − Δiowait. Idle moves in steps of 10 ms, so the figure of a window in which nothing happened may
@@ -219,6 +234,34 @@ mod tests {
         assert_eq!((machine.steal_share(), machine.foreign_share()), (Some(0.05), Some(0.5)));
         assert_eq!(MachineUse::default().steal_share(), None);
         assert_eq!(MachineUse { wall_ns: 1, cpus_online: 1, ..MachineUse::default() }.steal_share(), None);
+    }
+
+    #[test]
+    fn what_was_used_while_sweeping_is_not_the_windows() {
+        // Two CPUs, busy with something else all the time: a window of 400 ms between two sweeps of 50 ms.
+        assert_eq!(part_in_window(2 * 500 * MS, 500 * MS, 400 * MS, 2), 2 * 400 * MS);
+        assert_eq!(part_in_window(250 * MS, 500 * MS, 400 * MS, 2), 200 * MS);
+        assert_eq!(part_in_window(1010 * MS, 500 * MS, 400 * MS, 2), 2 * 400 * MS, "a step of 10 ms too many");
+        assert_eq!(part_in_window(0, 0, 0, 2), 0);
+    }
+
+    #[test]
+    fn others_never_take_more_than_the_machine() {
+        let cpus = MachineCpu::read().unwrap().cpus_online;
+        let spin = || std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let mut spinners: Vec<_> = (0..cpus).map(|_| spin()).collect();
+        // Shorter than a sweep takes.
+        let shares = [(); 20].map(|()| {
+            let meter = MachineMeter::start().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            meter.finish(&BTreeSet::new()).unwrap().foreign_share().unwrap()
+        });
+        for spinner in &mut spinners {
+            spinner.kill().unwrap();
+            spinner.wait().unwrap();
+        }
+        assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)), "{shares:?}");
+        assert!(shares.iter().any(|share| *share > 0.0), "{shares:?}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct Metric {
 enum Value {
     /// Mean over the hosts / messages sent.
     PerMessage(Column),
-    /// Sum over the hosts / messages sent; not known where a host was lost.
+    /// Sum over the hosts / messages sent.
     TotalPerMessage(Column),
     /// Mean over the hosts / length of the window.
     PerSecond(Column),
@@ -78,7 +78,7 @@ impl Metric {
         let value = match self.value {
             Value::PerMessage(column) => stats::mean(&of_hosts(column)?)? / trial.messages()?,
             Value::TotalPerMessage(column) => {
-                trial.hosts_and_lost(who).map(column).sum::<Option<f64>>()? / trial.messages()?
+                trial.hosts(who).map(column).sum::<Option<f64>>()? / trial.messages()?
             }
             Value::PerSecond(column) => stats::mean(&of_hosts(column)?)? / trial.window_s()?,
             Value::ShareOfPcs(column) => {

@@ -15,8 +15,13 @@ pub const TOLERATED_CLOSURE: std::ops::RangeInclusive<f64> = 0.80..=1.05;
 pub const SHORTEST_FOR_CLOSURE: Duration = Duration::from_secs(2);
 
 /// Why a trial is left out of the figures.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Mark {
+    /// A host's agent ended.
+    HostLost {
+        /// The host.
+        host: String,
+    },
     /// The sender reached only this many messages a second.
     BehindSchedule {
         /// Messages a second.
@@ -46,14 +51,17 @@ impl Mark {
     /// Whether it speaks against counts too, and not against times alone.
     pub fn spoils_counts(&self) -> bool {
         match self {
-            Mark::RingOverflow { .. } | Mark::SocketBufferOverflow { .. } | Mark::NotDrained => true,
+            Mark::HostLost { .. }
+            | Mark::RingOverflow { .. }
+            | Mark::SocketBufferOverflow { .. }
+            | Mark::NotDrained => true,
             Mark::BehindSchedule { .. } | Mark::Closure(_) | Mark::ForeignLoad(_) | Mark::Steal(_) => false,
         }
     }
 
     /// Whether something outside the run is to blame, so that another trial may be spared it.
     pub fn is_disturbance(&self) -> bool {
-        matches!(self, Mark::ForeignLoad(_) | Mark::Steal(_))
+        matches!(self, Mark::HostLost { .. } | Mark::ForeignLoad(_) | Mark::Steal(_))
     }
 
     /// The rate a sender held that was behind its schedule.
@@ -65,6 +73,7 @@ impl Mark {
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Mark::HostLost { host } => write!(f, "{host} was lost"),
             Mark::BehindSchedule { held } => write!(f, "sender behind schedule ({held:.0} messages/s)"),
             Mark::RingOverflow { frames } => write!(f, "ring overflow ({frames} frames)"),
             Mark::SocketBufferOverflow { messages } => write!(f, "socket buffer overflow ({messages} messages)"),

@@ -30,7 +30,7 @@ const WARM_UP_TIME: Duration = Duration::from_millis(150);
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Carries out `plan`: builds the networks it needs, takes all trials (more of those that something outside disturbed),
-/// and stores the rows as each trial ends. Rates to be tried are tried first, and the plan then has the one that was found.
+/// and stores the rows as each trial ends. After a trial that lost a host the network is built anew. Rates to be tried are tried first, and the plan then has the one that was found.
 ///
 /// Setting `stop` ends it after whole rows; so does a failure in a trial, which is then the error.
 ///
@@ -153,6 +153,7 @@ pub(super) fn take(
             _ => None,
         });
     }
+    let lost = bench.agents.lost_hosts().map(|(host, _)| host.to_owned()).collect();
     Ok(TrialFigures {
         sent: sent.main,
         flow_sent: sent.beside,
@@ -160,6 +161,7 @@ pub(super) fn take(
         after,
         samples,
         collected,
+        lost,
         machine,
         drained,
         stream: (run_id, MEASURED),
