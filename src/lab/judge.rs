@@ -1,4 +1,12 @@
 //! Claims and predictions held against the rows of a run.
+//!
+//! What a claim compares is compared round by round ([`paired`]): a round that lacks one side is left out and counted in
+//! the remark, and where no round has all that is compared, the claim stays undecided.
+//!
+//! The 95 % of each interval is its own, not adjusted to the number of claims (after Holm, say): a claim is to be judged
+//! alike in whatever company a lab puts it, and its figure to show the interval that decided it. So of twenty claims that
+//! are just at their bounds one is expected to come out wrong by chance, of those well inside far fewer; below the
+//! verdicts it is said.
 
 use super::aspect::Aspect;
 use super::claim::{Claim, Comparison, Factor, Figure, Question, Test};

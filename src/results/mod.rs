@@ -4,6 +4,8 @@
 //! [`metric`], and the trials statistics ([`stats`], [`paired`], [`summary`]). A setting's metrics ([`setting`]) become text ([`table`],
 //! [`funnel`], [`sentence`]; [`figure`] and [`grid`] are what they are set in) or [`json`].
 
+#[cfg(test)]
+mod coverage;
 pub mod delay;
 #[cfg(test)]
 mod example;

@@ -75,8 +75,13 @@ pub fn median(values: &[f64]) -> Option<f64> {
     }
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
+    Some(middle(&sorted))
+}
+
+/// The median of at least one value, in order.
+pub(super) fn middle(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
-    Some(if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) })
+    if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
 }
 
 /// The arithmetic mean; `None` without values or where it is not finite.
