@@ -171,6 +171,12 @@ fn first_lan() -> u32 {
 }
 
 impl HostRow {
+    /// CPU time that delivery takes of the host, in ns: of the sender that of sending, where it is told apart, since
+    /// waking costs it the same in all modes; of all others the whole.
+    pub fn cost_ns(&self) -> Option<u64> {
+        self.cpu_send_ns.filter(|_| self.role == Role::Sender).or(self.cpu_total_ns)
+    }
+
     /// A row of a trial taken to be valid, in which nothing has been measured yet.
     pub fn new(run_id: &str, condition: &str, mode: Mode, trial: u32, host: &str, role: Role) -> HostRow {
         HostRow {
