@@ -4,6 +4,7 @@ use super::aspect::Aspect;
 use super::claim::{Claim, Factor, Figure, Question, Test};
 use super::comparison;
 use super::line::Points;
+use super::statement;
 use super::verdict::{Finding, Outcome, Precision, Range, Verdict};
 use super::words::{self, Findings};
 use crate::lan::Nic;
@@ -100,6 +101,7 @@ impl<'a> Evidence<'a> {
             as_expected: verdict.is_as_expected(claim.expect),
             figures: findings.figures(verdict),
             remark,
+            lecture: statement::sentences(&claim.statement),
         }
     }
 
