@@ -205,7 +205,7 @@ fn remarks(group: &Group) -> Vec<String> {
         remarks.push(format!("{accounted} of the machine’s CPU time accounted for"));
     }
     if switch != figure::MISSING {
-        remarks.push(format!("switch {switch} µs/message (hardware switches do this without a CPU)"));
+        remarks.push(format!("switch {switch} µs/message (hardware switches forward without a CPU)"));
     }
     let modes = &group.setting.modes;
     remarks.extend(remark_on_frames(&group.setting));

@@ -43,7 +43,7 @@ impl Lecture {
         for key in statement.split_whitespace() {
             if let Some(sentence) = sentence(key).filter(|sentence| !self.0.contains(sentence)) {
                 self.0.push(sentence);
-                lines.extend(wrapped(sentence, columns, &format!("{key:<4}"), "    "));
+                lines.extend(wrapped(sentence, columns, &format!("{key}: "), "    "));
             }
         }
         lines
@@ -126,9 +126,9 @@ mod tests {
         assert_eq!(
             verdicts(&rows, 50, Paint::Plain).lines().collect::<Vec<_>>(),
             [
-                "L3  Broadcast reaches all nodes, so total traffic",
+                "L3: Broadcast reaches all nodes, so total traffic",
                 "    grows.",
-                "L8  Multicast solves what is wrong with both",
+                "L8: Multicast solves what is wrong with both",
                 "    broadcast and unicast.",
                 "✓ L3 L8    By unicast the sender sends a copy for",
                 "           each receiver.",
