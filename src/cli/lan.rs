@@ -57,8 +57,8 @@ struct ShellArgs {
     /// with nobody to ask who is a member: no-querier (a Linux bridge then floods), no-querier-quiet (groups reach nobody).
     #[arg(long, value_name = "KIND", default_value_t = SwitchKind::Snooping, value_parser = spelled::<SwitchKind, _>(SwitchKind::ALL.map(SwitchKind::as_str)))]
     switch: SwitchKind,
-    /// What a host's network card does with unicast for others: promiscuous (the host's kernel has to drop it) or filter
-    /// (the card drops it).
+    /// What a host's network card does with unicast for others and with groups its host has not joined: promiscuous (the
+    /// host's kernel has to drop it) or filter (the card drops it).
     #[arg(long, value_name = "CARD", default_value_t = Nic::Promiscuous, value_parser = spelled::<Nic, _>(Nic::ALL.map(Nic::as_str)))]
     nic: Nic,
     /// Gives the hosts IPv6 addresses as well.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::delivery::answers::Unreached;
 use crate::delivery::receiver::ReceiveReport;
 use crate::delivery::sender::{SendPlan, SendReport};
-use crate::delivery::tally::{LatencySummary, StreamReport};
+use crate::delivery::tally::{LatencySummary, SenderClock, StreamReport};
 use crate::units::Mode;
 
 /// Streams that get a line of their own in the block for people.
@@ -75,6 +75,7 @@ struct Stream {
     latency_max_ns: Option<u64>,
     kernel_latency_p50_ns: Option<u64>,
     kernel_latency_p99_ns: Option<u64>,
+    clock: Option<SenderClock>,
 }
 
 /// What the whole socket saw, repeated in every row: no stream can be named for it.
@@ -170,6 +171,7 @@ impl Stream {
             latency_max_ns: report.latency.map(|latency| latency.max_ns),
             kernel_latency_p50_ns: report.kernel_latency.map(|latency| latency.p50_ns),
             kernel_latency_p99_ns: report.kernel_latency.map(|latency| latency.p99_ns),
+            clock: Some(report.clock),
         }
     }
 }
@@ -304,13 +306,22 @@ fn timing(stream: &StreamReport) -> String {
             let _ = writeln!(out, "latency        {}   (send to program, same clock)", spread(latency));
         }
         None => {
-            let _ = writeln!(out, "latency        not measured: the sender's clock is another one");
+            let _ = writeln!(out, "latency        {}", no_latency(stream));
         }
     }
     if let Some(latency) = stream.kernel_latency {
         let _ = writeln!(out, "  to kernel    {}   (send to the kernel's timestamp)", spread(latency));
     }
     out
+}
+
+/// Why a stream has no latency, in words.
+pub(crate) fn no_latency(stream: &StreamReport) -> &'static str {
+    match stream.clock {
+        SenderClock::Another => "not measured: the sender's clock is another one",
+        SenderClock::Untold => "not measured: the sender does not say which clock it reads",
+        SenderClock::Same => "not measured: the send times are none of this clock",
+    }
 }
 
 /// One of several streams.
@@ -379,6 +390,7 @@ mod tests {
             LatencySummary { samples: 9, min_ns: 1, p50_ns: 2_000, p90_ns: 3, p99_ns: 4_000, p999_ns: 5, max_ns };
         StreamReport {
             run_id,
+            clock: SenderClock::Same,
             messages_received: 9,
             messages_lost: 1,
             messages_duplicate: 2,
@@ -452,6 +464,19 @@ mod tests {
     }
 
     #[test]
+    fn a_latency_that_was_not_measured_has_a_reason() {
+        for (clock, why) in [
+            (SenderClock::Another, "the sender's clock is another one"),
+            (SenderClock::Untold, "the sender does not say which clock it reads"),
+            (SenderClock::Same, "the send times are none of this clock"),
+        ] {
+            let text = received(&report(vec![StreamReport { clock, latency: None, ..stream(1, 0) }]));
+            assert!(text.contains(&format!("\nlatency        not measured: {why}\n")), "{text}");
+            assert!(text.contains("jitter         500 ns"), "{text}");
+        }
+    }
+
+    #[test]
     fn csv_has_a_row_per_stream() {
         let csv = |report: &ReceiveReport| {
             let mut out = Vec::new();
@@ -459,16 +484,16 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         let header = "run_id,stream_id,messages_received,messages_lost,messages_duplicate,messages_reordered,messages_stale,jitter_ns,\
-                      latency_p50_ns,latency_p99_ns,latency_max_ns,kernel_latency_p50_ns,kernel_latency_p99_ns,\
+                      latency_p50_ns,latency_p99_ns,latency_max_ns,kernel_latency_p50_ns,kernel_latency_p99_ns,clock,\
                       mode,duration_s,messages_unrecognized,socket_dropped\n";
         assert_eq!(
             csv(&report(vec![stream(1, 70), stream(2, 90)])),
             format!(
-                "{header}0000000000000001,0,9,1,2,3,0,500,2000,4000,70,,,unicast,1.5,4,\n\
-                 0000000000000002,0,9,1,2,3,0,500,2000,4000,90,,,unicast,1.5,4,\n"
+                "{header}0000000000000001,0,9,1,2,3,0,500,2000,4000,70,,,same,unicast,1.5,4,\n\
+                 0000000000000002,0,9,1,2,3,0,500,2000,4000,90,,,same,unicast,1.5,4,\n"
             )
         );
-        assert_eq!(csv(&report(vec![])), format!("{header},,,,,,,,,,,,,unicast,1.5,4,\n"));
+        assert_eq!(csv(&report(vec![])), format!("{header},,,,,,,,,,,,,,unicast,1.5,4,\n"));
     }
 
     #[test]

@@ -264,7 +264,11 @@ fn bind_error(address: SocketAddr, error: io::Error) -> Error {
     }
 }
 
-/// Fixes the one destination of a sending socket, which spares the kernel a look at the route table for each datagram.
+/// Fixes the one destination of a sending socket, which spares the kernel a look at the route table for each datagram: of
+/// unicast and broadcast. A group's route is looked up each time all the same (`udp_sendmsg` takes no group for connected),
+/// and costs little only where the look-up finds a cached one: with a route of /4 or longer to it (`ip route add
+/// 224.0.0.0/4 dev X`, as a LAN's hosts have), on a host that has not joined the group (`out_slow_tot` in
+/// `/proc/net/stat/rt_cache` counts the others).
 pub(super) fn connect(socket: &Socket, to: SocketAddr) -> Result<()> {
     socket.connect(&SockAddr::from(to)).map_err(|error| {
         match error.raw_os_error() {

@@ -209,6 +209,9 @@ pub struct ClaimRow {
     pub figures: String,
     /// Where it holds only, how many more trials it would take, or why it cannot be shown; else empty.
     pub remark: String,
+    /// What the statements of the lecture say; empty in older files.
+    #[serde(default)]
+    pub lecture: String,
 }
 
 impl ClaimRow {
@@ -225,7 +228,7 @@ impl ClaimRow {
 impl Row for ClaimRow {
     const FILE: &'static str = "claims.csv";
     const COLUMNS: &'static [&'static str] =
-        &["claim", "statement", "says", "judged", "expect", "verdict", "as_expected", "figures", "remark"];
+        &["claim", "statement", "says", "judged", "expect", "verdict", "as_expected", "figures", "remark", "lecture"];
 }
 
 /// `predictions.csv`: what the user guessed before the run, beside what was measured.
@@ -375,6 +378,7 @@ mod tests {
             as_expected: true,
             figures: "f".to_owned(),
             remark: String::new(),
+            lecture: "l".to_owned(),
         };
         assert_eq!(ClaimRow::COLUMNS.join(","), header(&claim));
         let prediction = PredictionRow {

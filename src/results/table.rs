@@ -139,7 +139,7 @@ fn remark_on_cpu(setting: &Setting, summary: &[SummaryRow], accounted: Option<f6
         figure::range(costs, figure::cost).map_or(figure::MISSING.to_owned(), |range| format!("{range} µs/message"));
     let accounted = figure::share(accounted);
     format!(
-        "{accounted} of the machine's CPU time accounted for; switch {switch} (hardware switches do this without a CPU)"
+        "{accounted} of the machine's CPU time accounted for; switch {switch} (hardware switches forward without a CPU)"
     )
 }
 
@@ -196,7 +196,7 @@ mod tests {
                 "broadcast       1.00    21.00      1.00             6.30 ± 0.31  7.90 ± 0.39    5.21 ± 0.26      68 %         100 %",
                 "raw-broadcast   1.00    21.00      1.00             4.40 ± 0.22  7.70 ± 0.38    4.02 ± 0.20      64 %         100 %",
                 "multicast       1.00    5.00       0.00             4.70 ± 0.23  7.90 ± 0.39    0.00             0 %          100 %",
-                " 96 % of the machine's CPU time accounted for; switch 7.20 to 24.6 µs/message (hardware switches do this without a CPU)",
+                " 96 % of the machine's CPU time accounted for; switch 7.20 to 24.6 µs/message (hardware switches forward without a CPU)",
             ]
         );
         assert!(text.lines().all(|line| width(line) <= 120));
@@ -229,7 +229,7 @@ mod tests {
                 "mode        sender  all links  each bystander   sender  each receiver  each bystander   bystanders   delivered",
                 "unicast     –       –          –                –       –              –                –            –",
                 "multicast   1.00    5.00       <0.01            –       –              –                –            99.93 %",
-                "                 – of the machine's CPU time accounted for; switch – (hardware switches do this without a CPU)",
+                "                 – of the machine's CPU time accounted for; switch – (hardware switches forward without a CPU)",
                 "                                                                           messages/s reached: multicast 1,850",
                 "                                                                         unicast: 0 of 5 repeats could be used",
                 "                                                                       multicast: 4 of 5 repeats could be used",
@@ -270,7 +270,7 @@ mod tests {
                 "mode        sender  server  links  bystander   sender       server   receiver     bystander   bystanders   delivered",
                 "multicast   1.00    –       5.00   0.00        4.70 ± 0.23  –        7.90 ± 0.39  0.00        0 %          100 %",
                 "chat        0.93    4.49    16.69  0.00        43.5 ± 2.1   158 ± 8  17.5 ± 0.9   0.00        0 %          100 %",
-                "      96 % of the machine's CPU time accounted for; switch 7.20 µs/message (hardware switches do this without a CPU)",
+                "      96 % of the machine's CPU time accounted for; switch 7.20 µs/message (hardware switches forward without a CPU)",
                 "                                             chat: a TCP frame may hold several messages, or only an acknowledgement",
             ]
         );
