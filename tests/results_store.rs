@@ -139,7 +139,7 @@ fn bad_files_are_named_with_line_and_column() {
     );
     assert_eq!(
         read(&format!("{header}\n1f,c,unicast,one,h1,sender,true,,{rest}\n")),
-         "DIR/hosts.csv:2: trial: 'one' is no whole number"
+        "DIR/hosts.csv:2: trial: 'one' is no whole number"
     );
     assert_eq!(
         read(&format!("{header}\n{good}1f,c\n")),

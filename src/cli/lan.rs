@@ -21,7 +21,7 @@ use nix::unistd::symlinkat;
 use super::spelled;
 use crate::error::{Error, Result};
 use crate::lan::plan::Plan;
-use crate::lan::{Attribution, Lan, LanSpec, Nic, SwitchKind};
+use crate::lan::{Attribution, Lan, LanSpec, Nic, SwitchKind, check_room};
 use crate::sys::netns;
 use crate::sys::proc::own_pid;
 use crate::units::parse_duration;
@@ -92,6 +92,8 @@ fn shell(args: &ShellArgs) -> Result<ExitCode> {
         ..LanSpec::single(0, args.switch, args.ipv6)
     };
     Plan::new(&spec)?; // an impossible LAN is refused before anything is touched
+    // The shell, and what the router runs.
+    check_room(&spec, 3)?;
     netns::enter_private()?;
     let mut lan = Lan::build(&spec)?;
     start_forwarder(&mut lan)?;

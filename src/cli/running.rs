@@ -13,6 +13,7 @@ use super::escaped::escaped;
 use super::interrupt;
 use crate::counters::environment::Environment;
 use crate::error::{Error, ExitClass, Result};
+use crate::lan::check_room;
 use crate::report;
 use crate::results::delay::delays;
 use crate::results::funnel::funnel;
@@ -56,6 +57,10 @@ pub(crate) struct Run {
 /// A machine that does not permit the LAN, a failure while running. An interruption is none: see [`Run::conclude`].
 pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
     let Order { mut plan, leaves_out_broadcast, out, lab } = order;
+    for condition in &plan.conditions {
+        // An agent for each host, the router's, the runner and its guard.
+        check_room(&condition.network, condition.network.hosts() + 3)?;
+    }
     // From here on this is process 1 of its own namespaces; no thread may exist before.
     netns::enter_private()?;
     let stop = interrupt::stop_flag().context("installing signal handlers")?;

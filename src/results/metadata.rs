@@ -278,7 +278,9 @@ impl fmt::Display for Warning {
                 write!(f, "The kernel's share of each host's CPU time could not be measured: {reason}.")
             }
             Warning::BroadcastSkippedIpv6 => f.write_str("Broadcast was left out: IPv6 has none."),
-            Warning::HostLost { host } => write!(f, "{host} was lost: its agent ended during the run, and that repeat is left out."),
+            Warning::HostLost { host } => {
+                write!(f, "{host} was lost: its agent ended during the run, and that repeat is left out.")
+            }
             Warning::ReceiveBufferSmall { asked, granted } => {
                 write!(f, "The kernel granted {granted} bytes of receive buffer of the {asked} asked for.")
             }

@@ -77,9 +77,7 @@ impl Metric {
         let of_hosts = |column: Column| trial.hosts(who).map(column).collect::<Option<Vec<f64>>>();
         let value = match self.value {
             Value::PerMessage(column) => stats::mean(&of_hosts(column)?)? / trial.messages()?,
-            Value::TotalPerMessage(column) => {
-                trial.hosts(who).map(column).sum::<Option<f64>>()? / trial.messages()?
-            }
+            Value::TotalPerMessage(column) => trial.hosts(who).map(column).sum::<Option<f64>>()? / trial.messages()?,
             Value::PerSecond(column) => stats::mean(&of_hosts(column)?)? / trial.window_s()?,
             Value::ShareOfPcs(column) => {
                 let of_pcs = |role| trial.hosts(Who::Role(role)).map(column).sum::<Option<f64>>();

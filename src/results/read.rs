@@ -60,9 +60,8 @@ pub fn metadata<T: DeserializeOwned>(path: &Path) -> Result<T> {
         }
     }
     let text = text(path)?;
-    let malformed = |cause: serde_json::Error| {
-        Error::usage(format!("{}:{}", path.display(), cause.line())).because(cause)
-    };
+    let malformed =
+        |cause: serde_json::Error| Error::usage(format!("{}:{}", path.display(), cause.line())).because(cause);
     let Version { schema_version, netlab_version } = serde_json::from_str(&text).map_err(malformed)?;
     if schema_version > SCHEMA_VERSION.into() {
         return Err(Error::usage(format!(
@@ -275,7 +274,9 @@ impl<'de> Deserializer<'de> for Value<'_> {
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         let is = |word: &str| self.text.eq_ignore_ascii_case(word);
         match (is("true"), is("false")) {
-            (false, false) => Err(Wrong { column: None, what: format!("'{}' is neither true nor false", self.text.escape_debug()) }),
+            (false, false) => {
+                Err(Wrong { column: None, what: format!("'{}' is neither true nor false", self.text.escape_debug()) })
+            }
             (yes, _) => visitor.visit_bool(yes),
         }
     }
@@ -400,13 +401,18 @@ mod tests {
             assert_eq!(with(",9,", ",-9,"), "t.csv:2: link_tx_frames: '-9' is no whole number");
             assert_eq!(with("chat,2", "chat,"), "t.csv:3: trial: '' is no whole number");
             assert_eq!(with(",3,7,", ",3,7"), "t.csv:3: 11 fields where the header names 12");
-            assert!(with("server", "boss").starts_with("t.csv:3: role: unknown variant `boss`, expected one of `sender`"));
+            assert!(
+                with("server", "boss").starts_with("t.csv:3: role: unknown variant `boss`, expected one of `sender`")
+            );
             assert_eq!(with("trial", "host"), "t.csv:1: the column host is there twice");
             assert_eq!(with("trial", "try"), "t.csv:1: there is no column trial");
             // A row of two lines is where it begins.
             assert!(with("\"c, d\",chat", "\"c\nd\",cat").starts_with("t.csv:3: mode: unknown variant `cat`"));
         }
-        assert_eq!(wrong(samples().trim_end()), "t.csv:3: the last row is cut off; complete it with a line end, or delete it");
+        assert_eq!(
+            wrong(samples().trim_end()),
+            "t.csv:3: the last row is cut off; complete it with a line end, or delete it"
+        );
         assert_eq!(
             wrong("sep=;\na;b\n1;2\n"),
             "t.csv:2: 'a;b' begins no samples.csv; right is run_id,condition,mode,…"
