@@ -25,6 +25,7 @@ use std::str::FromStr;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
+use self::paragraph::{columns_of, fitted};
 use crate::error::{Error, ExitClass};
 
 mod address;
@@ -151,7 +152,7 @@ fn explain(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
         return ExitCode::SUCCESS;
     }
-    let _ = writeln!(io::stderr(), "netlab: {error:#}");
+    let _ = writeln!(io::stderr(), "{}", fitted(&format!("netlab: {error:#}"), columns_of(io::stderr())));
     let class = error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map_or(ExitClass::Failed, Error::class);
     class.code().into()
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::escaped::escaped;
 use super::interrupt;
+use super::paragraph::{columns_of, fitted};
 use crate::counters::environment::Environment;
 use crate::error::{Error, ExitClass, Result};
 use crate::lan::check_room;
@@ -123,17 +124,18 @@ impl Run {
     /// # Errors
     /// When standard output cannot be written to.
     pub(crate) fn print(&self, detail: Detail) -> io::Result<()> {
+        let columns = columns_of(io::stdout());
         let mut out = anstream::stdout().lock();
         for (index, setting) in self.plan.settings().into_iter().enumerate() {
             let rows = self.measured.rows_of(&self.plan, index, &self.summary);
             let accounted = self.measured.accounted(&self.plan, index);
-            writeln!(out, "{}", table(&setting, &rows, accounted, Paint::Ansi))?;
+            writeln!(out, "{}", table(&setting, &rows, accounted, Paint::Ansi, columns))?;
             if detail == Detail::All {
                 for sentence in sentences(&setting, &rows) {
-                    writeln!(out, "{sentence}")?;
+                    writeln!(out, "{}", fitted(&sentence, columns))?;
                 }
-                writeln!(out, "\n{}", delays(&setting, &rows, Paint::Ansi))?;
-                writeln!(out, "{}", funnel(&setting, &rows, Paint::Ansi))?;
+                writeln!(out, "\n{}", delays(&setting, &rows, Paint::Ansi, columns))?;
+                writeln!(out, "{}", funnel(&setting, &rows, Paint::Ansi, columns))?;
             }
         }
         Ok(())
@@ -192,7 +194,7 @@ pub(crate) fn random_seed() -> u64 {
 /// A line for the person. One who is gone is no failure.
 pub(crate) fn note(text: &str) {
     // In one piece.
-    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+    let _ = io::stderr().write_all((fitted(text, columns_of(io::stderr())) + "\n").as_bytes());
 }
 
 /// A line for each kind of warning: the first of the kind, how many more there are, and the advice.
