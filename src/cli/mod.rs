@@ -126,7 +126,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(stop) => {
             // Help and version come this way too; a reader that has gone away is no failure.
-            let _ = stop.print();
+            let _ = print_fitted(&stop);
             return if stop.use_stderr() { ExitClass::Usage.code().into() } else { ExitCode::SUCCESS };
         }
     };
@@ -145,6 +145,17 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::run(&args),
     };
     outcome.unwrap_or_else(|error| explain(&error))
+}
+
+/// Prints what the parser has to say, in its own style unless some of it is too long for the terminal.
+fn print_fitted(stop: &clap::Error) -> io::Result<()> {
+    let text = stop.render().to_string();
+    let columns = if stop.use_stderr() { columns_of(io::stderr()) } else { columns_of(io::stdout()) };
+    match fitted(&text, columns) {
+        fits if fits == text => stop.print(),
+        lines if stop.use_stderr() => io::stderr().write_all(lines.as_bytes()),
+        lines => io::stdout().write_all(lines.as_bytes()),
+    }
 }
 
 /// Prints a failure with its causes and its remedy, and gives the exit code its class asks for.

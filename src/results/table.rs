@@ -173,7 +173,9 @@ pub fn remark_on_repeats(setting: &Setting, summary: &[SummaryRow], mode: Mode) 
 
 #[cfg(test)]
 mod tests {
+    use super::super::delay::delays;
     use super::super::example::{rows, setting, snooping};
+    use super::super::funnel::funnel;
     use super::*;
 
     #[test]
@@ -268,6 +270,25 @@ mod tests {
             ]
         );
         assert!(text.lines().skip(1).all(|line| width(line) <= 120));
+    }
+
+    /// At any width, and no word is broken.
+    #[test]
+    fn what_is_printed_fits_the_terminal() {
+        let (setting, rows) = (Setting { trials: 6, ..setting() }, snooping());
+        let of = |columns| {
+            table(&setting, &rows, Some(0.96), Paint::Plain, columns)
+                + &delays(&setting, &rows, Paint::Plain, columns)
+                + &funnel(&setting, &rows, Paint::Plain, columns)
+        };
+        let whole = of(usize::MAX);
+        let words: Vec<&str> = whole.split_whitespace().collect();
+        for columns in [40, 80, 100, 160] {
+            let text = of(columns);
+            assert!(text.lines().all(|line| width(line) <= columns), "{text}");
+            assert!(text.split_whitespace().all(|word| words.contains(&word)), "{text}");
+            assert!(words.iter().all(|word| text.contains(word)), "{text}");
+        }
     }
 
     #[test]
