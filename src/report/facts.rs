@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::results::metadata::Calibration;
+use crate::results::metadata::{Calibration, Control};
 use crate::results::read;
 use crate::results::store::METADATA_FILE;
 
@@ -28,6 +28,7 @@ pub(super) struct Facts {
     pub(super) lan: Value,
     pub(super) environment: Value,
     pub(super) calibration: Option<Calibration>,
+    pub(super) control: Option<Control>,
     pub(super) warnings: Vec<Told>,
 }
 

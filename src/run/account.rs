@@ -51,7 +51,9 @@ pub struct TrialFigures {
 
 impl TrialFigures {
     /// What speaks against using this trial.
-    pub fn marks(&self, condition: &Condition, napi: &[NapiThread]) -> Vec<Mark> {
+    ///
+    /// `slowdown` is how many times as long as usual a fixed piece of work took around it.
+    pub fn marks(&self, condition: &Condition, napi: &[NapiThread], slowdown: f64) -> Vec<Mark> {
         let mut marks: Vec<Mark> = self.lost.iter().map(|host| Mark::HostLost { host: host.clone() }).collect();
         let over = |share: Option<f64>, tolerated: f64| share.filter(|&share| share > tolerated);
         let traffic = &condition.traffic;
@@ -78,12 +80,16 @@ impl TrialFigures {
         if !self.drained {
             marks.push(Mark::NotDrained);
         }
-        if traffic.duration >= mark::SHORTEST_FOR_CLOSURE {
-            let mut closure = CpuClosure::default();
-            closure.add(&self.cpu(napi), &self.machine);
-            marks.extend(closure.ratio().filter(|ratio| !mark::TOLERATED_CLOSURE.contains(ratio)).map(Mark::Closure));
-        }
-        marks.extend(over(self.machine.foreign_share(), mark::TOLERATED_FOREIGN).map(Mark::ForeignLoad));
+        let cpu = self.cpu(napi);
+        let mut closure = CpuClosure::default();
+        closure.add(&cpu, &self.machine);
+        marks.extend(closure.sure_ratio().filter(|ratio| !mark::TOLERATED_CLOSURE.contains(ratio)).map(Mark::Closure));
+        let share = self.machine.foreign_share().unwrap_or(0.0);
+        marks.extend(
+            over(self.machine.foreign_beside(cpu.attributed_ns()), mark::TOLERATED_FOREIGN)
+                .map(|beside| Mark::ForeignLoad { beside, share }),
+        );
+        marks.extend(over(Some(slowdown), mark::TOLERATED_SLOWDOWN).map(Mark::Slowdown));
         marks.extend(over(self.machine.steal_share(), mark::TOLERATED_STEAL).map(Mark::Steal));
         marks
     }
@@ -125,6 +131,7 @@ impl TrialFigures {
             hosts_kernel_rx,
             switch: self.napi_ns(napi, |thread| thread.is_port),
             runner: self.machine.runner_ns,
+            helpers: self.machine.helpers_ns,
         }
     }
 
@@ -249,6 +256,8 @@ impl TrialFigures {
             messages_sent: Some(self.sent.messages_sent),
             copies_sent: Some(self.sent.copies_sent),
             lateness_p99_ns: self.sent.lateness_p99_ns,
+            cpu_send_ns: self.sent.cpu_send_ns,
+            cpu_wake_ns: difference(row.cpu_app_ns, self.sent.cpu_send_ns),
             request_p50_ns: percentile(&self.answers_ns, 0.50),
             skew_p50_ns: percentile(&skews, 0.50),
             skew_p99_ns: percentile(&skews, 0.99),
@@ -318,6 +327,8 @@ fn with_served(serve: Option<&ServeReport>, row: HostRow) -> HostRow {
         server_threads: serve.threads,
         server_dropped: serve.dropped,
         server_accept_cpu_ns: serve.accept_cpu_ns,
+        cpu_send_ns: serve.cpu_send_ns,
+        cpu_wake_ns: difference(row.cpu_app_ns, serve.cpu_send_ns),
         ..row
     }
 }
