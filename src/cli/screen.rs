@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::paragraph::{columns_of, fitted};
 use super::summary::rate_text;
 
 /// Between two looks at a running loop.
@@ -107,7 +108,11 @@ impl Screen {
     /// As [`event`](Self::event).
     pub(crate) fn result(&self, text: &str, event: &impl Serialize) -> io::Result<()> {
         self.bar.finish_and_clear();
-        if self.json { self.event(event) } else { io::stdout().write_all(text.as_bytes()) }
+        if self.json {
+            self.event(event)
+        } else {
+            io::stdout().write_all(fitted(text, columns_of(io::stdout())).as_bytes())
+        }
     }
 }
 
@@ -129,7 +134,8 @@ pub(crate) struct Notes {
 impl Notes {
     /// See [`Screen::note`].
     pub(crate) fn note(&self, text: &str) {
-        let write = || drop(io::stderr().write_all(format!("{text}\n").as_bytes()));
+        let text = fitted(text, columns_of(io::stderr())) + "\n";
+        let write = || drop(io::stderr().write_all(text.as_bytes()));
         // Where no progress is drawn, nobody who draws it has to wait while this is written.
         if self.bar.is_hidden() { write() } else { self.bar.suspend(write) }
     }

@@ -44,7 +44,7 @@ fn page(loaded: &Loaded, columns: usize, paint: Paint) -> Result<String, Error> 
     let (full, quick): (MeasurePlan, MeasurePlan) = (plan(&lab.design)?, plan(&lab.quick)?);
     let mut page = match loaded.handout {
         Some(handout) => markdown::rendered(handout, columns, paint),
-        None => paint.bold(&lab.title) + "\n",
+        None => markdown::rendered(&format!("# {}", lab.title), columns, paint),
     };
     let heading = |page: &mut String, text: &str| *page += &format!("\n{}\n", paint.bold(text));
     heading(&mut page, "The sentence of the lecture");
