@@ -109,6 +109,7 @@ impl<'a> Evidence<'a> {
             as_expected: verdict.is_as_expected(claim.expect),
             figures: findings.figures(verdict),
             remark,
+            more_trials: findings.more_trials(verdict),
         }
     }
 

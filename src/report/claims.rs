@@ -127,6 +127,7 @@ mod tests {
             as_expected,
             figures: "1.00".to_owned(),
             remark: String::new(),
+            more_trials: None,
         }
     }
 

@@ -209,6 +209,8 @@ pub struct ClaimRow {
     pub figures: String,
     /// Where it holds only, how many more trials it would take, or why it cannot be shown; else empty.
     pub remark: String,
+    /// Where it is undecided and more trials would probably decide it: how many of each condition.
+    pub more_trials: Option<u32>,
 }
 
 impl ClaimRow {
@@ -224,8 +226,18 @@ impl ClaimRow {
 
 impl Row for ClaimRow {
     const FILE: &'static str = "claims.csv";
-    const COLUMNS: &'static [&'static str] =
-        &["claim", "statement", "says", "judged", "expect", "verdict", "as_expected", "figures", "remark"];
+    const COLUMNS: &'static [&'static str] = &[
+        "claim",
+        "statement",
+        "says",
+        "judged",
+        "expect",
+        "verdict",
+        "as_expected",
+        "figures",
+        "remark",
+        "more_trials",
+    ];
 }
 
 /// `predictions.csv`: what the user guessed before the run, beside what was measured.
@@ -375,6 +387,7 @@ mod tests {
             as_expected: true,
             figures: "f".to_owned(),
             remark: String::new(),
+            more_trials: None,
         };
         assert_eq!(ClaimRow::COLUMNS.join(","), header(&claim));
         let prediction = PredictionRow {

@@ -7,8 +7,7 @@ use crate::results::table::{Colour, Paint};
 /// Under the sign and the statement.
 const INDENT: &str = "           ";
 
-/// All verdicts below each other, in lines of at most `columns`, how far they can be relied on, and how
-/// many are as expected.
+/// All verdicts below each other, in lines of at most `columns`, and how far they can be relied on.
 pub(super) fn verdicts(rows: &[ClaimRow], columns: usize, paint: Paint) -> String {
     let mut text = String::new();
     for row in rows {
@@ -28,11 +27,19 @@ pub(super) fn verdicts(rows: &[ClaimRow], columns: usize, paint: Paint) -> Strin
     for line in ClaimRow::chance(rows).iter().flat_map(|chance| wrapped(chance, columns, "", "")) {
         text += &format!("{line}\n");
     }
-    text + &format!("{}\n", count(rows))
+    text
 }
 
-/// `9 of 10 claims came out as expected`
-pub(super) fn count(rows: &[ClaimRow]) -> String {
+/// What the exit code rests on, in one sentence: how many claims came out, and what else fell short, if anything.
+pub(super) fn outcome(rows: &[ClaimRow], shortfall: Option<&str>) -> String {
+    let count = count(rows);
+    match shortfall {
+        None => count,
+        Some(shortfall) => format!("{}, but {shortfall}", count.trim_end_matches('.')),
+    }
+}
+
+fn count(rows: &[ClaimRow]) -> String {
     let expected = rows.iter().filter(|row| row.as_expected).count();
     match rows.len() {
         0 => "The lab claims nothing.".to_owned(),
@@ -85,6 +92,7 @@ mod tests {
             as_expected,
             figures: "4.00 with 4 receivers".to_owned(),
             remark: remark.to_owned(),
+            more_trials: None,
         }
     }
 
@@ -112,9 +120,13 @@ mod tests {
                 "✗ L3 L8    By unicast the sender sends a copy for",
                 "           each receiver.",
                 "           does not hold: 4.00 with 4 receivers",
-                "1 of 2 claims came out as expected.",
             ]
         );
+        assert_eq!(outcome(&rows, None), "1 of 2 claims came out as expected.");
+        assert_eq!(outcome(&rows[..1], None), "The claim came out as expected.");
+        let all = [rows[0].clone(), rows[0].clone()];
+        let but = outcome(&all, Some("uni had no valid trial: late"));
+        assert_eq!(but, "All 2 claims came out as expected, but uni had no valid trial: late");
         let measured = [ClaimRow { figures: "4.00 µs [3.9, 4.1]".to_owned(), ..row("holds", "holds", true, "") }];
         let text = verdicts(&measured, 50, Paint::Plain);
         let below: Vec<&str> = text.lines().skip(3).collect();
