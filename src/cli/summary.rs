@@ -28,6 +28,8 @@ pub(crate) struct Summary {
     copies_sent: Option<u64>,
     copies_failed: Option<u64>,
     first_failure: Option<String>,
+    /// What ended it before its limit.
+    error: Option<String>,
     messages_received: Option<u64>,
     messages_lost: Option<u64>,
     messages_duplicate: Option<u64>,
@@ -94,6 +96,7 @@ impl Summary {
             copies_sent: Some(report.copies_sent),
             copies_failed: Some(report.copies_failed),
             first_failure: report.first_failure.clone(),
+            error: report.error.clone(),
             lateness_p50_ns: report.lateness_p50_ns,
             lateness_p99_ns: report.lateness_p99_ns,
             lateness_max_ns: report.lateness_max_ns,

@@ -136,7 +136,7 @@ impl TrafficArgs {
             rate: self.rate.unwrap_or(Rate::PerSecond(DEFAULT_RATE)),
             count,
             duration,
-            catches_up: true,
+            catches_up: false,
             payload,
         }
     }

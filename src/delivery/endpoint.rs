@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::STOP_LATENCY;
+use super::ROOM_LATENCY;
 use super::description::{InletDescription, OutletDescription};
 use crate::error::{Error, Result};
 use crate::sys::interface::Interface;
@@ -171,7 +171,7 @@ pub(super) fn sending_socket(ipv6: bool, dscp: Option<u8>) -> Result<Socket> {
     let open = || {
         let socket = Socket::new(if ipv6 { Domain::IPV6 } else { Domain::IPV4 }, Type::DGRAM, None)?;
         socket::bound_send_buffer(&socket)?;
-        socket.set_write_timeout(Some(STOP_LATENCY))?;
+        socket.set_write_timeout(Some(ROOM_LATENCY))?;
         match dscp.map(|dscp| u32::from(dscp) << 2) {
             Some(tclass) if ipv6 => socket.set_tclass_v6(tclass)?,
             Some(tos) => socket.set_tos_v4(tos)?,

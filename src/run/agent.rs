@@ -212,11 +212,13 @@ impl HostAgent {
 
     fn send(&self, plan: &SendPlan) -> Result<SendReport> {
         let (never, live) = (AtomicBool::new(false), SendLive::default());
-        if let Some(outlet) = self.attending.as_ref().and_then(|attending| attending.outlet.as_ref()) {
-            return outlet::send(outlet, plan, &never, &live);
-        }
-        let outlet = self.outlet.as_ref().ok_or_else(|| Error::failed("sending: no endpoint is open"))?;
-        sender::send(outlet, plan, &never, &live)
+        let attended = self.attending.as_ref().and_then(|attending| attending.outlet.as_ref());
+        let report = match (attended, &self.outlet) {
+            (Some(outlet), _) => outlet::send(outlet, plan, &never, &live)?,
+            (None, Some(outlet)) => sender::send(outlet, plan, &never, &live)?,
+            (None, None) => return Err(Error::failed("sending: no endpoint is open")),
+        };
+        report.error.clone().map_or(Ok(report), |why| Err(Error::failed(why)))
     }
 
     /// Asks the server for an answer, `times` times or for as long as `at_most`; how long each took, in ns.
