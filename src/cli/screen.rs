@@ -79,11 +79,24 @@ impl Screen {
         })
     }
 
+    /// Whether standard output carries objects only.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A line of the result on standard output, which is not for objects.
+    ///
+    /// # Errors
+    /// When standard output cannot be written to.
+    pub(crate) fn line(&self, text: &str) -> io::Result<()> {
+        self.bar.suspend(|| io::stdout().write_all(format!("{text}\n").as_bytes()))
+    }
+
     /// An object on standard output, with `--json`.
     ///
     /// # Errors
     /// When standard output cannot be written to.
-    fn event(&self, event: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn event(&self, event: &impl Serialize) -> io::Result<()> {
         if !self.json {
             return Ok(());
         }

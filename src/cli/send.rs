@@ -41,21 +41,21 @@ pub(crate) fn run(mode: Mode, spec: &OutletSpec, traffic: &TrafficArgs) -> anyho
     })?;
 
     let interrupted = stop.load(Ordering::Relaxed);
-    screen
-        .result(&sent(&plan, &report), &Summary::of_send(mode, &plan, &report, interrupted))
-        .context("writing to standard output")?;
+    let failure = failure(&report).filter(|_| !interrupted);
+    let summary = Summary::of_send(mode, &plan, &report, interrupted).failed(failure.as_ref());
+    screen.result(&sent(&plan, &report), &summary).context("writing to standard output")?;
     if interrupted {
         return Ok(ExitClass::Interrupted.code().into());
     }
-    failure(report).map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
+    failure.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
 }
 
 /// What makes a run that came to its end a failure: exit code 0 says that the kernel took every copy.
-fn failure(report: SendReport) -> Option<Error> {
-    if let Some(why) = report.error {
+fn failure(report: &SendReport) -> Option<Error> {
+    if let Some(why) = &report.error {
         return Some(Error::failed(why));
     }
-    let reason = report.first_failure?;
+    let reason = report.first_failure.as_ref()?;
     let copies = counted(report.copies_failed, "copy", "copies");
     let what = format!("{copies} of {} not sent: {reason}", HumanCount(report.copies_failed + report.copies_sent));
     const REMEDY: &str = "A firewall rule or a security policy of this host forbids it; see: sudo nft list ruleset";
@@ -107,7 +107,7 @@ mod tests {
             first_failure: (copies_failed > 0).then(|| "to 10.0.0.1:4747: no".to_owned()),
             ..SendReport::default()
         };
-        let outcome = |report| failure(report).map(|error| (error.class(), error.to_string()));
+        let outcome = |report: SendReport| failure(&report).map(|error| (error.class(), error.to_string()));
         assert_eq!(outcome(report(9, 0, false)), None);
         let some = outcome(report(9_000, 1, false)).unwrap();
         assert_eq!(some, (ExitClass::Failed, "1 copy of 9,001 not sent: to 10.0.0.1:4747: no".to_owned()));

@@ -143,7 +143,7 @@ impl TrafficArgs {
 
     /// What to receive.
     pub(crate) fn receive_plan(&self) -> ReceivePlan {
-        ReceivePlan { count: self.count, duration: self.duration, ..ReceivePlan::default() }
+        ReceivePlan { count: self.count, duration: self.duration, texts: true, ..ReceivePlan::default() }
     }
 }
 

@@ -111,7 +111,7 @@ impl Inlet {
     /// Datagrams the socket dropped for want of buffer since it was opened or last asked. `dropped_before` is what came
     /// with the last datagram (`SO_RXQ_OVFL`): good enough where the socket does not tell. `None` when nobody does.
     pub(super) fn take_drops(&self, dropped_before: Option<u32>) -> Option<u64> {
-        if matches!(self.filter, Filter::RawBroadcast) {
+        if self.filter.is_raw() {
             return packet::take_drops(&self.socket);
         }
         let total = socket::drops(&self.socket).or(dropped_before.map(u64::from))?;
@@ -132,6 +132,11 @@ pub(super) enum Filter {
 }
 
 impl Filter {
+    /// Whether what is received are frames.
+    pub(super) fn is_raw(&self) -> bool {
+        matches!(self, Filter::RawBroadcast)
+    }
+
     /// The message in what was received; `None` when it is not for us.
     #[inline]
     pub(super) fn message<'a>(&self, received: &Received<'a>) -> Option<&'a [u8]> {

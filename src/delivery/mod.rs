@@ -25,6 +25,7 @@ mod schedule;
 pub mod sender;
 pub mod stream;
 pub mod tally;
+pub mod text;
 pub mod unicast;
 
 pub use description::{InletDescription, Membership, OutletDescription};

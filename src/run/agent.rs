@@ -80,7 +80,7 @@ enum Program {
 /// A receive loop in a thread of its own.
 struct Receiving {
     inlet: Arc<Inlet>,
-    activity: Activity<Result<ReceiveReport>>,
+    activity: Activity<ReceiveReport>,
 }
 
 /// A session with a server, whose receive half is in a thread of its own.
@@ -283,7 +283,10 @@ impl HostAgent {
             self.start.take().zip(self.end.take()).ok_or_else(|| Error::failed("collecting too early"))?;
         (self.outlet, self.member) = (None, None);
         let presence = self.present.take().map(Activity::finish).transpose()?.transpose()?;
-        let received = self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?.transpose()?;
+        let received = self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?;
+        if let Some(why) = received.as_ref().and_then(|received| received.error.clone()) {
+            return Err(Error::failed(why));
+        }
         let attended = self.attending.take().map(Attending::finish).transpose()?;
         let (heard, attended) = attended.unzip();
         self.dying.take().map(join).transpose()?;

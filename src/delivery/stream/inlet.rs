@@ -63,6 +63,7 @@ impl Hearing {
         ReceiveReport {
             messages_unrecognized: self.tally.messages_unrecognized(),
             bytes: self.tally.bytes(),
+            message_bytes: self.tally.message_bytes(),
             duration_ns: clock::monotonic_ns() - self.started_ns,
             warnings: self.warnings,
             streams: self.tally.into_streams(),
