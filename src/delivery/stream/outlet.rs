@@ -164,6 +164,10 @@ impl Carrier for Lines<'_> {
         Some(self.outlet.spec.server)
     }
 
+    fn is_gone(&self) -> bool {
+        false
+    }
+
     fn in_words(&self) -> String {
         format!("sending {} to {}", self.outlet.spec.mode(), self.outlet.spec.server)
     }
