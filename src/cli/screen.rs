@@ -35,6 +35,11 @@ impl Screen {
         Screen { bar, json }
     }
 
+    /// The same without any progress, for a job that prints lines of its own.
+    pub(crate) fn without_progress(json: bool) -> Self {
+        Screen { bar: ProgressBar::hidden(), json }
+    }
+
     /// A line for the person, on standard error. One who is gone is no failure.
     pub(crate) fn note(&self, text: &str) {
         self.notes().note(text);

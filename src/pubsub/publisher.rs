@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::message::Delivery;
@@ -81,13 +81,14 @@ pub struct PublishLive {
 /// are still to come left out.
 ///
 /// Message *i* is due at start + *i* / rate, whatever became of those before it; what has come due meanwhile is sent at
-/// once.
+/// once. The end of the duration ends it also where the broker takes nothing.
 ///
 /// # Errors
 /// As [`Client::publish`].
 pub fn publish(client: &mut Client, plan: &PublishPlan, stop: &AtomicBool, live: &PublishLive) -> Result<u64> {
     let start_ns = clock::monotonic_ns();
     let end_ns = plan.duration.map_or(u64::MAX, |time| start_ns.saturating_add(nanos(time)));
+    client.end_at(plan.duration.and_then(|time| Instant::now().checked_add(time)));
     let count = plan.limit();
     let mut payload = first_payload(&plan.payload);
     let stamped = matches!(plan.payload, Payload::Probe { .. }) && payload.len() >= HEADER_LEN;
