@@ -179,6 +179,14 @@ fn csv_has_a_header_and_a_row_per_stream() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_does_not_take_the_counts_along() {
+    let done =
+        netlab(&format!("unicast recv --port {} --duration 100ms --json --csv /dev/full", free_port())).expect(1);
+    assert_eq!((done.figure("messages_received"), done.figure("bytes")), (0, 0), "{done:?}");
+    assert!(done.summary()["error"].as_str().unwrap().starts_with("writing /dev/full: "), "{done:?}");
+}
+
+#[test]
 fn a_text_arrives_as_it_is() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

@@ -12,7 +12,7 @@ use support::{Who, everybody, lan_says, require_namespaces, require_program};
 /// did or did not; `finish NAME [SIGNAL]` waits for its end and prints its exit code and its summary.
 const PRELUDE: &str = r#"
 set -u
-cd "$(mktemp -d)"
+scratch=$(mktemp -d); trap 'rm -rf "$scratch"' EXIT; cd "$scratch"
 start() {
     name=$1; shift
     netlab "$@" --json send >$name.out 2>$name.err &
@@ -188,4 +188,32 @@ fn an_interface_that_is_taken_away_ends_it_with_a_summary() {
 /// Runs it on host h1.
 fn on_h1(who: Who, options: &[&str], script: &str) -> Vec<(String, i32, Value)> {
     run(who, options, &format!("cat >script <<'END'\n{PRELUDE}{script}\nEND\non h1 sh script"))
+}
+
+#[test]
+fn a_chat_without_a_server_goes_on() {
+    if !require_namespaces() {
+        return;
+    }
+    let script = format!(
+        "{PRELUDE}mkfifo keys; exec 3<>keys
+         on h1 netlab chat join --multicast 239.77.4.7 -i h1 --name ann --json <keys >ann 2>err &
+         ann=$!
+         await grep -q 'without a server' err
+         on h1 ip link set h1 down
+         echo lost >&3
+         await grep -q not-sent ann
+         on h1 ip link set h1 up
+         speaks() {{ echo heard >&3; grep -q heard ann; }}
+         await speaks
+         echo /quit >&3
+         wait $ann
+         echo \"ended $?\"
+         cat ann err"
+    );
+    let said = lan_says(Who::Me, &["--hosts", "2"], &script);
+    assert!(said.starts_with("ended 1\n"), "{said}");
+    assert!(said.contains(r#"{"event":"refused","code":"not-sent","text":"not sent: "#), "{said}");
+    assert!(said.contains(r#"{"event":"message","from":"ann","text":"heard"}"#), "{said}");
+    assert!(said.contains(" not sent: sending to the group by h1: Network is unreachable"), "{said}");
 }

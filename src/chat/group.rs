@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -10,6 +12,9 @@ use crate::error::{Error, Result};
 use crate::sys::interface::{self, Interface};
 use crate::sys::socket;
 use crate::wire::chat::cast::{Cast, Event};
+
+/// Between two looks at a socket that has trouble.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A member of the group.
 pub struct Group {
@@ -72,11 +77,22 @@ impl Group {
         loop {
             match self.socket.recv(datagram) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_passing(&error) => thread::sleep(PAUSE),
                 Err(error) => return Err(Error::failed("receiving from the group").because(error)),
                 Ok(count) => return Ok(count),
             }
         }
     }
+}
+
+/// Whether what it is about may be over soon: the link is down, memory is short, ICMP told something of the past.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ENETDOWN | libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ECONNREFUSED | libc::ENOMEM | libc::ENOBUFS
+        )
+    )
 }
 
 fn open(group: SocketAddr, interface: &Interface) -> io::Result<std::net::UdpSocket> {

@@ -65,11 +65,11 @@ pub(crate) fn run(mode: Mode, spec: &InletSpec, traffic: &TrafficArgs) -> anyhow
     });
 
     let interrupted = stop.load(Ordering::Relaxed);
-    if let Some((path, file)) = csv {
-        write_csv(file, mode, &report)
-            .map_err(|cause| Error::failed(format!("writing {}", path.display())).because(cause))?;
-    }
-    let failure = failure(&report, &plan, &live).filter(|_| !interrupted);
+    let written = csv.map_or(Ok(()), |(path, file)| {
+        let failed = |cause| Error::failed(format!("writing {}", path.display())).because(cause);
+        write_csv(file, mode, &report).map_err(failed)
+    });
+    let failure = failure(&report, &plan, &live).filter(|_| !interrupted).or(written.err());
     let printed = view.end(&live.texts, &screen).and_then(|()| {
         screen.result(&received(&report), &Summary::of_recv(mode, &report, interrupted).failed(failure.as_ref()))
     });

@@ -185,7 +185,13 @@ fn due_ns(rate: Rate, message: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::sync::Arc;
+    use std::thread;
+
     use super::*;
+    use crate::pubsub::client::ClientOptions;
 
     #[test]
     fn messages_are_due_by_the_rate_from_the_start() {
@@ -211,6 +217,40 @@ mod tests {
         assert_eq!(plan(Rate::PerSecond(0.2), None, 5_001), 2);
         assert_eq!(plan(Rate::PerSecond(1_000.0), Some(5), 2_000), 5);
         assert_eq!(plan(Rate::Max, None, 2_000), u64::MAX);
+    }
+
+    /// A broker that admits everybody and then reads nothing, until it is dropped.
+    fn broker_that_stalls() -> (SocketAddr, thread::JoinHandle<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let admits = thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            assert!(client.read(&mut [0; 1024]).unwrap() > 0);
+            // CONNACK of MQTT 5.0 (section 3.2): admitted, no properties.
+            client.write_all(&[0x20, 3, 0, 0, 0]).unwrap();
+            client
+        });
+        (address, admits)
+    }
+
+    #[test]
+    fn a_broker_that_takes_nothing_does_not_make_it_longer() {
+        let (address, admits) = broker_that_stalls();
+        let options = ClientOptions::new(format!("mqtt://{address}").parse().unwrap());
+        let mut client = Client::connect(options, Arc::default(), Box::new(|_| ())).unwrap();
+        let _kept = admits.join().unwrap();
+        let plan = PublishPlan {
+            topic: "t".into(),
+            payload: Payload::Same(vec![1; 60_000]),
+            delivery: Delivery::default(),
+            rate: Rate::Max,
+            count: None,
+            duration: Some(Duration::from_millis(200)),
+        };
+        let live = PublishLive::default();
+        publish(&mut client, &plan, &AtomicBool::new(false), &live).unwrap();
+        assert!(live.messages_sent.load(Ordering::Relaxed) > 0);
+        assert!(!client.settle(Instant::now() + Duration::from_millis(50)).unwrap(), "it has not taken all");
     }
 
     #[test]

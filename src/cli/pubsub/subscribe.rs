@@ -49,7 +49,7 @@ pub(super) struct Args {
     /// Count messages, and do not print them
     #[arg(long)]
     quiet: bool,
-    /// End after this many messages [default: no limit]
+    /// End after this many messages; fewer in --duration are a failure [default: no limit]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
     count: Option<u64>,
     /// End after this long: 500ms, 5s, 2m [default: no limit]
