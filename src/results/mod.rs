@@ -15,6 +15,7 @@ mod host_row;
 pub mod json;
 pub mod metadata;
 pub mod metric;
+pub mod read;
 pub mod row;
 pub mod sentence;
 pub mod setting;

@@ -145,6 +145,7 @@ impl HostAgent {
                 presence::sleep_until(at_ns);
                 self.send(&plan).map(Reply::Sent)
             }
+            Order::Pace { rate, duration } => Ok(Reply::Sent(sender::pace(rate, duration))),
             Order::End => {
                 self.end = Some(self.reader.read()?);
                 self.delayed[1] = self.delayed();
@@ -215,7 +216,7 @@ impl HostAgent {
         let attended = self.attending.as_ref().and_then(|attending| attending.outlet.as_ref());
         let report = match (attended, &self.outlet) {
             (Some(outlet), _) => outlet::send(outlet, plan, &never, &live)?,
-            (None, Some(outlet)) => sender::send(outlet, plan, &never, &live)?,
+            (None, Some(outlet)) => sender::send_timed(outlet, plan, &never, &live)?,
             (None, None) => return Err(Error::failed("sending: no endpoint is open")),
         };
         report.error.clone().map_or(Ok(report), |why| Err(Error::failed(why)))
