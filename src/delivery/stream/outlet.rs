@@ -53,7 +53,7 @@ impl Language {
 /// # Errors
 /// A usage error for a size that does not fit.
 pub fn send(outlet: &StreamOutlet, plan: &SendPlan, stop: &AtomicBool, live: &SendLive) -> Result<SendReport> {
-    sender::send_timed_by(&mut Lines::new(outlet, &plan.payload)?, plan, stop, live)
+    Ok(sender::send_timed_by(&mut Lines::new(outlet, &plan.payload)?, plan, stop, live))
 }
 
 /// Messages one behind the other, as the stream takes them.
@@ -162,6 +162,10 @@ impl Carrier for Lines<'_> {
 
     fn destination(&self, _: usize) -> Option<SocketAddr> {
         Some(self.outlet.spec.server)
+    }
+
+    fn is_gone(&self) -> bool {
+        false
     }
 
     fn in_words(&self) -> String {
