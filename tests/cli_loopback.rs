@@ -5,6 +5,7 @@ use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use netlab::wire::probe::Probe;
 use nix::sys::signal::Signal;
 
 #[path = "support/cli.rs"]
@@ -155,7 +156,7 @@ fn two_clocks_give_no_latency_and_the_summary_says_why() {
 fn the_summary_has_the_promised_keys_and_null_for_what_was_not_measured() {
     let (sent, received) = exchange(
         "unicast recv --port {port} --count 2000 --json",
-        "unicast --to 127.0.0.1:{port} send --duration 2s --json",
+        "unicast --to 127.0.0.1:{port} send --count 2000 --json",
     );
     let keys = [
         "mode",
@@ -168,7 +169,10 @@ fn the_summary_has_the_promised_keys_and_null_for_what_was_not_measured() {
         "messages_lost",
         "messages_duplicate",
         "messages_reordered",
+        "messages_stale",
+        "messages_text",
         "messages_unrecognized",
+        "error",
         "latency_p50_ns",
         "latency_p99_ns",
         "latency_max_ns",
@@ -203,7 +207,7 @@ fn csv_has_a_header_and_a_row_per_stream() {
     }
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"hello", ("127.0.0.1", port)).unwrap();
     let done = receiver.wait().expect(0);
-    assert!(done.out.contains("20 messages from 2 senders"), "{done:?}");
+    assert!(done.out.contains("20 messages from 2 senders and 1 text, "), "{done:?}");
     let mut csv = csv::Reader::from_path(&file).unwrap();
     let rows: Vec<std::collections::HashMap<String, String>> = csv.deserialize().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 2, "{rows:?}");
@@ -215,8 +219,16 @@ fn csv_has_a_header_and_a_row_per_stream() {
             ("unicast", "10", "0"),
             "{row:?}"
         );
-        assert_eq!(value("messages_unrecognized"), "1", "{row:?}");
+        assert_eq!((value("messages_text"), value("messages_unrecognized")), ("1", "0"), "{row:?}");
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_does_not_take_the_counts_along() {
+    let done =
+        netlab(&format!("unicast recv --port {} --duration 100ms --json --csv /dev/full", free_port())).expect(1);
+    assert_eq!((done.figure("messages_received"), done.figure("bytes")), (0, 0), "{done:?}");
+    assert!(done.summary()["error"].as_str().unwrap().starts_with("writing /dev/full: "), "{done:?}");
 }
 
 #[test]
@@ -232,18 +244,111 @@ fn a_text_arrives_as_it_is() {
 }
 
 #[test]
+fn a_text_is_shown_with_its_sender() {
+    let port = free_port();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let from = socket.local_addr().unwrap();
+    let send = |flags: &str| {
+        let receiver = Running::start(&format!("unicast recv --port {port} --count 4 --duration 20s {flags}"));
+        for text in ["hello, all of you\n", "Grüße\r\n", "turned \u{202e}round\n\tand on"] {
+            socket.send_to(text.as_bytes(), ("127.0.0.1", port)).unwrap();
+        }
+        let text = ["unicast", "--to", &format!("127.0.0.1:{port}"), "--message", "the same by netlab", "send"];
+        netlab_with(&text).expect(0);
+        receiver.wait().expect(0)
+    };
+    let shown = send("");
+    let lines: Vec<_> = shown.out.lines().collect();
+    assert_eq!(
+        lines[..3],
+        [
+            format!("{from}: hello, all of you"),
+            format!("{from}: Grüße"),
+            format!("{from}: turned \\u{{202e}}round\\n\\tand on")
+        ]
+    );
+    assert!(lines[3].starts_with("127.0.0.1:") && lines[3].ends_with(": the same by netlab"), "{shown:?}");
+    assert!(lines[4].starts_with("received       4 texts, 68 B of payload in "), "{shown:?}");
+
+    let told = send("--json");
+    let first: serde_json::Value = serde_json::from_str(told.out.lines().next().unwrap()).unwrap();
+    assert_eq!(first, serde_json::json!({ "event": "message", "from": from, "text": "hello, all of you\n" }));
+    let figures = ["messages_text", "messages_received", "messages_unrecognized", "bytes"].map(|key| told.figure(key));
+    assert_eq!(figures, [4, 0, 0, 68], "{told:?}");
+}
+
+#[test]
+fn a_flood_of_texts_is_counted_and_some_are_shown() {
+    let (_, received) = exchange(
+        "unicast recv --port {port} --count 1000",
+        "unicast --to 127.0.0.1:{port} --message flood --count 1000 --rate 20k send",
+    );
+    let received = received.expect(0);
+    let shown = received.out.lines().filter(|line| line.ends_with(": flood")).count() as u64;
+    let not_shown =
+        received.out.lines().filter_map(|line| line.strip_prefix("… and ")?.split(' ').next()?.parse::<u64>().ok());
+    assert!((1..1000).contains(&shown) && shown + not_shown.sum::<u64>() == 1000, "{received:?}");
+    assert!(received.out.contains("received       1,000 texts, "), "{received:?}");
+}
+
+#[test]
+fn one_number_that_cannot_be_changes_nothing() {
+    let port = free_port();
+    let receiver = Running::start(&format!("unicast recv --port {port} --count 6 --duration 20s"));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for sequence in [0, 1, u64::MAX - 1, 2, 2, 3] {
+        let mut message = [0; 64];
+        Probe { run_id: 7, stream_id: 0, sequence, send_time_ns: 0, clock: None }.encode(&mut message);
+        socket.send_to(&message, ("127.0.0.1", port)).unwrap();
+    }
+    let done = receiver.wait().expect(0);
+    for line in ["received       4 messages, 256 B of", "lost           0 (", "duplicates     1", "unrecognized   1 "] {
+        assert!(done.out.contains(line), "no {line:?} in {done:?}");
+    }
+    assert!(!done.out.contains("stale"), "{done:?}");
+}
+
+#[test]
+fn a_count_that_is_not_reached_is_a_failure() {
+    let port = free_port();
+    let receiver = Running::start(&format!("unicast recv --port {port} --count 3 --duration 1s --json"));
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"one", ("127.0.0.1", port)).unwrap();
+    let done = receiver.wait().expect(1);
+    let error = done.summary()["error"].as_str().unwrap().to_owned();
+    assert!(error.starts_with("1 of 3 datagrams asked for came in "), "{done:?}");
+    assert!(done.err.contains(&format!("netlab: {error}")), "{done:?}");
+    assert_eq!(done.figure("messages_text"), 1, "{done:?}");
+    // Nothing was asked for but the time.
+    let done = netlab(&format!("unicast recv --port {port} --duration 100ms --json")).expect(0);
+    assert!(done.summary()["error"].is_null(), "{done:?}");
+}
+
+#[test]
+fn a_rate_that_cannot_be_held_does_not_make_it_longer() {
+    let done = netlab(&format!(
+        "unicast --to 127.0.0.1:{} send --rate 100M --duration 300ms --json",
+        UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    ))
+    .expect(0);
+    let summary = done.summary();
+    let figure = |key: &str| summary[key].as_f64().unwrap();
+    assert!((1.0..30e6).contains(&figure("messages_sent")), "{done:?}");
+    assert!(figure("achieved_rate") < figure("offered_rate"), "{done:?}");
+}
+
+#[test]
 fn what_has_no_header_is_unrecognized() {
     let port = free_port();
     let receiver = Running::start(&format!("unicast recv --port {port} --count 8 --json --duration 20s"));
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    for datagram in [&b"hello"[..], b"", b"NLAB", &[0; 32], &[0xff; 1400]] {
+    for datagram in [&b"\x1b[2J"[..], b"", b"NLA\0", &[0; 32], &[0xff; 1400]] {
         socket.send_to(datagram, ("127.0.0.1", port)).unwrap();
     }
     // Too small for the header.
     netlab(&format!("unicast --to 127.0.0.1:{port} --size 1 send --count 3")).expect(0);
     let done = receiver.wait().expect(0);
     assert_eq!((done.figure("messages_unrecognized"), done.figure("messages_received")), (8, 0), "{done:?}");
-    assert_eq!(done.figure("bytes"), 5 + 4 + 32 + 1400 + 3, "{done:?}");
+    assert_eq!((done.figure("bytes"), done.figure("messages_text")), (4 + 4 + 32 + 1400 + 3, 0), "{done:?}");
     assert!(done.summary()["latency_p50_ns"].is_null(), "{done:?}");
 }
 

@@ -218,6 +218,9 @@ fn limits_end_a_subscriber_and_signals_tell_whether_it_was_cut_short() {
     let (broker, url) = broker("");
     let none = netlab(&format!("pubsub subscribe --broker {url} --topic a --duration 200ms --json")).expect(0);
     assert_eq!((none.figure("messages_received"), &none.summary()["interrupted"]), (0, &Value::Bool(false)));
+    let too_few =
+        netlab(&format!("pubsub subscribe --broker {url} --topic a --count 1 --duration 200ms --json")).expect(1);
+    assert_eq!(too_few.summary()["error"], "0 of 1 message asked for came in 200ms", "{too_few:?}");
     let endless = Running::start(&format!("pubsub subscribe --broker {url} --topic a --json"));
     endless.signal(Signal::SIGINT);
     assert_eq!(endless.wait().expect(0).summary()["interrupted"], true);
@@ -233,6 +236,35 @@ fn limits_end_a_subscriber_and_signals_tell_whether_it_was_cut_short() {
     let (cut, _) = self::broker("--duration 20s");
     cut.signal(Signal::SIGINT);
     cut.wait().expect(130);
+}
+
+#[test]
+fn a_subscriber_that_prints_draws_no_progress() {
+    let (broker, url) = broker("");
+    let subscriber = OnTerminal::start(&format!("pubsub subscribe --broker {url} --topic a --duration 300ms"));
+    subscriber.shows("received       0 messages");
+    assert!(!subscriber.screen().contains(" % "), "{:?}", subscriber.screen());
+    assert_eq!(subscriber.ended(), 0);
+    end(broker);
+}
+
+#[test]
+fn a_broker_that_dies_does_not_take_the_counts_along() {
+    let (broker, url) = broker("");
+    let subscriber = subscribe(&url, "--topic a --quiet --json --reconnect 0s");
+    let first = subscribe(&url, "--topic a --count 5");
+    let publisher = Running::start(&format!(
+        "pubsub publish --broker {url} --topic a --size 64 --rate 100 --duration 1m --reconnect 0s --json"
+    ));
+    first.wait().expect(0);
+    broker.signal(Signal::SIGKILL);
+    for (done, key) in
+        [(publisher.wait().expect(1), "messages_sent"), (subscriber.wait().expect(1), "messages_received")]
+    {
+        assert!(done.figure(key) >= 1, "{done:?}");
+        let error = done.summary()["error"].as_str().unwrap().to_owned();
+        assert!(error.contains("127.0.0.1") && done.err.contains(&error), "{done:?}");
+    }
 }
 
 #[test]

@@ -61,13 +61,13 @@ fn send_count(outlet: &Outlet, count: u64, rate: Rate, payload: Payload) -> Send
 
 fn receive_count(inlet: &Inlet, count: u64) -> ReceiveReport {
     let plan = ReceivePlan { count: Some(count), duration: Some(PATIENCE), ..ReceivePlan::default() };
-    receive(inlet, &plan, &AtomicBool::new(false), &ReceiveLive::default()).unwrap()
+    receive(inlet, &plan, &AtomicBool::new(false), &ReceiveLive::default())
 }
 
 /// What is there already, and nothing more: sends to the same host have arrived when the call returns.
 fn receive_what_is_there(inlet: &Inlet) -> ReceiveReport {
     let plan = ReceivePlan { count: None, duration: Some(Duration::from_millis(50)), ..ReceivePlan::default() };
-    receive(inlet, &plan, &AtomicBool::new(false), &ReceiveLive::default()).unwrap()
+    receive(inlet, &plan, &AtomicBool::new(false), &ReceiveLive::default())
 }
 
 /// Exactly `count` distinct messages of the one stream, in order, once each, with latencies.
@@ -299,7 +299,7 @@ fn stop_ends_a_long_sleep_and_a_silent_wait() {
             let (outlet, stop) = (&outlet, &stop);
             move || send(outlet, &plan, stop, &SendLive::default()).unwrap()
         });
-        let receiver = scope.spawn(|| receive(&inlet, &ReceivePlan::default(), &stop, &live).unwrap());
+        let receiver = scope.spawn(|| receive(&inlet, &ReceivePlan::default(), &stop, &live));
         scope.spawn(|| {
             while live.messages_received.load(Ordering::Relaxed) == 0 {
                 thread::yield_now();

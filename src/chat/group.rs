@@ -4,6 +4,8 @@ use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
@@ -11,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::sys::interface::{self, Interface};
 use crate::sys::socket;
 use crate::wire::chat::cast::{Cast, Event};
+
+/// Between two looks at a socket that has trouble.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A member of the group.
 pub struct Group {
@@ -80,6 +85,7 @@ impl Group {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // So a wait ends whose socket another one has replaced; a datagram of a chat is never empty.
                 Ok(0) => {}
+                Err(error) if is_passing(&error) => thread::sleep(PAUSE),
                 Err(error) => return Err(Error::failed("receiving from the group").because(error)),
                 Ok(count) => return Ok(count),
             }
@@ -106,6 +112,16 @@ fn open_on(interface: &Interface, group: SocketAddr) -> Result<(Socket, SocketAd
         }
     })?;
     Ok((socket, address))
+}
+
+/// Whether what it is about may be over soon: the link is down, memory is short, ICMP told something of the past.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ENETDOWN | libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ECONNREFUSED | libc::ENOMEM | libc::ENOBUFS
+        )
+    )
 }
 
 fn open(group: SocketAddr, interface: &Interface) -> io::Result<Socket> {

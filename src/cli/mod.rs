@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what `unicast`, `broadcast` and `multicast` have in common | `traffic.rs` (flags), `send.rs` and `recv.rs` (the two directions) |
 //! | how an address is written | `address.rs` |
-//! | what is shown while it runs, and at the end | `screen.rs`, `summary.rs` |
+//! | what is shown while it runs, and at the end | `screen.rs`, `texts.rs`, `summary.rs` |
 //! | why nothing arrives | `silence.rs` |
 //! | what a server tells of who comes and goes | `reporter.rs` |
 //! | Ctrl-C | `interrupt.rs` |
@@ -50,6 +50,7 @@ mod screen;
 mod send;
 mod silence;
 mod summary;
+mod texts;
 mod traffic;
 mod unicast;
 

@@ -36,6 +36,11 @@ impl Screen {
         Screen { bar, json }
     }
 
+    /// The same without any progress, for a job that prints lines of its own.
+    pub(crate) fn without_progress(json: bool) -> Self {
+        Screen { bar: ProgressBar::hidden(), json }
+    }
+
     /// A line for the person, on standard error. One who is gone is no failure.
     pub(crate) fn note(&self, text: &str) {
         self.notes().note(text);
@@ -87,11 +92,24 @@ impl Screen {
         })
     }
 
+    /// Whether standard output carries objects only.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A line of the result on standard output, which is not for objects.
+    ///
+    /// # Errors
+    /// When standard output cannot be written to.
+    pub(crate) fn line(&self, text: &str) -> io::Result<()> {
+        self.bar.suspend(|| io::stdout().write_all(format!("{text}\n").as_bytes()))
+    }
+
     /// An object on standard output, with `--json`.
     ///
     /// # Errors
     /// When standard output cannot be written to.
-    fn event(&self, event: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn event(&self, event: &impl Serialize) -> io::Result<()> {
         if !self.json {
             return Ok(());
         }

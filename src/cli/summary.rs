@@ -11,6 +11,7 @@ use crate::delivery::answers::Unreached;
 use crate::delivery::receiver::ReceiveReport;
 use crate::delivery::sender::{SendPlan, SendReport};
 use crate::delivery::tally::{LatencySummary, SenderClock, StreamReport};
+use crate::error::Error;
 use crate::units::Mode;
 
 /// Streams that get a line of their own in the block for people.
@@ -34,11 +35,14 @@ pub(crate) struct Summary {
     receivers_unreached: Option<usize>,
     /// The first of them in words: which, and why.
     first_unreached: Option<String>,
+    /// Why it failed: null where the exit code says that it did not.
+    error: Option<String>,
     messages_received: Option<u64>,
     messages_lost: Option<u64>,
     messages_duplicate: Option<u64>,
     messages_reordered: Option<u64>,
     messages_stale: Option<u64>,
+    messages_text: Option<u64>,
     messages_unrecognized: Option<u64>,
     messages_other_destination: Option<u64>,
     bytes: Option<u64>,
@@ -83,6 +87,7 @@ struct Stream {
 struct SocketColumns {
     mode: Mode,
     duration_s: f64,
+    messages_text: u64,
     messages_unrecognized: u64,
     socket_dropped: Option<u64>,
 }
@@ -137,6 +142,7 @@ impl Summary {
             messages_duplicate: total(|stream| stream.messages_duplicate),
             messages_reordered: total(|stream| stream.messages_reordered),
             messages_stale: total(|stream| stream.messages_stale),
+            messages_text: Some(report.messages_text),
             messages_unrecognized: Some(report.messages_unrecognized),
             messages_other_destination: Some(report.messages_other_destination),
             bytes: Some(report.bytes),
@@ -152,6 +158,11 @@ impl Summary {
             streams: Some(streams.iter().map(Stream::of).collect()),
             ..Summary::default()
         }
+    }
+
+    /// The same of a run that failed.
+    pub(crate) fn failed(self, why: Option<&Error>) -> Self {
+        Summary { error: why.map(ToString::to_string), ..self }
     }
 }
 
@@ -225,17 +236,32 @@ pub(crate) fn received(report: &ReceiveReport, outage: Option<Duration>) -> Stri
         0 | 1 => String::new(),
         n => format!(" from {n} senders"),
     };
+    let mut what = Vec::new();
+    if distinct > 0 || report.messages_text == 0 {
+        what.push(counted(distinct, "message", "messages") + &senders);
+    }
+    if report.messages_text > 0 {
+        what.push(counted(report.messages_text, "text", "texts"));
+    }
     let _ = writeln!(
         out,
-        "received       {}{senders}, {} of payload in {}",
-        counted(distinct, "message", "messages"),
-        HumanBytes(report.bytes),
+        "received       {}, {} of payload in {}",
+        what.join(" and "),
+        HumanBytes(report.message_bytes),
         nanos(report.duration_ns)
     );
     let _ = writeln!(out, "lost           {} ({})", HumanCount(lost), percent(lost, distinct));
     let _ = writeln!(out, "duplicates     {}", HumanCount(total(|stream| stream.messages_duplicate)));
     let _ = writeln!(out, "reordered      {}", HumanCount(total(|stream| stream.messages_reordered)));
-    let _ = writeln!(out, "unrecognized   {}   (no netlab header)", HumanCount(report.messages_unrecognized));
+    let stale = total(|stream| stream.messages_stale);
+    if stale > 0 {
+        let _ = writeln!(out, "stale          {}   (so old: late or a duplicate, nobody can say)", HumanCount(stale));
+    }
+    let _ = writeln!(
+        out,
+        "unrecognized   {}   (neither netlab's messages nor text)",
+        HumanCount(report.messages_unrecognized)
+    );
     if report.messages_other_destination > 0 {
         let _ = writeln!(
             out,
@@ -267,7 +293,7 @@ pub(crate) fn received(report: &ReceiveReport, outage: Option<Duration>) -> Stri
 
 /// Writes a header and one row per stream to a `--csv` file.
 ///
-/// Columns: `mode`, `duration_s`, `messages_unrecognized` and `socket_dropped` are of the whole socket, the same in
+/// Columns: `mode`, `duration_s`, `messages_text`, `messages_unrecognized` and `socket_dropped` are of the whole socket, the same in
 /// every row; the others are of the row's stream. Without any stream there is one row with those of the socket alone.
 ///
 /// # Errors
@@ -276,6 +302,7 @@ pub(crate) fn write_csv(out: impl io::Write, mode: Mode, report: &ReceiveReport)
     let socket = SocketColumns {
         mode,
         duration_s: seconds(report.duration_ns),
+        messages_text: report.messages_text,
         messages_unrecognized: report.messages_unrecognized,
         socket_dropped: report.socket_dropped,
     };
@@ -327,8 +354,12 @@ pub(crate) fn no_latency(stream: &StreamReport) -> &'static str {
 /// One of several streams.
 fn stream_line(stream: &StreamReport) -> String {
     let latency = stream.latency.map_or(String::new(), |latency| format!(" · latency {}", spread(latency)));
+    let stale = match stream.messages_stale {
+        0 => String::new(),
+        stale => format!(" · {} stale", HumanCount(stale)),
+    };
     format!(
-        "  run {:016x}: {} · {} lost ({}) · {} duplicate · {} reordered{latency}",
+        "  run {:016x}: {} · {} lost ({}) · {} duplicate · {} reordered{stale}{latency}",
         stream.run_id,
         counted(stream.messages_received, "message", "messages"),
         HumanCount(stream.messages_lost),
@@ -477,6 +508,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_adds_up() {
+        let stale = StreamReport { messages_stale: 1, ..stream(1, 70) };
+        let mut report =
+            ReceiveReport { messages_text: 1, bytes: 999, message_bytes: 200, ..report(vec![stale.clone()]) };
+        let text = received(&report, None);
+        assert!(text.contains("received       9 messages and 1 text, 200 B of payload in 1.500 s"), "{text}");
+        assert!(text.contains("stale          1   ("), "{text}");
+        report.streams.push(stale);
+        let text = received(&report, None);
+        assert!(text.contains("18 messages from 2 senders and 1 text, ") && text.contains(" · 1 stale"), "{text}");
+        report.streams.clear();
+        let text = received(&report, None);
+        assert!(text.contains("received       1 text, 200 B") && !text.contains("stale"), "{text}");
+        report.messages_text = 0;
+        assert!(received(&report, None).contains("received       0 messages, "));
+    }
+
+    #[test]
     fn csv_has_a_row_per_stream() {
         let csv = |report: &ReceiveReport| {
             let mut out = Vec::new();
@@ -485,15 +534,15 @@ mod tests {
         };
         let header = "run_id,stream_id,messages_received,messages_lost,messages_duplicate,messages_reordered,messages_stale,jitter_ns,\
                       latency_p50_ns,latency_p99_ns,latency_max_ns,kernel_latency_p50_ns,kernel_latency_p99_ns,clock,\
-                      mode,duration_s,messages_unrecognized,socket_dropped\n";
+                      mode,duration_s,messages_text,messages_unrecognized,socket_dropped\n";
         assert_eq!(
             csv(&report(vec![stream(1, 70), stream(2, 90)])),
             format!(
-                "{header}0000000000000001,0,9,1,2,3,0,500,2000,4000,70,,,same,unicast,1.5,4,\n\
-                 0000000000000002,0,9,1,2,3,0,500,2000,4000,90,,,same,unicast,1.5,4,\n"
+                "{header}0000000000000001,0,9,1,2,3,0,500,2000,4000,70,,,same,unicast,1.5,0,4,\n\
+                 0000000000000002,0,9,1,2,3,0,500,2000,4000,90,,,same,unicast,1.5,0,4,\n"
             )
         );
-        assert_eq!(csv(&report(vec![])), format!("{header},,,,,,,,,,,,,,unicast,1.5,4,\n"));
+        assert_eq!(csv(&report(vec![])), format!("{header},,,,,,,,,,,,,,unicast,1.5,0,4,\n"));
     }
 
     #[test]
@@ -517,5 +566,8 @@ mod tests {
         let value = serde_json::to_value(Summary::of_send(Mode::Unicast, &plan, &report, true)).unwrap();
         assert_eq!((&value["copies_sent"], &value["interrupted"]), (&4000.into(), &true.into()));
         assert!(value["messages_received"].is_null() && value["lateness_p99_ns"].is_null());
+        assert!(value["error"].is_null());
+        let failed = Summary::of_send(Mode::Unicast, &plan, &report, false).failed(Some(&Error::failed("gone")));
+        assert_eq!(serde_json::to_value(failed).unwrap()["error"], "gone");
     }
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::AsFd;
 
+use nix::net::if_::if_nametoindex;
+
 use super::Outlet;
 use super::rehearsal::Rehearsal;
 use super::sender::Payload;
@@ -32,6 +34,9 @@ pub(super) trait Carrier {
     /// Where each message's copy of this number goes; `None` for frames.
     fn destination(&self, copy: usize) -> Option<SocketAddr>;
 
+    /// Whether what it leaves by is gone for good, so that nothing can be sent any more.
+    fn is_gone(&self) -> bool;
+
     /// What it is, for a person.
     fn in_words(&self) -> String;
 }
@@ -48,6 +53,8 @@ pub(super) struct Datagrams<'a> {
     batch: SendBatch,
     /// Where the probe header stands in each body, if there is one.
     probe_at: Option<usize>,
+    /// Index of the only interface they leave by.
+    interface: Option<u32>,
 }
 
 impl<'a> Datagrams<'a> {
@@ -66,8 +73,14 @@ impl<'a> Datagrams<'a> {
             }
         }
         let messages = messages_in_batch(body.len(), outlet.copies_per_message());
-        Datagrams { outlet, batch: SendBatch::new(&body, messages, outlet.destinations.clone()), probe_at }
+        let batch = SendBatch::new(&body, messages, outlet.destinations.clone());
+        Datagrams { outlet, batch, probe_at, interface: index(outlet) }
     }
+}
+
+/// The index that the only interface of an outlet has now; `None` where there is no such interface.
+fn index(outlet: &Outlet) -> Option<u32> {
+    if_nametoindex(outlet.description.interface.as_deref()?).ok()
 }
 
 /// How many messages of so many bytes are worth one system call.
@@ -96,6 +109,11 @@ impl Carrier for Datagrams<'_> {
 
     fn destination(&self, copy: usize) -> Option<SocketAddr> {
         self.outlet.description.to.get(copy).copied()
+    }
+
+    fn is_gone(&self) -> bool {
+        // One that comes again by the same name is another one, which the socket does not know.
+        self.interface.is_some() && index(self.outlet) != self.interface
     }
 
     fn in_words(&self) -> String {
@@ -151,6 +169,10 @@ impl Carrier for Timed<'_> {
         self.carrier.destination(copy)
     }
 
+    fn is_gone(&self) -> bool {
+        self.carrier.is_gone()
+    }
+
     fn in_words(&self) -> String {
         self.carrier.in_words()
     }
@@ -176,6 +198,10 @@ impl Carrier for Nowhere {
 
     fn destination(&self, _: usize) -> Option<SocketAddr> {
         None
+    }
+
+    fn is_gone(&self) -> bool {
+        false
     }
 
     fn in_words(&self) -> String {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::STOP_LATENCY;
 use super::description::{InletDescription, OutletDescription};
+use super::{ROOM_LATENCY, STOP_LATENCY};
 use crate::error::{Error, Result};
 use crate::sys::interface::Interface;
 use crate::sys::mmsg::Received;
@@ -115,7 +115,7 @@ impl Inlet {
     /// with the last datagram (`SO_RXQ_OVFL`): good enough where the socket does not tell. `None` when nobody does.
     pub(super) fn take_drops(&self, dropped_before: Option<u32>) -> Option<u64> {
         let before = self.drops_before.swap(0, Ordering::Relaxed);
-        if matches!(self.filter, Filter::RawBroadcast) {
+        if self.filter.is_raw() {
             return Some(before + packet::take_drops(&self.socket)?);
         }
         let total = socket::drops(&self.socket).or(dropped_before.map(u64::from))?;
@@ -153,6 +153,11 @@ pub(super) enum Filter {
 }
 
 impl Filter {
+    /// Whether what is received are frames.
+    pub(super) fn is_raw(&self) -> bool {
+        matches!(self, Filter::RawBroadcast)
+    }
+
     /// The message in what was received; `None` when it is not for us.
     #[inline]
     pub(super) fn message<'a>(&self, received: &Received<'a>) -> Option<&'a [u8]> {
@@ -196,7 +201,7 @@ pub(super) fn sending_socket(ipv6: bool, dscp: Option<u8>) -> Result<Socket> {
     let open = || {
         let socket = Socket::new(if ipv6 { Domain::IPV6 } else { Domain::IPV4 }, Type::DGRAM, None)?;
         socket::bound_send_buffer(&socket)?;
-        socket.set_write_timeout(Some(STOP_LATENCY))?;
+        socket.set_write_timeout(Some(ROOM_LATENCY))?;
         match dscp.map(|dscp| u32::from(dscp) << 2) {
             Some(tclass) if ipv6 => socket.set_tclass_v6(tclass)?,
             Some(tos) => socket.set_tos_v4(tos)?,

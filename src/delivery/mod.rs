@@ -27,6 +27,7 @@ mod schedule;
 pub mod sender;
 pub mod stream;
 pub mod tally;
+pub mod text;
 pub mod unicast;
 pub mod watch;
 
@@ -35,6 +36,10 @@ pub use endpoint::{Inlet, Outlet};
 
 /// How long a loop may wait in the kernel before it looks whether it is to stop.
 const STOP_LATENCY: Duration = Duration::from_millis(100);
+
+/// How long one copy may wait in the kernel for room in the send buffer: a call hands over up to 64, each of which may
+/// wait as long.
+const ROOM_LATENCY: Duration = Duration::from_millis(1);
 
 /// Whom the messages are for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

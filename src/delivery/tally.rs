@@ -3,7 +3,7 @@
 //! Every datagram for us is counted once, so that at any time
 //!
 //! ```text
-//! datagrams = received (distinct) + duplicate + stale, over all streams, + unrecognized
+//! datagrams = received (distinct) + duplicate + stale, over all streams, + text + unrecognized
 //! ```
 //!
 //! - **Lost** are the holes between the lowest and the highest sequence seen in a stream. Not gaps: a message that
@@ -13,6 +13,10 @@
 //!   was sent, and computes its loss from that.)
 //! - **Stale** is an arrival further below the highest sequence than single messages are remembered, [`WINDOW`]: late
 //!   or a duplicate, nobody can say. It counts as neither, and its hole stays lost.
+//! - **A number that cannot be**, more than [`WINDOW`] above the highest, is not believed alone: a single corrupt header
+//!   would be a loss of billions, and make stale whatever comes after it. It counts as unrecognized until another message
+//!   has a number near it, and then both are received. Likewise a stream that began with such a number begins anew
+//!   when two messages from below the window agree; what it began with is then unrecognized.
 //! - **Latency** is only known when sender and receiver read the same clock, which they do on one machine, and when
 //!   the sender says so: a stream whose sender names another clock, or none, has none. A sample that contradicts it,
 //!   sent after it arrived or 60 s or more before, is counted as unusable; a stream whose samples are not mostly usable
@@ -112,7 +116,9 @@ pub struct Tally {
     /// The stream of the last message: nearly always the next one's too.
     last: usize,
     unrecognized: u64,
+    text: u64,
     bytes: u64,
+    text_bytes: u64,
     trace: usize,
     clock: Option<NonZeroU32>,
 }
@@ -122,7 +128,8 @@ impl Tally {
     /// the one that arrivals are timed by, as [`clock::name`](crate::sys::clock::name) gives it; without it there is no
     /// latency.
     pub fn new(trace: usize, clock: Option<NonZeroU32>) -> Tally {
-        Tally { streams: Vec::new(), index: HashMap::new(), last: 0, unrecognized: 0, bytes: 0, trace, clock }
+        let (streams, index) = (Vec::new(), HashMap::new());
+        Tally { streams, index, last: 0, unrecognized: 0, text: 0, bytes: 0, text_bytes: 0, trace, clock }
     }
 
     /// Counts a message with a probe header and `payload_len` bytes in all.
@@ -131,13 +138,20 @@ impl Tally {
         match self.stream_of(probe, arrival) {
             Some(index) => {
                 self.bytes += payload_len as u64;
-                self.streams[index].count(probe, arrival);
+                self.streams[index].count(&Heard { probe: *probe, payload_len, arrival });
             }
             None => self.unrecognized(payload_len),
         }
     }
 
-    /// Counts a datagram of `payload_len` bytes that is no probe.
+    /// Counts a message of `payload_len` bytes that is text.
+    pub fn text(&mut self, payload_len: usize) {
+        self.bytes += payload_len as u64;
+        self.text_bytes += payload_len as u64;
+        self.text += 1;
+    }
+
+    /// Counts a datagram of `payload_len` bytes that is neither a probe nor text.
     pub fn unrecognized(&mut self, payload_len: usize) {
         self.bytes += payload_len as u64;
         self.unrecognized += 1;
@@ -168,9 +182,20 @@ impl Tally {
         self.sum(|stream| stream.stale)
     }
 
-    /// Datagrams that are no probe, or of a stream too many, so far.
+    /// Messages that are text, so far.
+    pub fn messages_text(&self) -> u64 {
+        self.text
+    }
+
+    /// Datagrams that are no message, of a stream too many, or with a number that cannot be, so far.
     pub fn messages_unrecognized(&self) -> u64 {
-        self.unrecognized
+        self.unrecognized + self.sum(|stream| stream.implausible)
+    }
+
+    /// Payload bytes so far of distinct messages and of texts: of what [`messages_received`](Self::messages_received)
+    /// and [`messages_text`](Self::messages_text) count.
+    pub fn message_bytes(&self) -> u64 {
+        self.text_bytes + self.sum(|stream| stream.bytes)
     }
 
     /// Payload bytes of all datagrams so far.
@@ -233,14 +258,34 @@ struct StreamKey {
     clock: Option<NonZeroU32>,
 }
 
+/// A message that has come.
+#[derive(Clone, Copy)]
+struct Heard {
+    probe: Probe,
+    payload_len: usize,
+    arrival: Arrival,
+}
+
+impl Heard {
+    /// Whether it makes a number plausible that was not: it has another one near it.
+    fn supports(&self, doubted: &Heard) -> bool {
+        (1..=WINDOW).contains(&self.probe.sequence.abs_diff(doubted.probe.sequence))
+    }
+}
+
 /// What one stream has brought so far.
 struct Stream {
     key: StreamKey,
     clock: SenderClock,
     sequences: Sequences,
+    /// The last message that was too far from the others to be believed alone.
+    doubted: Option<Heard>,
+    /// Payload of distinct messages.
+    bytes: u64,
     duplicate: u64,
     reordered: u64,
     stale: u64,
+    implausible: u64,
     first_arrival_ns: u64,
     last_arrival_ns: u64,
     jitter: Jitter,
@@ -255,9 +300,12 @@ impl Stream {
             key,
             clock,
             sequences: Sequences::default(),
+            doubted: None,
+            bytes: 0,
             duplicate: 0,
             reordered: 0,
             stale: 0,
+            implausible: 0,
             first_arrival_ns: now_ns,
             last_arrival_ns: now_ns,
             jitter: Jitter::default(),
@@ -268,13 +316,66 @@ impl Stream {
     }
 
     #[inline]
-    fn count(&mut self, probe: &Probe, arrival: Arrival) {
-        match self.sequences.insert(probe.sequence) {
-            Seen::InOrder => {}
-            Seen::Reordered => self.reordered += 1,
-            Seen::Duplicate => return self.duplicate += 1,
-            Seen::Stale => return self.stale += 1,
+    fn count(&mut self, heard: &Heard) {
+        match self.sequences.insert(heard.probe.sequence) {
+            Seen::InOrder => self.take(heard),
+            Seen::Reordered => {
+                self.reordered += 1;
+                self.take(heard);
+            }
+            Seen::Duplicate => self.duplicate += 1,
+            Seen::Stale => self.count_stale(heard),
+            Seen::Ahead => self.count_ahead(heard),
         }
+    }
+
+    /// Counts a number from below the window: of a message that is late, or the first to be right.
+    #[cold]
+    fn count_stale(&mut self, heard: &Heard) {
+        if self.sequences.distinct() > 1 {
+            self.stale += 1;
+            return;
+        }
+        match self.doubted.take_if(|doubted| heard.supports(doubted)) {
+            Some(first) => {
+                // Two against the one that the stream began with.
+                *self = Stream {
+                    stale: self.stale - 1,
+                    implausible: self.implausible + 1 + self.duplicate,
+                    ..Stream::new(self.key, self.clock, self.trace_ns.len(), first.arrival.app_ns)
+                };
+                self.count(&first);
+                self.count(heard);
+            }
+            None => {
+                self.stale += 1;
+                self.doubted = Some(*heard);
+            }
+        }
+    }
+
+    /// Counts a number from far above the highest one.
+    #[cold]
+    fn count_ahead(&mut self, heard: &Heard) {
+        // One from below the window that is doubted is too far away to be supported.
+        match self.doubted.take_if(|doubted| heard.supports(doubted)) {
+            Some(first) => {
+                self.implausible -= 1;
+                self.sequences.insert_ahead(first.probe.sequence);
+                self.take(&first);
+                self.count(heard);
+            }
+            None => {
+                self.implausible += 1;
+                self.doubted = Some(*heard);
+            }
+        }
+    }
+
+    /// Takes times and size of a message that was not there before.
+    #[inline]
+    fn take(&mut self, Heard { probe, payload_len, arrival }: &Heard) {
+        self.bytes += *payload_len as u64;
         self.last_arrival_ns = arrival.app_ns;
         self.jitter.record(probe.send_time_ns, arrival.app_ns);
         if self.clock != SenderClock::Same {
@@ -345,7 +446,7 @@ mod tests {
         struct Case {
             name: &'static str,
             sequences: &'static [u64],
-            /// Received, lost, duplicate, reordered, stale.
+            /// Received, lost, duplicate, reordered, stale; what is missing to all of them is unrecognized.
             counts: [u64; 5],
         }
         let case = |name, sequences, counts| Case { name, sequences, counts };
@@ -364,11 +465,21 @@ mod tests {
             case("late joiner, the one before overtaken", &[1000, 999], [2, 0, 0, 1, 0]),
             case("late joiner, then one from long before", &[1000, 500], [2, 499, 0, 1, 0]),
             case("jump to the window's end", &[0, WINDOW], [2, WINDOW - 1, 0, 0, 0]),
-            case("back from a far jump", &[0, FAR, 1, 0], [2, FAR - 1, 0, 0, 2]),
-            case("far joiner, then the beginning", &[FAR, 0, 1], [1, 0, 0, 0, 2]),
+            case("beyond the window's end, and alone", &[0, WINDOW + 1], [1, 0, 0, 0, 0]),
+            case("a far jump, and back", &[0, FAR, 1, 0, 2], [3, 0, 1, 0, 0]),
+            case("a far jump that twice the same number does not make plausible", &[0, FAR, FAR, 1], [2, 0, 0, 0, 0]),
+            case("a far jump that another bears out", &[0, 1, FAR, FAR + 2], [4, FAR - 2 + 1, 0, 0, 0]),
+            case("a far jump that an earlier one bears out", &[0, FAR, FAR - 2], [3, FAR - 2, 0, 1, 0]),
+            case("old ones after a far jump", &[0, 1, FAR, FAR + 1, 2], [4, FAR - 2, 0, 0, 1]),
+            case("several that cannot be", &[0, FAR, 3 * (FAR / 2), 1, u64::MAX, 2], [3, 0, 0, 0, 0]),
+            case("a corrupt first one", &[FAR, 0, 1, 2], [3, 0, 0, 0, 0]),
+            case("a corrupt first one, twice", &[FAR, FAR, 0, 1], [2, 0, 0, 0, 0]),
+            case("a corrupt first one, others apart", &[FAR, 0, 5 * WINDOW, 1, 0], [2, 0, 0, 1, 2]),
+            case("a far joiner, and two from long before", &[FAR, FAR + 1, 0, 1], [2, 0, 0, 0, 2]),
             case("up to the last number", &[u64::MAX - 1, u64::MAX], [2, 0, 0, 0, 0]),
             case("no wrap-around", &[u64::MAX, 0], [1, 0, 0, 0, 1]),
-            case("all there is", &[0, u64::MAX], [2, u64::MAX - 1, 0, 0, 0]),
+            case("all there is", &[0, u64::MAX], [1, 0, 0, 0, 0]),
+            case("all there is, borne out", &[0, u64::MAX, u64::MAX - 1], [3, u64::MAX - 2, 0, 1, 0]),
         ] {
             let mut tally = Tally::new(0, OURS);
             for &sequence in sequences {
@@ -382,7 +493,10 @@ mod tests {
                 tally.messages_stale(),
             ];
             assert_eq!(live, counts, "{name}, live");
-            assert_eq!((tally.bytes(), tally.messages_unrecognized()), (64 * sequences.len() as u64, 0), "{name}");
+            assert_eq!((tally.bytes(), tally.message_bytes()), (64 * sequences.len() as u64, 64 * counts[0]), "{name}");
+            let [received, _, duplicate, _, stale] = counts;
+            let others = sequences.len() as u64 - received - duplicate - stale;
+            assert_eq!(tally.messages_unrecognized(), others, "{name}");
 
             let [report] = &tally.into_streams()[..] else { panic!("{name}: not one stream") };
             let reported = [
@@ -393,7 +507,7 @@ mod tests {
                 report.messages_stale,
             ];
             assert_eq!(reported, counts, "{name}, report");
-            assert_eq!(report.highest_sequence, *sequences.iter().max().unwrap(), "{name}");
+            assert!(report.highest_sequence - report.lowest_sequence == received - 1 + report.messages_lost, "{name}");
         }
     }
 
@@ -439,7 +553,7 @@ mod tests {
     #[test]
     fn forged_losses_do_not_overflow_the_live_figure() {
         let mut tally = Tally::new(0, OURS);
-        for (stream_id, sequence) in [(0, 0), (0, u64::MAX), (1, 0), (1, u64::MAX)] {
+        for (stream_id, sequence) in [0, 1].into_iter().flat_map(|id| [0, u64::MAX - 1, u64::MAX].map(|to| (id, to))) {
             tally.probe(&probe(stream_id, sequence), 32, at(0));
         }
         assert_eq!(tally.messages_lost(), u64::MAX);

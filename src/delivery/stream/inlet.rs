@@ -64,6 +64,7 @@ impl Hearing {
         ReceiveReport {
             messages_unrecognized: self.tally.messages_unrecognized(),
             bytes: self.tally.bytes(),
+            message_bytes: self.tally.message_bytes(),
             duration_ns: clock::monotonic_ns() - self.started_ns,
             warnings: self.warnings,
             streams: self.tally.into_streams(),
@@ -120,5 +121,16 @@ fn next(session: &Session) -> Result<Option<(usize, Word)>> {
 }
 
 fn is_gone(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ECONNRESET | libc::EPIPE | libc::ETIMEDOUT | libc::EHOSTUNREACH))
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNRESET
+                | libc::ECONNABORTED
+                | libc::EPIPE
+                | libc::ETIMEDOUT
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::ENETDOWN
+        )
+    )
 }

@@ -54,7 +54,7 @@ impl Language {
 /// # Errors
 /// A usage error for a size that does not fit.
 pub fn send(outlet: &StreamOutlet, plan: &SendPlan, stop: &AtomicBool, live: &SendLive) -> Result<SendReport> {
-    sender::send_timed_by(&mut Lines::new(outlet, &plan.payload)?, None, plan, stop, live)
+    Ok(sender::send_timed_by(&mut Lines::new(outlet, &plan.payload)?, None, plan, stop, live))
 }
 
 /// Messages one behind the other, as the stream takes them.
@@ -163,6 +163,10 @@ impl Carrier for Lines<'_> {
 
     fn destination(&self, _: usize) -> Option<SocketAddr> {
         Some(self.outlet.spec.server)
+    }
+
+    fn is_gone(&self) -> bool {
+        false
     }
 
     fn in_words(&self) -> String {
