@@ -62,28 +62,28 @@ impl<'a> Conversation<'a> {
             }
             (Request::Join { .. }, Some(_)) => return Err(Refusal::AlreadyJoined),
             (_, None) => return Err(Refusal::JoinFirst),
-            (Request::List, Some(_)) => client.outbox.send(&Arc::new(room.list())),
+            (Request::List, Some(_)) => client.outbox.send(&room.list()),
             (Request::Say { text }, Some(own)) => {
-                room.say(own, text);
-                self.keep_pace();
+                room.say(own, client, text);
+                self.keep_pace(text);
             }
             (Request::Tell { name, text }, Some(own)) => {
                 room.tell(own, client, name, text)?;
-                self.keep_pace();
+                self.keep_pace(text);
             }
             (Request::Rename { name }, Some(own)) => {
                 room.rename(own, name, client)?;
                 name.clone_into(own);
-                self.keep_pace();
+                self.keep_pace(name);
             }
         }
         Ok(ControlFlow::Continue(()))
     }
 
     /// Reads no further while the client has said more than it may: its own sending waits in the end, and nothing is lost.
-    fn keep_pace(&mut self) {
+    fn keep_pace(&mut self, said: &str) {
         if let Some(pace) = &mut self.pace {
-            self.server.pause(pace.take(Instant::now()));
+            self.server.pause(pace.take(said.len(), Instant::now()));
         }
     }
 
@@ -93,7 +93,7 @@ impl<'a> Conversation<'a> {
         let slow = self.client.outbox.is_too_slow();
         let gone = if slow && why != Gone::Leave { Gone::Slow } else { why };
         match &self.name {
-            Some(name) => server.room.leave(name, (!stopping).then_some(gone)),
+            Some(name) => server.room.leave(name, self.client, (!stopping).then_some(gone)),
             None if stopping => {}
             None => server.room.report(|| News::NeverJoined { peer: self.client.peer, why: gone }),
         }

@@ -78,15 +78,16 @@ impl Server {
         let failed = |cause| Error::failed("starting the chat server").because(cause);
         let address = listener.local_addr().map_err(failed)?;
         let counters = Arc::new(Counters::default());
+        let flusher = if options.relay == Relay::Queued { Some(Flusher::start()?) } else { None };
         let serving = Arc::new(Serving {
             max_clients: listener::make_room(options.max_clients),
             options: options.clone(),
-            room: Room::new(Arc::clone(&counters), watcher),
+            room: Room::new(Arc::clone(&counters), flusher.as_ref().map(Flusher::watch), watcher),
             connections: Mutex::default(),
             changed: Condvar::new(),
             stopping: Mutex::new(false),
             stopped: Condvar::new(),
-            flusher: if options.relay == Relay::Queued { Some(Flusher::start()?) } else { None },
+            flusher,
             counters,
         });
         let acceptor = thread::Builder::new().name("chat-accept".into()).spawn({
@@ -218,7 +219,7 @@ impl Serving {
         {
             return Err(Refusal::TooMany);
         }
-        let client = Arc::new(Connection { peer, stream: Arc::clone(stream), outbox: self.outbox(id, stream) });
+        let client = Arc::new(Connection::new(peer, Arc::clone(stream), self.outbox(id, stream)));
         connections.insert(id, Arc::clone(&client));
         Ok(client)
     }
