@@ -166,12 +166,48 @@ fn lines_without_an_end() {
         eve.write(b"\nPING over\n").unwrap();
         assert!(eve.line_with("ERROR ").starts_with("ERROR line-too-long "));
         assert_eq!(eve.line_with("PONG"), "PONG over", "10 MB without an end are one bad line");
-        eve.write(b"SAY cut o").unwrap();
-        eve.stream().shutdown(Shutdown::Write).unwrap();
-        let rest = eve.rest();
-        assert!(!rest.iter().any(|line| line.contains("cut o")), "half a line is no message");
     });
     assert_eq!(server.counts().lines_refused, 1);
+}
+
+/// What `printf … | nc -N` sends: the end of the stream ends its last line, or it is told why it is none.
+#[test]
+fn a_last_line_without_an_end() {
+    for relay in Relay::ALL {
+        let server = server(relay);
+        let mut ann = Peer::join(server.local_addr(), "ann");
+        let long = [b"SAY ".as_slice(), &[b'x'; 5_000]].concat();
+        for (number, (last, answer)) in [
+            (&b"SAY the end"[..], "MSG eve0 the end"),
+            (b"SAY the end\r", "MSG eve1 the end"),
+            (b"LEAVE", "OK LEAVE"),
+            (b"SAY h\xc3", "ERROR not-utf-8 "),
+            (&long, "ERROR line-too-long "),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let name = format!("eve{number}");
+            let mut eve = Peer::join(server.local_addr(), &name);
+            assert_eq!(ann.line(), format!("JOINED {name}"));
+            eve.write(last).unwrap();
+            eve.stream().shutdown(Shutdown::Write).unwrap();
+            let rest = eve.rest();
+            assert!(rest.len() == 1 && rest[0].starts_with(answer), "{relay}: {rest:?}");
+            if answer.starts_with("MSG") {
+                assert_eq!(ann.line(), answer);
+            }
+            let how = if last == b"LEAVE" { "leave" } else { "closed" };
+            assert_eq!(ann.line(), format!("LEFT {name} {how}"));
+        }
+        // Not the stream's end: a server that stops has heard half a line.
+        let mut bob = Peer::join(server.local_addr(), "bob");
+        bob.write(b"PING 1\nSAY half a l").unwrap();
+        assert_eq!(bob.line(), "PONG 1");
+        assert_eq!(ann.line(), "JOINED bob");
+        server.stop();
+        assert_eq!(ann.rest(), ["DROPPED shutdown the server is closing"]);
+    }
 }
 
 #[test]

@@ -70,6 +70,9 @@ pub(super) trait Outbox: Send + Sync {
     /// Waits while much of what was sent is not taken yet: whoever asks for more first reads what it has.
     fn wait_for_room(&self);
 
+    /// Whether the client was not given up: neither because it reads too slowly nor because its connection broke.
+    fn is_open(&self) -> bool;
+
     /// Whether the client was given up because it reads too slowly.
     fn is_too_slow(&self) -> bool;
 

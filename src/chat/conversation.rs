@@ -49,6 +49,16 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Why the stream ends, when that is `why`. Where its client has closed it, whole, a last line may lack its end.
+    pub(super) fn take_last(&mut self, why: Gone, line: Option<Result<&[u8], TooLong>>) -> Gone {
+        match line {
+            Some(line) if why == Gone::Closed && !self.server.is_stopping() && self.client.outbox.is_open() => {
+                self.take(line).break_value().unwrap_or(why)
+            }
+            _ => why,
+        }
+    }
+
     fn carry_out(&mut self, request: Request) -> Result<ControlFlow<Gone>, Refusal> {
         let (room, client) = (&self.server.room, self.client);
         match (request, &mut self.name) {

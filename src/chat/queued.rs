@@ -148,6 +148,10 @@ impl Outbox for Queued {
         }
     }
 
+    fn is_open(&self) -> bool {
+        lock(&self.0.waiting).state == State::Open
+    }
+
     fn is_too_slow(&self) -> bool {
         lock(&self.0.waiting).state == State::TooSlow
     }

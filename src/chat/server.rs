@@ -179,7 +179,7 @@ impl Serving {
             let Some(line) = lines.next_line() else {
                 match read_more(&client.stream, &mut lines, conversation.join_by()) {
                     Ok(()) => continue,
-                    Err(why) => break why,
+                    Err(why) => break conversation.take_last(why, lines.last_line()),
                 }
             };
             client.outbox.wait_for_room();

@@ -18,6 +18,7 @@ use clap::{Args, Subcommand};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::symlinkat;
 
+use super::running::note;
 use super::spelled;
 use crate::error::{Error, Result};
 use crate::lan::plan::Plan;
@@ -96,7 +97,7 @@ fn shell(args: &ShellArgs) -> Result<ExitCode> {
     let mut lan = Lan::build(&spec)?;
     start_forwarder(&mut lan)?;
     if let Some(why) = lan.nic_unavailable() {
-        eprintln!("netlab: --nic filter: {why}; the cards are promiscuous");
+        note(&format!("netlab: --nic filter: {why}; the cards are promiscuous"));
     }
     let folder = Folder::new(&lan)?;
     let mut command = match (&args.line, &args.command[..]) {
@@ -318,12 +319,12 @@ fn exit_code(status: std::process::ExitStatus) -> u8 {
 /// file that cannot be run.
 fn not_started(command: &Command, cause: &io::Error) -> ExitCode {
     let program = command.get_program();
-    eprintln!("netlab: {}: {cause}", program.display());
+    note(&format!("netlab: {}: {cause}", program.display()));
     let searched = !program.as_encoded_bytes().contains(&b'/');
     ExitCode::from(if searched || cause.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
 fn fail(error: &Error) -> ExitCode {
-    eprintln!("on: {error}");
+    note(&format!("on: {error}"));
     ExitCode::from(error.class().code())
 }

@@ -15,8 +15,9 @@
 //! | drawing the report of a run again | `report.rs` |
 //! | labs: the menu, a run, guesses | `lab/` |
 //! | how a measurement runs and what is told of it, whoever asked for it | `running.rs` |
-//! | lines that fit the terminal; text from elsewhere, which it is not to obey | `paragraph.rs`, `escaped.rs` |
+//! | lines that fit the terminal | `paragraph.rs` |
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,13 +27,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, ExitClass};
+use crate::escaped;
 
 mod address;
 mod agent;
 mod broadcast;
 mod chat;
 mod completions;
-mod escaped;
 mod interrupt;
 mod lab;
 mod lan;
@@ -125,7 +126,11 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(stop) => {
             // Help and version come this way too; a reader that has gone away is no failure.
-            let _ = stop.print();
+            match escaped::lines(&stop.render().to_string()) {
+                Cow::Borrowed(_) => drop(stop.print()),
+                // An argument would steer the terminal.
+                Cow::Owned(text) => drop(io::stderr().write_all(text.as_bytes())),
+            }
             return if stop.use_stderr() { ExitClass::Usage.code().into() } else { ExitCode::SUCCESS };
         }
     };
@@ -151,7 +156,7 @@ fn explain(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
         return ExitCode::SUCCESS;
     }
-    let _ = writeln!(io::stderr(), "netlab: {error:#}");
+    running::note(&format!("netlab: {error:#}"));
     let class = error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map_or(ExitClass::Failed, Error::class);
     class.code().into()
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::interrupt;
 use crate::counters::environment::Environment;
 use crate::error::{Error, ExitClass, Result};
+use crate::escaped;
 use crate::report;
 use crate::results::delay::delays;
 use crate::results::funnel::funnel;
@@ -141,14 +142,15 @@ impl Run {
             let rows = self.measured.rows_of(&self.plan, index, &self.summary);
             let accounted = self.measured.accounted(&self.plan, index);
             for &mode in &setting.modes {
-                writeln!(out, "{}", condition_json(&setting, mode, &rows, accounted))?;
+                writeln!(out, "{}", escaped::json(&condition_json(&setting, mode, &rows, accounted).to_string()))?;
                 conditions += 1;
             }
         }
         for other in others {
-            writeln!(out, "{other}")?;
+            writeln!(out, "{}", escaped::json(&other.to_string()))?;
         }
-        writeln!(out, "{}", run_json(&self.metadata, &self.store.dir().display().to_string(), conditions))
+        let run = run_json(&self.metadata, &self.store.dir().display().to_string(), conditions);
+        writeln!(out, "{}", escaped::json(&run.to_string()))
     }
 
     /// Draws the report, says what is doubtful and where everything is.
@@ -180,10 +182,10 @@ pub(crate) fn random_seed() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// A line for the person. One who is gone is no failure.
+/// A line for the person, whose terminal does not obey it. One who is gone is no failure.
 pub(crate) fn note(text: &str) {
     // In one piece.
-    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+    let _ = io::stderr().write_all(format!("{}\n", escaped::lines(text)).as_bytes());
 }
 
 /// A line for each kind of warning: the first of the kind, how many more there are, and the advice.

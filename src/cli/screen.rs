@@ -10,7 +10,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::running;
 use super::summary::rate_text;
+use crate::escaped;
 
 /// Between two looks at a running loop.
 const TICK: Duration = Duration::from_millis(100);
@@ -74,7 +76,7 @@ impl Screen {
                 }
             }
             self.bar.set_position((limits.reached(now, seen.counted) * STEPS as f64) as u64);
-            self.bar.set_message(seen.text + &rate);
+            self.bar.set_message(escaped::lines(&(seen.text + &rate)).into_owned());
             self.bar.tick();
         })
     }
@@ -88,9 +90,8 @@ impl Screen {
             return Ok(());
         }
         self.bar.suspend(|| {
-            let mut line = serde_json::to_vec(event)?;
-            line.push(b'\n');
-            io::stdout().write_all(&line)
+            let line = serde_json::to_string(event)? + "\n";
+            io::stdout().write_all(escaped::json(&line).as_bytes())
         })
     }
 
@@ -100,7 +101,7 @@ impl Screen {
     /// As [`event`](Self::event).
     pub(crate) fn result(&self, text: &str, event: &impl Serialize) -> io::Result<()> {
         self.bar.finish_and_clear();
-        if self.json { self.event(event) } else { io::stdout().write_all(text.as_bytes()) }
+        if self.json { self.event(event) } else { io::stdout().write_all(escaped::lines(text).as_bytes()) }
     }
 }
 
@@ -112,7 +113,7 @@ pub(crate) struct Notes {
 impl Notes {
     /// See [`Screen::note`].
     pub(crate) fn note(&self, text: &str) {
-        let write = || drop(io::stderr().write_all(format!("{text}\n").as_bytes()));
+        let write = || running::note(text);
         // Where no progress is drawn, nobody who draws it has to wait while this is written.
         if self.bar.is_hidden() { write() } else { self.bar.suspend(write) }
     }
