@@ -9,6 +9,7 @@
 //! | what a server tells of who comes and goes | `reporter.rs` |
 //! | Ctrl-C | `interrupt.rs` |
 //! | `netlab lan shell`, and the program under the name `on` | `lan.rs`; what its router runs: `router.rs` |
+//! | a shell whose prompt says where one is; the program under the name `counts` | `shell.rs`; `counts.rs` |
 //! | the chat: its server, its clients | `chat/` |
 //! | the main comparison, and one host's part of it | `measure.rs`, `agent.rs` |
 //! | the MQTT broker and clients | `pubsub/` |
@@ -18,6 +19,7 @@
 //! | lines that fit the terminal | `paragraph.rs` |
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,6 +36,7 @@ mod agent;
 mod broadcast;
 mod chat;
 mod completions;
+mod counts;
 mod interrupt;
 mod lab;
 mod lan;
@@ -48,6 +51,7 @@ mod router;
 mod running;
 mod screen;
 mod send;
+mod shell;
 mod silence;
 mod summary;
 mod traffic;
@@ -116,11 +120,15 @@ enum Command {
 }
 
 /// Parses the command line, runs the subcommand, prints what went wrong, and gives the exit code. Called under the name
-/// `on`, it runs a command on a host of the LAN of `lan shell` instead.
+/// `on`, it runs a command on a host of the LAN of `lan shell` instead, and under the name `counts` it shows what its links
+/// have carried.
 pub fn main() -> ExitCode {
     let mut words = std::env::args_os();
-    if words.next().is_some_and(|name| Path::new(&name).file_name().is_some_and(|name| name == "on")) {
-        return lan::on(words);
+    let name = words.next().and_then(|path| Path::new(&path).file_name().map(OsStr::to_owned)).unwrap_or_default();
+    match name.to_str() {
+        Some("on") => return lan::on(words),
+        Some("counts") => return counts::counts(words),
+        _ => {}
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::interrupt;
+use super::screen::{in_foreground, target};
 use crate::counters::environment::Environment;
 use crate::error::{Error, ExitClass, Result};
 use crate::escaped;
@@ -55,6 +56,8 @@ pub(crate) struct Run {
 /// A machine that does not permit the LAN, a failure while running. An interruption is none: see [`Run::conclude`].
 pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
     let Order { mut plan, leaves_out_broadcast, out, lab } = order;
+    // From within the namespace no process group outside of it is seen.
+    let foreground = in_foreground();
     // From here on this is process 1 of its own namespaces; no thread may exist before.
     netns::enter_private()?;
     let stop = interrupt::stop_flag().context("installing signal handlers")?;
@@ -79,7 +82,7 @@ pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
     }
     store.write_metadata(&metadata)?;
 
-    let screen = Progress::new();
+    let screen = Progress::new(foreground);
     let measured = measure(&mut plan, &run_id, &store, &stop, &mut |event| screen.show(event));
     screen.clear();
     metadata.plan = described(&plan)?;
@@ -214,10 +217,11 @@ struct Progress {
 }
 
 impl Progress {
-    fn new() -> Self {
+    fn new(foreground: bool) -> Self {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} · {msg} · {elapsed}, {eta} to go");
         // Hidden where standard error is no terminal.
-        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar = ProgressBar::with_draw_target(Some(0), target(foreground))
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message("building the LAN");
         Progress { bar }
     }

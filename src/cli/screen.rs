@@ -1,5 +1,6 @@
 //! What is seen while a loop runs: notes and progress on standard error, interval objects on standard output.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -7,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use nix::unistd::{getpgrp, tcgetpgrp};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -25,6 +27,19 @@ const STEPS: u64 = 1_000;
 pub(crate) struct Screen {
     bar: ProgressBar,
     json: bool,
+    /// At the last look.
+    foreground: Cell<bool>,
+}
+
+/// Whether the terminal on standard error is this program's to draw on: in the background (`recv &`) it is somebody else's,
+/// and there are lines alone.
+pub(crate) fn in_foreground() -> bool {
+    tcgetpgrp(io::stderr()).is_ok_and(|group| group == getpgrp())
+}
+
+/// Where progress is drawn.
+pub(crate) fn target(in_foreground: bool) -> ProgressDrawTarget {
+    if in_foreground { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }
 
 impl Screen {
@@ -32,9 +47,9 @@ impl Screen {
     pub(crate) fn new(json: bool, limits: Limits) -> Self {
         let template = if limits.any() { "{bar:20} {percent:>3} % · {wide_msg}" } else { "{spinner} {wide_msg}" };
         // Without a terminal on standard error the bar stays hidden.
-        let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(Some(STEPS), target(in_foreground()));
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Screen { bar, json }
+        Screen { bar, json, foreground: Cell::new(in_foreground()) }
     }
 
     /// A line for the person, on standard error. One who is gone is no failure.
@@ -74,6 +89,9 @@ impl Screen {
                 if self.event(&interval).is_err() {
                     stop.store(true, Ordering::Relaxed);
                 }
+            }
+            if self.foreground.replace(in_foreground()) != self.foreground.get() {
+                self.bar.set_draw_target(target(self.foreground.get()));
             }
             self.bar.set_position((limits.reached(now, seen.counted) * STEPS as f64) as u64);
             self.bar.set_message(escaped::lines(&(seen.text + &rate)).into_owned());
