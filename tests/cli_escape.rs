@@ -203,7 +203,7 @@ fn what_stands_in_files_and_arguments() {
             format!("title = \"{text}\""),
             format!("\"{text}\" = 1"),
             format!("[measure]\nmodes = [\"{text}\"]"),
-            format!("{text}"),
+            text.to_owned(),
         ] {
             std::fs::write(&lab, file).unwrap();
             shown(&["lab", "check", path]);

@@ -14,6 +14,7 @@ use super::counts::Counters;
 use super::flusher::Watch;
 use super::news::{Gone, News};
 use crate::feed::{self, Feed};
+use crate::sys::clock;
 use crate::wire::chat::{Answer, Refusal, names};
 
 /// See the module.
@@ -24,14 +25,22 @@ pub(super) struct Room {
     watch: Option<Arc<Watch>>,
     /// Told under the lock, so in the order of what happened.
     watcher: Option<Feed<News>>,
+    /// Where the CPU time of relaying is taken: what a reading of the clock costs, in ns.
+    reading_ns: Option<u64>,
 }
 
 /// By name.
 type Members = BTreeMap<String, Arc<Connection>>;
 
 impl Room {
-    pub(super) fn new(counters: Arc<Counters>, watch: Option<Arc<Watch>>, watcher: Option<Feed<News>>) -> Room {
-        Room { members: Mutex::default(), counters, watch, watcher }
+    pub(super) fn new(
+        counters: Arc<Counters>,
+        watch: Option<Arc<Watch>>,
+        watcher: Option<Feed<News>>,
+        timed: bool,
+    ) -> Room {
+        let reading_ns = timed.then(clock::thread_cpu_reading_ns);
+        Room { members: Mutex::default(), counters, watch, watcher, reading_ns }
     }
 
     /// The members, when those who read have room for a line that `author` causes.
@@ -64,7 +73,10 @@ impl Room {
     pub(super) fn say(&self, from: &str, author: &Connection, text: &str) {
         let members = self.with_room(author);
         self.counters.messages_read.add(1);
-        relay(&members, author, Answer::Msg { from, text });
+        let say = || relay(&members, author, Answer::Msg { from, text });
+        let Some(reading_ns) = self.reading_ns else { return say() };
+        let ((), cpu_ns) = clock::with_thread_cpu_ns(reading_ns, say);
+        self.counters.relay_cpu_ns.add(cpu_ns);
     }
 
     /// Sends a message to one.

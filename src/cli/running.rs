@@ -2,12 +2,14 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
+use super::escaped::escaped;
 use super::interrupt;
 use super::screen::{in_foreground, target};
 use crate::counters::environment::Environment;
@@ -64,7 +66,9 @@ pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
 
     let run_id = format!("{:08x}", random_seed() as u32);
     let store = Store::create(out, &run_id)?;
-    let mut metadata = RunMetadata::start(&run_id, plan.seed, std::env::args().collect());
+    // Arguments need not be text.
+    let command_line = std::env::args_os().map(|argument| escaped(argument.as_bytes())).collect();
+    let mut metadata = RunMetadata::start(&run_id, plan.seed, command_line);
     let to_try = plan.try_rates.clone();
     let described = |plan: &MeasurePlan| -> serde_json::Result<Value> {
         let mut described = serde_json::to_value(plan)?;
@@ -122,7 +126,8 @@ impl Run {
         for (index, setting) in self.plan.settings().into_iter().enumerate() {
             let rows = self.measured.rows_of(&self.plan, index, &self.summary);
             let accounted = self.measured.accounted(&self.plan, index);
-            writeln!(out, "{}", table(&setting, &rows, accounted, Paint::Ansi))?;
+            let control = self.measured.pacing.control();
+            writeln!(out, "{}", table(&setting, &rows, accounted, control.as_ref(), Paint::Ansi))?;
             if detail == Detail::All {
                 for sentence in sentences(&setting, &rows) {
                     writeln!(out, "{sentence}")?;

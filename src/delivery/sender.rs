@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Outlet;
 use super::STOP_LATENCY;
-use super::carrier::{Carrier, Datagrams};
+use super::carrier::{Carrier, Datagrams, Nowhere, Timed};
+use super::rehearsal::Rehearsal;
 use super::schedule::{Schedule, messages_within};
 use crate::error::{Error, Result};
 use crate::sys::clock;
 use crate::units::Rate;
+use crate::wire::probe;
 
 /// What to send, how much of it and how fast.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +87,10 @@ pub struct SendReport {
     pub lateness_p99_ns: Option<u64>,
     /// Maximum of the same.
     pub lateness_max_ns: Option<u64>,
+    /// CPU time of the sending thread inside the calls that hand copies to the kernel, in ns, without what the clock
+    /// itself costs; `None` where it was not taken.
+    #[serde(default)]
+    pub cpu_send_ns: Option<u64>,
 }
 
 impl Payload {
@@ -108,6 +114,44 @@ impl Payload {
 pub fn send(outlet: &Outlet, plan: &SendPlan, stop: &AtomicBool, live: &SendLive) -> Result<SendReport> {
     outlet.check_size(plan.payload.size())?;
     send_by(&mut Datagrams::new(outlet, &plan.payload), plan, stop, live)
+}
+
+/// As [`send`], with the CPU time of sending taken.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_timed(outlet: &Outlet, plan: &SendPlan, stop: &AtomicBool, live: &SendLive) -> Result<SendReport> {
+    let size = plan.payload.size();
+    outlet.check_size(size)?;
+    let description = outlet.description();
+    let ipv6 = description.to.first().is_some_and(|to| to.is_ipv6());
+    let rehearsal = Rehearsal::open(description.interface.as_deref(), ipv6, size);
+    send_timed_by(&mut Datagrams::new(outlet, &plan.payload), rehearsal, plan, stop, live)
+}
+
+/// Wakes and paces as for messages of this rate by this interface, and sends none: what is left of a sender's CPU time
+/// without them.
+///
+/// # Errors
+/// None that is known of.
+pub fn pace(rate: Rate, duration: Duration, interface: &str) -> Result<SendReport> {
+    let payload = Payload::Text(String::new());
+    let plan = SendPlan { rate, count: None, duration: Some(duration), catches_up: true, payload };
+    let rehearsal = Rehearsal::open(Some(interface), false, probe::HEADER_LEN);
+    send_timed_by(&mut Nowhere, rehearsal, &plan, &AtomicBool::new(false), &SendLive::default())
+}
+
+/// The loop itself, with the CPU time of sending taken.
+pub(super) fn send_timed_by(
+    carrier: &mut dyn Carrier,
+    rehearsal: Option<Rehearsal>,
+    plan: &SendPlan,
+    stop: &AtomicBool,
+    live: &SendLive,
+) -> Result<SendReport> {
+    let mut timed = Timed::new(carrier, rehearsal);
+    let report = send_by(&mut timed, plan, stop, live)?;
+    Ok(SendReport { cpu_send_ns: Some(timed.cpu_ns()), ..report })
 }
 
 /// The loop itself, whatever carries the messages.

@@ -27,7 +27,7 @@ pub struct Metric {
 enum Value {
     /// Mean over the hosts / messages sent.
     PerMessage(Column),
-    /// Sum over the hosts / messages sent; not known where a host was lost.
+    /// Sum over the hosts / messages sent.
     TotalPerMessage(Column),
     /// Mean over the hosts / length of the window.
     PerSecond(Column),
@@ -77,9 +77,7 @@ impl Metric {
         let of_hosts = |column: Column| trial.hosts(who).map(column).collect::<Option<Vec<f64>>>();
         let value = match self.value {
             Value::PerMessage(column) => stats::mean(&of_hosts(column)?)? / trial.messages()?,
-            Value::TotalPerMessage(column) => {
-                trial.hosts_and_lost(who).map(column).sum::<Option<f64>>()? / trial.messages()?
-            }
+            Value::TotalPerMessage(column) => trial.hosts(who).map(column).sum::<Option<f64>>()? / trial.messages()?,
             Value::PerSecond(column) => stats::mean(&of_hosts(column)?)? / trial.window_s()?,
             Value::ShareOfPcs(column) => {
                 let of_pcs = |role| trial.hosts(Who::Role(role)).map(column).sum::<Option<f64>>();
@@ -123,6 +121,8 @@ const HOSTS: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bysta
 const EVERYONE: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander, Role::Router, Role::Switch];
 const LISTENERS: &[Role] = &[Role::Server, Role::Receiver, Role::Bystander];
 const REACHED: &[Role] = &[Role::Server, Role::Receiver, Role::Bystander, Role::Router];
+/// Those who hand copies to the kernel.
+const COPIERS: &[Role] = &[Role::Sender, Role::Server];
 const SENDER: &[Role] = &[Role::Sender];
 const SERVER: &[Role] = &[Role::Server];
 const RECEIVER: &[Role] = &[Role::Receiver];
@@ -250,6 +250,20 @@ pub const METRICS: &[Metric] = &[
         EVERYONE,
         "CPU time of the kernel's receive work at {each}",
         Value::PerMessage(|row| micros(row.cpu_kernel_rx_ns)),
+    ),
+    metric(
+        "cpu_send",
+        CPU,
+        COPIERS,
+        "CPU time of {each} inside the calls that send",
+        Value::PerMessage(|row| micros(row.cpu_send_ns)),
+    ),
+    metric(
+        "cpu_wake",
+        CPU,
+        COPIERS,
+        "CPU time of the program of {each} outside those calls",
+        Value::PerMessage(|row| micros(row.cpu_wake_ns)),
     ),
     metric("cpu_total", CPU, EVERYONE, "CPU time of {each}", Value::PerMessage(|row| micros(row.cpu_total_ns))),
     metric(

@@ -9,7 +9,8 @@ use super::account::{self, TrialFigures};
 use super::bench::{Bench, Look};
 use super::condition::{Condition, Traffic};
 use super::event::Event;
-use super::outcome::{Limit, Measured};
+use super::outcome::{Limit, Measured, Pacing};
+use super::pace::Pace;
 use super::plan::{ASKING, MeasurePlan, QUESTIONS};
 use super::protocol::{Collected, Order, Reply, Window};
 use super::send::{Meanwhile, Sends, probes};
@@ -30,7 +31,7 @@ const WARM_UP_TIME: Duration = Duration::from_millis(150);
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Carries out `plan`: builds the networks it needs, takes all trials (more of those that something outside disturbed),
-/// and stores the rows as each trial ends. Rates to be tried are tried first, and the plan then has the one that was found.
+/// and stores the rows as each trial ends. After a trial that lost a host the network is built anew. Rates to be tried are tried first, and the plan then has the one that was found.
 ///
 /// Setting `stop` ends it after whole rows; so does a failure in a trial, which is then the error.
 ///
@@ -51,11 +52,16 @@ pub fn measure(
     }
     store.write(&plan.rows())?;
     let mut schedule = VecDeque::from(plan.schedule());
-    let mut done = 0;
+    let (mut done, control_rate, mut pace) = (0, plan.main_rate(), Pace::begin());
     while let Some(trial) = schedule.pop_front().filter(|_| !measured.interrupted) {
         let condition = &plan.conditions[trial.condition];
         observe(Event::TrialStarted { condition: condition.name.clone(), trial, done, of: done + 1 + schedule.len() });
         let figures = site.bench(condition, stop, observe).and_then(|bench| {
+            let round = measured.pacing.wakes_us.len() as u32 + 1;
+            if let Some(rate) = control_rate.filter(|_| trial.number == round) {
+                measured.pacing.rate = rate;
+                measured.pacing.wakes_us.push(bench.pace(rate, Pacing::WINDOW)?);
+            }
             let figures = take(bench, condition, account::trial_run_id(plan.seed, done), stop, observe)?;
             Ok((bench, figures))
         });
@@ -67,7 +73,7 @@ pub fn measure(
             }
             Err(error) => return Err(error),
         };
-        let marks = figures.marks(condition, &bench.napi);
+        let marks = figures.marks(condition, &bench.napi, pace.slowdown(figures.machine.yardstick_ns));
         let rows = figures.host_rows(bench, condition, run_id, trial, &marks);
         store.append_hosts(&rows)?;
         store.append_samples(&figures.sample_rows(bench, condition, run_id, trial))?;
@@ -80,7 +86,7 @@ pub fn measure(
         observe(Event::TrialEnded { condition: condition.name.clone(), trial, marks });
         done += 1;
         if schedule.is_empty() {
-            schedule.extend(measured.second_chances(plan));
+            schedule.extend(measured.another_round(plan));
         }
     }
     (measured.networks, measured.lost) = site.leave();
@@ -148,6 +154,7 @@ pub(super) fn take(
             _ => None,
         });
     }
+    let lost = bench.agents.lost_hosts().map(|(host, _)| host.to_owned()).collect();
     Ok(TrialFigures {
         sent: sent.main,
         flow_sent: sent.beside,
@@ -155,6 +162,7 @@ pub(super) fn take(
         after,
         samples,
         collected,
+        lost,
         machine,
         drained,
         stream: (run_id, MEASURED),
