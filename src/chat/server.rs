@@ -78,15 +78,16 @@ impl Server {
         let failed = |cause| Error::failed("starting the chat server").because(cause);
         let address = listener.local_addr().map_err(failed)?;
         let counters = Arc::new(Counters::default());
+        let flusher = if options.relay == Relay::Queued { Some(Flusher::start()?) } else { None };
         let serving = Arc::new(Serving {
             max_clients: listener::make_room(options.max_clients),
             options: options.clone(),
-            room: Room::new(Arc::clone(&counters), watcher, options.timed),
+            room: Room::new(Arc::clone(&counters), flusher.as_ref().map(Flusher::watch), watcher, options.timed),
             connections: Mutex::default(),
             changed: Condvar::new(),
             stopping: Mutex::new(false),
             stopped: Condvar::new(),
-            flusher: if options.relay == Relay::Queued { Some(Flusher::start()?) } else { None },
+            flusher,
             counters,
         });
         let acceptor = thread::Builder::new().name("chat-accept".into()).spawn({
@@ -179,7 +180,7 @@ impl Serving {
             let Some(line) = lines.next_line() else {
                 match read_more(&client.stream, &mut lines, conversation.join_by()) {
                     Ok(()) => continue,
-                    Err(why) => break why,
+                    Err(why) => break conversation.take_last(why, lines.last_line()),
                 }
             };
             client.outbox.wait_for_room();
@@ -219,7 +220,7 @@ impl Serving {
         {
             return Err(Refusal::TooMany);
         }
-        let client = Arc::new(Connection { peer, stream: Arc::clone(stream), outbox: self.outbox(id, stream) });
+        let client = Arc::new(Connection::new(peer, Arc::clone(stream), self.outbox(id, stream)));
         connections.insert(id, Arc::clone(&client));
         Ok(client)
     }

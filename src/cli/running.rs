@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
@@ -13,8 +14,10 @@ use serde_json::Value;
 use super::escaped::escaped;
 use super::interrupt;
 use super::paragraph::{columns_of, fitted};
+use super::screen::{in_foreground, target};
 use crate::counters::environment::Environment;
 use crate::error::{Error, ExitClass, Result};
+use crate::escaped;
 use crate::lan::check_room;
 use crate::report;
 use crate::results::delay::delays;
@@ -75,9 +78,7 @@ pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
         // An agent for each host, the router's, the runner and its guard.
         check_room(&condition.network, condition.network.hosts() + 3)?;
     }
-    // From here on this is process 1 of its own namespaces; no thread may exist before.
-    netns::enter_private()?;
-    let stop = interrupt::stop_flag().context("installing signal handlers")?;
+    let person = Person::before_entering()?;
 
     let run_id = format!("{:08x}", random_seed() as u32);
     let store = Store::create(out, &run_id)?;
@@ -98,7 +99,7 @@ pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
         note("IPv6 has no broadcast, so it is left out.");
     }
     let rounds = plan.trials;
-    take(plan, rounds, Measured::default(), store, metadata, &described, &stop)
+    take(plan, rounds, Measured::default(), store, metadata, &described, &person)
 }
 
 /// Adds so many trials of each condition to a run that has ended: the same plan on the same machine, to be checked before.
@@ -108,8 +109,7 @@ pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
 /// As for [`carry_out`]; a folder that cannot be written.
 pub(crate) fn add_to(ended: Ended, trials: u32) -> anyhow::Result<Run> {
     let Ended { dir, mut metadata, mut plan, measured } = ended;
-    netns::enter_private()?;
-    let stop = interrupt::stop_flag().context("installing signal handlers")?;
+    let person = Person::before_entering()?;
     let store = Store::reopen(&dir)?;
     let described = metadata.plan.clone();
     let described = |plan: &MeasurePlan| -> serde_json::Result<Value> {
@@ -122,7 +122,25 @@ pub(crate) fn add_to(ended: Ended, trials: u32) -> anyhow::Result<Run> {
     metadata.add(trials, command_line());
     // All others follow from what is measured.
     metadata.warnings.retain(|warning| *warning == Warning::BroadcastSkippedIpv6);
-    take(plan, trials, measured, store, metadata, &described, &stop)
+    take(plan, trials, measured, store, metadata, &described, &person)
+}
+
+/// The person who started the run.
+struct Person {
+    /// Set when they end it.
+    stop: Arc<AtomicBool>,
+    /// Whether it runs in the foreground of their terminal.
+    watches: bool,
+}
+
+impl Person {
+    /// Looks for them, and enters private namespaces. From then on this is process 1 of its own, and sees no process group
+    /// outside of it. No thread may exist before.
+    fn before_entering() -> anyhow::Result<Person> {
+        let watches = in_foreground();
+        netns::enter_private()?;
+        Ok(Person { stop: interrupt::stop_flag().context("installing signal handlers")?, watches })
+    }
 }
 
 /// Takes so many rounds of a plan, on top of what was measured before; `described` is what `run.json` says of it.
@@ -133,12 +151,12 @@ fn take(
     store: Store,
     mut metadata: RunMetadata,
     described: &dyn Fn(&MeasurePlan) -> serde_json::Result<Value>,
-    stop: &AtomicBool,
+    person: &Person,
 ) -> anyhow::Result<Run> {
     store.write_metadata(&metadata)?;
-    let screen = Progress::new();
+    let screen = Progress::new(person.watches);
     let run_id = metadata.run_id.clone();
-    let measured = measure(&mut plan, rounds, before, &run_id, &store, stop, &mut |event| screen.show(event));
+    let measured = measure(&mut plan, rounds, before, &run_id, &store, &person.stop, &mut |event| screen.show(event));
     screen.clear();
     metadata.plan = described(&plan)?;
     let measured = match measured {
@@ -202,14 +220,15 @@ impl Run {
             let rows = self.measured.rows_of(&self.plan, index, &self.summary);
             let accounted = self.measured.accounted(&self.plan, index);
             for &mode in &setting.modes {
-                writeln!(out, "{}", condition_json(&setting, mode, &rows, accounted))?;
+                writeln!(out, "{}", escaped::json(&condition_json(&setting, mode, &rows, accounted).to_string()))?;
                 conditions += 1;
             }
         }
         for other in others {
-            writeln!(out, "{other}")?;
+            writeln!(out, "{}", escaped::json(&other.to_string()))?;
         }
-        writeln!(out, "{}", run_json(&self.metadata, &self.store.dir().display().to_string(), conditions))
+        let run = run_json(&self.metadata, &self.store.dir().display().to_string(), conditions);
+        writeln!(out, "{}", escaped::json(&run.to_string()))
     }
 
     /// Draws the report, says what is doubtful and where everything is.
@@ -248,10 +267,11 @@ pub(crate) fn random_seed() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// A line for the person. One who is gone is no failure.
+/// A line for the person, whose terminal does not obey it. One who is gone is no failure.
 pub(crate) fn note(text: &str) {
     // In one piece.
-    let _ = io::stderr().write_all((fitted(text, columns_of(io::stderr())) + "\n").as_bytes());
+    let text = fitted(&escaped::lines(text), columns_of(io::stderr())) + "\n";
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// A line for each kind of warning: the first of the kind, how many more there are, and the advice.
@@ -280,10 +300,11 @@ struct Progress {
 }
 
 impl Progress {
-    fn new() -> Self {
+    fn new(foreground: bool) -> Self {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} · {msg} · {elapsed}, {eta} to go");
         // Hidden where standard error is no terminal.
-        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar = ProgressBar::with_draw_target(Some(0), target(foreground))
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message("building the LAN");
         Progress { bar }
     }

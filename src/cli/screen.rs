@@ -1,5 +1,6 @@
 //! What is seen while a loop runs: notes and progress on standard error, interval objects on standard output.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -7,11 +8,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use nix::unistd::{getpgrp, tcgetpgrp};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::paragraph::{columns_of, fitted};
+use super::running;
 use super::summary::rate_text;
+use crate::escaped;
 
 /// Between two looks at a running loop.
 const TICK: Duration = Duration::from_millis(100);
@@ -24,6 +28,19 @@ const STEPS: u64 = 1_000;
 pub(crate) struct Screen {
     bar: ProgressBar,
     json: bool,
+    /// At the last look.
+    foreground: Cell<bool>,
+}
+
+/// Whether the terminal on standard error is this program's to draw on: in the background (`recv &`) it is somebody else's,
+/// and there are lines alone.
+pub(crate) fn in_foreground() -> bool {
+    tcgetpgrp(io::stderr()).is_ok_and(|group| group == getpgrp())
+}
+
+/// Where progress is drawn.
+pub(crate) fn target(in_foreground: bool) -> ProgressDrawTarget {
+    if in_foreground { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }
 
 impl Screen {
@@ -31,14 +48,14 @@ impl Screen {
     pub(crate) fn new(json: bool, limits: Limits) -> Self {
         let template = if limits.any() { "{bar:20} {percent:>3} % · {wide_msg}" } else { "{spinner} {wide_msg}" };
         // Without a terminal on standard error the bar stays hidden.
-        let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(Some(STEPS), target(in_foreground()));
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Screen { bar, json }
+        Screen { bar, json, foreground: Cell::new(in_foreground()) }
     }
 
     /// The same without any progress, for a job that prints lines of its own.
     pub(crate) fn without_progress(json: bool) -> Self {
-        Screen { bar: ProgressBar::hidden(), json }
+        Screen { bar: ProgressBar::hidden(), json, foreground: Cell::new(false) }
     }
 
     /// A line for the person, on standard error. One who is gone is no failure.
@@ -86,8 +103,11 @@ impl Screen {
                     stop.store(true, Ordering::Relaxed);
                 }
             }
+            if self.foreground.replace(in_foreground()) != self.foreground.get() {
+                self.bar.set_draw_target(target(self.foreground.get()));
+            }
             self.bar.set_position((limits.reached(now, seen.counted) * STEPS as f64) as u64);
-            self.bar.set_message(seen.text + &rate);
+            self.bar.set_message(escaped::lines(&(seen.text + &rate)).into_owned());
             self.bar.tick();
         })
     }
@@ -114,9 +134,8 @@ impl Screen {
             return Ok(());
         }
         self.bar.suspend(|| {
-            let mut line = serde_json::to_vec(event)?;
-            line.push(b'\n');
-            io::stdout().write_all(&line)
+            let line = serde_json::to_string(event)? + "\n";
+            io::stdout().write_all(escaped::json(&line).as_bytes())
         })
     }
 
@@ -129,7 +148,7 @@ impl Screen {
         if self.json {
             self.event(event)
         } else {
-            io::stdout().write_all(fitted(text, columns_of(io::stdout())).as_bytes())
+            io::stdout().write_all(fitted(&escaped::lines(text), columns_of(io::stdout())).as_bytes())
         }
     }
 }
@@ -152,8 +171,7 @@ pub(crate) struct Notes {
 impl Notes {
     /// See [`Screen::note`].
     pub(crate) fn note(&self, text: &str) {
-        let text = fitted(text, columns_of(io::stderr())) + "\n";
-        let write = || drop(io::stderr().write_all(text.as_bytes()));
+        let write = || running::note(text);
         // Where no progress is drawn, nobody who draws it has to wait while this is written.
         if self.bar.is_hidden() { write() } else { self.bar.suspend(write) }
     }

@@ -13,6 +13,7 @@ use toml::Spanned;
 use super::Bound;
 use super::claim::{Expect, Factor, Tolerance};
 use crate::chat::options::Relay;
+use crate::escaped;
 use crate::lan::{Nic, SwitchKind};
 use crate::units::{Bytes, Mode, Rate, Role, parse_duration};
 
@@ -223,7 +224,7 @@ impl Written for Text {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         match text.chars().count() {
             0 => Err("there is nothing in it; write a sentence".to_owned()),
-            _ if text.contains(char::is_control) => Err("it has characters that cannot be printed".to_owned()),
+            _ if text.contains(escaped::steers) => Err("it has characters that cannot be printed".to_owned()),
             1..=MOST => Ok(Text(text)),
             many => Err(format!("it has {many} characters; {MOST} are the most")),
         }

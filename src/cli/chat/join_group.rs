@@ -75,8 +75,8 @@ pub(super) fn run(to: SocketAddr, interface: Option<&str>, how: &How) -> anyhow:
         let name = lock(&shared.name).clone();
         let line = match console.next(&name)? {
             Typed::Line(line) => line,
-            Typed::TooLong => {
-                screen.show(&refused(Refusal::LineTooLong))?;
+            Typed::Refused(refusal) => {
+                screen.show(&refused(refusal))?;
                 continue;
             }
             Typed::End if how.stay => {

@@ -1,6 +1,6 @@
 //! `netlab lab show`: the handout, what is measured, what is claimed.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,6 +9,7 @@ use anyhow::Context;
 use super::describe::{self, Fact};
 use super::verdict::Lecture;
 use super::{LabName, Loaded, load, markdown};
+use crate::cli::escaped;
 use crate::cli::paragraph::{columns, wrapped};
 use crate::error::Error;
 use crate::results::table::Paint;
@@ -29,7 +30,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = load(&args.lab)?;
     let shown = if args.toml {
-        io::stdout().write_all(loaded.toml.as_bytes())
+        let toml = if io::stdout().is_terminal() { escaped::lines(&loaded.toml) } else { (&*loaded.toml).into() };
+        io::stdout().write_all(toml.as_bytes())
     } else {
         let page = page(&loaded, columns(), Paint::Ansi)?;
         write!(anstream::stdout().lock(), "{page}")

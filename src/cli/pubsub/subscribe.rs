@@ -12,7 +12,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
 use super::connection::ConnectionArgs;
-use crate::cli::escaped::escaped;
+use crate::cli::escaped::{self, escaped};
 use crate::cli::interrupt;
 use crate::cli::screen::{Limits, Look, Screen};
 use crate::cli::spelled;
@@ -192,8 +192,7 @@ impl Args {
 
     fn print(&self, message: &Message, out: &mut impl Write) -> io::Result<()> {
         if self.json {
-            serde_json::to_writer(&mut *out, &Line::of(message))?;
-            return out.write_all(b"\n");
+            return writeln!(out, "{}", escaped::json(&serde_json::to_string(&Line::of(message))?));
         }
         match Probe::decode(message.payload()) {
             Some(probe) => writeln!(out, "{} netlab message {}", escaped(message.topic.as_bytes()), probe.sequence),
