@@ -470,7 +470,7 @@ mod tests {
             (SenderClock::Untold, "the sender does not say which clock it reads"),
             (SenderClock::Same, "the send times are none of this clock"),
         ] {
-            let text = received(&report(vec![StreamReport { clock, latency: None, ..stream(1, 0) }]));
+            let text = received(&report(vec![StreamReport { clock, latency: None, ..stream(1, 0) }]), None);
             assert!(text.contains(&format!("\nlatency        not measured: {why}\n")), "{text}");
             assert!(text.contains("jitter         500 ns"), "{text}");
         }

@@ -7,7 +7,7 @@
 //! to the next, as measured on a virtual machine).
 //!
 //! # Which interval
-//! From [`ENOUGH_FOR_RANKS`] rounds on it is that of Hodges and Lehmann: the estimate is the median of all averages of
+//! From six rounds on it is that of Hodges and Lehmann: the estimate is the median of all averages of
 //! two rounds, and the interval holds those values that Wilcoxon's signed-rank test does not reject. Below it is
 //! Student's t about the mean: of five rounds no interval by ranks reaches 95 %.
 //!
