@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let shown = if args.json { run.print_json(&[]) } else { run.print(Detail::All) };
     shown.context("writing to standard output")?;
     run.conclude()?;
-    Ok(ExitCode::SUCCESS)
+    run.shortfall().map_or(Ok(ExitCode::SUCCESS), |what| Err(Error::not_shown(what).into()))
 }
 
 #[cfg(test)]

@@ -111,6 +111,7 @@ impl<'a> Evidence<'a> {
             figures: findings.figures(verdict),
             remark,
             lecture: statement::sentences(&claim.statement),
+            more_trials: findings.more_trials(verdict),
         }
     }
 

@@ -178,7 +178,7 @@ pub(super) fn environment(facts: &Facts) -> Markup {
 }
 
 /// A word of a command line as a shell would take it.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

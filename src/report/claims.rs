@@ -129,6 +129,7 @@ mod tests {
             figures: "1.00".to_owned(),
             remark: String::new(),
             lecture: "So total traffic <grows>.".to_owned(),
+            more_trials: None,
         }
     }
 

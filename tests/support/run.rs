@@ -161,6 +161,7 @@ pub fn claims() -> Vec<ClaimRow> {
         figures: figures.to_owned(),
         remark: remark.to_owned(),
         lecture: netlab::lab::statement::sentences(statement),
+        more_trials: None,
     };
     vec![
         claim(

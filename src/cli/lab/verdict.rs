@@ -8,8 +8,7 @@ use crate::results::table::{Colour, Paint};
 /// Under the sign and the statement.
 const INDENT: &str = "           ";
 
-/// All verdicts below each other, in lines of at most `columns`, how far they can be relied on, and how
-/// many are as expected.
+/// All verdicts below each other, in lines of at most `columns`, and how far they can be relied on.
 pub(super) fn verdicts(rows: &[ClaimRow], columns: usize, paint: Paint) -> String {
     let mut text = String::new();
     let mut lecture = Lecture::default();
@@ -33,7 +32,7 @@ pub(super) fn verdicts(rows: &[ClaimRow], columns: usize, paint: Paint) -> Strin
     for line in ClaimRow::chance(rows).iter().flat_map(|chance| wrapped(chance, columns, "", "")) {
         text += &format!("{line}\n");
     }
-    text + &format!("{}\n", count(rows))
+    text
 }
 
 /// Says what each statement of the lecture is, once.
@@ -54,8 +53,16 @@ impl Lecture {
     }
 }
 
-/// `9 of 10 claims came out as expected`
-pub(super) fn count(rows: &[ClaimRow]) -> String {
+/// What the exit code rests on, in one sentence: how many claims came out, and what else fell short, if anything.
+pub(super) fn outcome(rows: &[ClaimRow], shortfall: Option<&str>) -> String {
+    let count = count(rows);
+    match shortfall {
+        None => count,
+        Some(shortfall) => format!("{}, but {shortfall}", count.trim_end_matches('.')),
+    }
+}
+
+fn count(rows: &[ClaimRow]) -> String {
     let expected = rows.iter().filter(|row| row.as_expected).count();
     match rows.len() {
         0 => "The lab claims nothing.".to_owned(),
@@ -109,6 +116,7 @@ mod tests {
             figures: "4.00 with 4 receivers".to_owned(),
             remark: remark.to_owned(),
             lecture: String::new(),
+            more_trials: None,
         }
     }
 
@@ -140,9 +148,13 @@ mod tests {
                 "✗ L3 L8    By unicast the sender sends a copy for",
                 "           each receiver.",
                 "           does not hold: 4.00 with 4 receivers",
-                "1 of 2 claims came out as expected.",
             ]
         );
+        assert_eq!(outcome(&rows, None), "1 of 2 claims came out as expected.");
+        assert_eq!(outcome(&rows[..1], None), "The claim came out as expected.");
+        let all = [rows[0].clone(), rows[0].clone()];
+        let but = outcome(&all, Some("uni had no valid trial: late"));
+        assert_eq!(but, "All 2 claims came out as expected, but uni had no valid trial: late");
         let measured = [ClaimRow {
             statement: "M4".to_owned(),
             figures: "4.00 µs [3.9, 4.1]".to_owned(),
