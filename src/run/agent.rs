@@ -145,7 +145,7 @@ impl HostAgent {
                 presence::sleep_until(at_ns);
                 self.send(&plan).map(Reply::Sent)
             }
-            Order::Pace { rate, duration } => Ok(Reply::Sent(sender::pace(rate, duration))),
+            Order::Pace { rate, duration } => Ok(Reply::Sent(sender::pace(rate, duration, &self.interface))),
             Order::End => {
                 self.end = Some(self.reader.read()?);
                 self.delayed[1] = self.delayed();
