@@ -35,7 +35,8 @@ pub(crate) struct Args {
     /// The switch: snooping keeps multicast to the members, flooding does not, a hub sends every frame everywhere
     #[arg(long, value_name = "KIND", default_value = "snooping", value_parser = spelled::<SwitchKind, _>(SwitchKind::ALL.map(SwitchKind::as_str)))]
     switch: SwitchKind,
-    /// The hosts' network cards: promiscuous lets every frame through to the kernel, filter drops what is for another MAC
+    /// The hosts' network cards: promiscuous lets every frame through to the kernel, filter drops what is for
+    /// another MAC, or for a group the host has not joined
     #[arg(long, value_name = "KIND", default_value = "promiscuous", value_parser = spelled::<Nic, _>(Nic::ALL.map(Nic::as_str)))]
     nic: Nic,
     /// Messages a second: 500, 10k, max

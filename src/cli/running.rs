@@ -12,8 +12,10 @@ use serde_json::Value;
 
 use super::escaped::escaped;
 use super::interrupt;
+use super::paragraph::{columns_of, fitted};
 use crate::counters::environment::Environment;
 use crate::error::{Error, ExitClass, Result};
+use crate::lan::check_room;
 use crate::report;
 use crate::results::delay::delays;
 use crate::results::funnel::funnel;
@@ -69,6 +71,7 @@ pub(crate) struct Run {
 /// A machine that does not permit the LAN, a failure while running. An interruption is none: see [`Run::conclude`].
 pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
     let Order { plan, leaves_out_broadcast, out, lab } = order;
+    check_room_for(&plan)?;
     // From here on this is process 1 of its own namespaces; no thread may exist before.
     netns::enter_private()?;
     let stop = interrupt::stop_flag().context("installing signal handlers")?;
@@ -102,6 +105,7 @@ pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
 /// As for [`carry_out`]; a folder that cannot be written.
 pub(crate) fn add_to(ended: Ended, trials: u32) -> anyhow::Result<Run> {
     let Ended { dir, mut metadata, mut plan, measured } = ended;
+    check_room_for(&plan)?;
     netns::enter_private()?;
     let stop = interrupt::stop_flag().context("installing signal handlers")?;
     let store = Store::reopen(&dir)?;
@@ -167,18 +171,19 @@ impl Run {
     /// # Errors
     /// When standard output cannot be written to.
     pub(crate) fn print(&self, detail: Detail) -> io::Result<()> {
+        let columns = columns_of(io::stdout());
         let mut out = anstream::stdout().lock();
         for (index, setting) in self.plan.settings().into_iter().enumerate() {
             let rows = self.measured.rows_of(&self.plan, index, &self.summary);
             let accounted = self.measured.accounted(&self.plan, index);
             let control = self.measured.pacing.control();
-            writeln!(out, "{}", table(&setting, &rows, accounted, control.as_ref(), Paint::Ansi))?;
+            writeln!(out, "{}", table(&setting, &rows, accounted, control.as_ref(), Paint::Ansi, columns))?;
             if detail == Detail::All {
                 for sentence in sentences(&setting, &rows) {
-                    writeln!(out, "{sentence}")?;
+                    writeln!(out, "{}", fitted(&sentence, columns))?;
                 }
-                writeln!(out, "\n{}", delays(&setting, &rows, Paint::Ansi))?;
-                writeln!(out, "{}", funnel(&setting, &rows, Paint::Ansi))?;
+                writeln!(out, "\n{}", delays(&setting, &rows, Paint::Ansi, columns))?;
+                writeln!(out, "{}", funnel(&setting, &rows, Paint::Ansi, columns))?;
             }
         }
         Ok(())
@@ -231,6 +236,12 @@ impl Run {
     }
 }
 
+/// Whether there is room for the networks of a plan.
+fn check_room_for(plan: &MeasurePlan) -> Result<()> {
+    // An agent for each host, the router's, the runner and its guard.
+    plan.conditions.iter().try_for_each(|condition| check_room(&condition.network, condition.network.hosts() + 3))
+}
+
 /// As `run.json` holds it; arguments need not be text.
 fn command_line() -> Vec<String> {
     std::env::args_os().map(|argument| escaped(argument.as_bytes())).collect()
@@ -244,7 +255,7 @@ pub(crate) fn random_seed() -> u64 {
 /// A line for the person. One who is gone is no failure.
 pub(crate) fn note(text: &str) {
     // In one piece.
-    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+    let _ = io::stderr().write_all((fitted(text, columns_of(io::stderr())) + "\n").as_bytes());
 }
 
 /// A line for each kind of warning: the first of the kind, how many more there are, and the advice.

@@ -73,10 +73,10 @@ impl MachineUse {
         self.share(self.foreign_ns)
     }
 
-    /// Foreign CPU time for each ns of `ours_ns`, where it is more than a few percent of one CPU: below that it is what any
+    /// Foreign CPU time for each ns of `ours_ns`, where it is more than 15 % of one CPU: below that it is what any
     /// machine does besides, however little is measured. `None` when unknown.
     pub fn foreign_beside(&self, ours_ns: Option<u64>) -> Option<f64> {
-        const ALWAYS: f64 = 0.05;
+        const ALWAYS: f64 = 0.15;
         let foreign_ns = self.foreign_ns? as f64;
         let ours_ns = ours_ns.or_else(|| self.busy_ns?.checked_sub(self.foreign_ns?))? as f64;
         let is_worth_a_word = foreign_ns > ALWAYS * self.wall_ns as f64;
@@ -280,9 +280,9 @@ mod tests {
         assert_eq!(MachineUse::default().steal_share(), None);
         assert_eq!(machine.foreign_beside(Some(500 * MS)), Some(2.0));
         assert_eq!(
-            MachineUse { foreign_ns: Some(40 * MS), ..machine }.foreign_beside(Some(1)),
+            MachineUse { foreign_ns: Some(140 * MS), ..machine }.foreign_beside(Some(1)),
             Some(0.0),
-            "4 % of a CPU"
+            "14 % of a CPU"
         );
         assert_eq!(MachineUse { busy_ns: Some(1_250 * MS), ..machine }.foreign_beside(None), Some(4.0));
         assert_eq!(machine.foreign_beside(None), None);

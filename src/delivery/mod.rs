@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+pub mod answers;
 pub mod broadcast;
 mod carrier;
 mod choice;
@@ -21,11 +22,13 @@ pub mod multicast;
 pub mod policy;
 pub mod raw;
 pub mod receiver;
+mod rehearsal;
 mod schedule;
 pub mod sender;
 pub mod stream;
 pub mod tally;
 pub mod unicast;
+pub mod watch;
 
 pub use description::{InletDescription, Membership, OutletDescription};
 pub use endpoint::{Inlet, Outlet};

@@ -12,6 +12,7 @@ use super::aspect::Aspect;
 use super::claim::{Claim, Comparison, Factor, Figure, Question, Test};
 use super::comparison;
 use super::line::{Beside, Points, no_round};
+use super::statement;
 use super::verdict::{Finding, Outcome, Range, Verdict};
 use super::words::{self, Findings};
 use crate::lan::Nic;
@@ -109,6 +110,7 @@ impl<'a> Evidence<'a> {
             as_expected: verdict.is_as_expected(claim.expect),
             figures: findings.figures(verdict),
             remark,
+            lecture: statement::sentences(&claim.statement),
             more_trials: findings.more_trials(verdict),
         }
     }

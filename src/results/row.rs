@@ -209,6 +209,9 @@ pub struct ClaimRow {
     pub figures: String,
     /// Where it holds only, how many more trials it would take, or why it cannot be shown; else empty.
     pub remark: String,
+    /// What the statements of the lecture say; empty in older files.
+    #[serde(default)]
+    pub lecture: String,
     /// Where it is undecided and more trials would probably decide it: how many of each condition.
     pub more_trials: Option<u32>,
 }
@@ -236,6 +239,7 @@ impl Row for ClaimRow {
         "as_expected",
         "figures",
         "remark",
+        "lecture",
         "more_trials",
     ];
 }
@@ -387,6 +391,7 @@ mod tests {
             as_expected: true,
             figures: "f".to_owned(),
             remark: String::new(),
+            lecture: "l".to_owned(),
             more_trials: None,
         };
         assert_eq!(ClaimRow::COLUMNS.join(","), header(&claim));

@@ -103,7 +103,7 @@ pub fn measure(
 pub(super) fn take(
     bench: &mut Bench,
     condition: &Condition,
-    run_id: u64,
+    run_id: u32,
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event),
 ) -> Result<TrialFigures> {

@@ -19,7 +19,7 @@ use libtest_mimic::{Arguments, Trial};
 use netlab::results::row::HostRow;
 use netlab::results::store::Store;
 use netlab::run::condition::HostGroup;
-use netlab::run::{Case, Design, Event, Limit, MeasurePlan, measure};
+use netlab::run::{Case, Design, Event, Limit, MeasurePlan, Measured, measure};
 use netlab::sys::netns;
 use netlab::units::Role;
 use serde::{Deserialize, Serialize};
