@@ -74,10 +74,7 @@ pub(crate) struct Run {
 /// A machine that does not permit the LAN, a failure while running. An interruption is none: see [`Run::conclude`].
 pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
     let Order { plan, leaves_out_broadcast, out, lab } = order;
-    for condition in &plan.conditions {
-        // An agent for each host, the router's, the runner and its guard.
-        check_room(&condition.network, condition.network.hosts() + 3)?;
-    }
+    check_room_for(&plan)?;
     let person = Person::before_entering()?;
 
     let run_id = format!("{:08x}", random_seed() as u32);
@@ -109,6 +106,7 @@ pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
 /// As for [`carry_out`]; a folder that cannot be written.
 pub(crate) fn add_to(ended: Ended, trials: u32) -> anyhow::Result<Run> {
     let Ended { dir, mut metadata, mut plan, measured } = ended;
+    check_room_for(&plan)?;
     let person = Person::before_entering()?;
     let store = Store::reopen(&dir)?;
     let described = metadata.plan.clone();
@@ -255,6 +253,12 @@ impl Run {
         let marks = self.measured.reasons(condition);
         Some(format!("{} had no valid trial: {marks}", self.plan.conditions[condition].name))
     }
+}
+
+/// Whether there is room for the networks of a plan.
+fn check_room_for(plan: &MeasurePlan) -> Result<()> {
+    // An agent for each host, the router's, the runner and its guard.
+    plan.conditions.iter().try_for_each(|condition| check_room(&condition.network, condition.network.hosts() + 3))
 }
 
 /// As `run.json` holds it; arguments need not be text.

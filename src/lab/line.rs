@@ -94,8 +94,10 @@ impl Points {
         let slope = scale.with_interval(format!("{} per {noun}", scale.change(told.value)), told.ci95);
         // Cost is a + b·x.
         let Effect { value, ci95, .. } = line.intercept;
-        let ends: Vec<f64> = ci95.into_iter().flat_map(|(low, high)| [low, high]).collect();
-        let scale = Scale::of(self.unit, value, &ends);
+        // Near 0, its interval decides the unit.
+        let ends = ci95.into_iter().flat_map(|(low, high)| [low, high]);
+        let largest = ends.fold(value, |largest, end| if end.abs() > largest.abs() { end } else { largest });
+        let scale = Scale::of(self.unit, largest, &[]);
         let figure = format!("{slope}, on top of {}", scale.with_interval(scale.with_unit(value), ci95));
         Ok(Finding::of_effect(&range, line.slope, figure).from(&self.all(), rounds))
     }
