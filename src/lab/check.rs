@@ -170,7 +170,8 @@ mod tests {
 
     use super::*;
     use crate::lab::Bound;
-    use crate::lab::claim::{Expect, Factor};
+    use crate::lab::claim::Expect;
+    use crate::results::factor::Factor;
     use crate::run::condition::Flow;
     use crate::run::{Case, Design};
     use crate::units::Rate;
@@ -216,11 +217,15 @@ mod tests {
             statement: String::new(),
             says: String::new(),
             figure: figure(metric, role),
-            select: Selector { mode: vec![Mode::Unicast], receivers: vec![4], ..Selector::default() },
+            select: modes(&[Mode::Unicast]).and(Factor::Receivers, [4usize]),
             against: None,
             test,
             expect: Expect::Holds,
         }
+    }
+
+    fn modes(modes: &[Mode]) -> Selector {
+        Selector::default().and(Factor::Mode, modes.to_vec())
     }
 
     fn at_most(bound: &str) -> Test {
@@ -231,9 +236,9 @@ mod tests {
     fn what_can_be_judged() {
         let plain = claim("cpu_total", "bystander", at_most("1"));
         assert_eq!(plain.check(&simple()), Ok(()));
-        let against = Some(Selector { mode: vec![Mode::Multicast], ..Selector::default() });
+        let against = Some(modes(&[Mode::Multicast]));
         assert_eq!(Claim { against, ..plain.clone() }.check(&simple()), Ok(()));
-        let select = Selector { rate: vec![Rate::Max], ..Selector::default() };
+        let select = Selector::default().and(Factor::Rate, [Rate::Max]);
         let grows = claim("cpu_total", "sender", Test::GrowsWith(Factor::Receivers, 0.0));
         assert_eq!(Claim { select, ..grows }.check(&simple()), Ok(()));
         for role in ["all", "switch", "receiver"] {
@@ -247,7 +252,7 @@ mod tests {
         let flat = |off| Test::FlatIn(Factor::Receivers, off);
         let plain = || claim("cpu_total", "bystander", at_most("1"));
         let open = |claim: Claim| Claim { select: Selector::default(), ..claim };
-        let unicast = || Some(Selector { mode: vec![Mode::Unicast], ..Selector::default() });
+        let unicast = || Some(modes(&[Mode::Unicast]));
         for (claim, reason) in [
             (claim("cpu", "bystander", at_most("1")), "'cpu' is no metric of bystander; there are link_tx_frames, "),
             (claim("rate", "receiver", at_most("1")), "'rate' is no metric of receiver; there are "),
@@ -270,11 +275,11 @@ mod tests {
                 "a line goes through figures, not through ratios",
             ),
             (
-                Claim { against: Some(Selector { ttl: vec![9], ..Selector::default() }), ..plain() },
+                Claim { against: Some(Selector::default().and(Factor::Ttl, [9u8])), ..plain() },
                 "unicast-4-max has no condition to be compared with",
             ),
             (
-                Claim { select: Selector { ttl: vec![9], ..Selector::default() }, ..plain() },
+                Claim { select: Selector::default().and(Factor::Ttl, [9u8]), ..plain() },
                 "no condition of the design is meant by it",
             ),
         ] {
@@ -282,7 +287,7 @@ mod tests {
             assert!(why.starts_with(reason), "{why}\nand not\n{reason}");
         }
         // The counterpart lacks the figure.
-        let against = Some(Selector { receivers: vec![20], ..Selector::default() });
+        let against = Some(Selector::default().and(Factor::Receivers, [20usize]));
         let why = Claim { against, ..plain() }.check(&simple()).unwrap_err();
         assert_eq!(why, "unicast-20-max has no bystander");
     }
@@ -318,11 +323,10 @@ mod tests {
     #[test]
     fn a_question_is_about_one_condition() {
         let question = |select| Question { ask: String::new(), figure: figure("cpu_total", "receiver"), select };
-        let one =
-            Selector { mode: vec![Mode::Unicast], receivers: vec![4], rate: vec![Rate::Max], ..Selector::default() };
+        let one = modes(&[Mode::Unicast]).and(Factor::Receivers, [4usize]).and(Factor::Rate, [Rate::Max]);
         assert_eq!(question(one.clone()).check(&simple()), Ok(()));
-        let several = question(Selector { rate: Vec::new(), ..one.clone() }).check(&simple()).unwrap_err();
+        let several = question(one.clone().and(Factor::Rate, [Rate::Max; 0])).check(&simple()).unwrap_err();
         assert!(several.contains("unicast-4-max as well as unicast-4-500ps"), "{several}");
-        assert!(question(Selector { size: vec![9], ..one }).check(&simple()).is_err());
+        assert!(question(one.and(Factor::Size, [9usize])).check(&simple()).is_err());
     }
 }

@@ -1,12 +1,12 @@
 //! Claims and predictions held against the rows of a run.
 
-use super::aspect::Aspect;
-use super::claim::{Claim, Factor, Figure, Question, Test};
+use super::claim::{Claim, Figure, Question, Test};
 use super::comparison;
 use super::line::Points;
 use super::verdict::{Finding, Outcome, Precision, Range, Verdict};
 use super::words::{self, Findings};
 use crate::lan::Nic;
+use crate::results::factor::Factor;
 use crate::results::figure::Scale;
 use crate::results::metric::Metric;
 use crate::results::row::{ClaimRow, HostRow, PredictionRow};
@@ -81,7 +81,7 @@ impl<'a> Evidence<'a> {
             }
             Test::AtMost(_) | Test::AtLeast(_) | Test::About(..) => {
                 let finding = |&index: &usize| (&self.conditions[index], self.within(claim, index));
-                Findings { all: selected.iter().map(finding).collect(), swept: Vec::<Aspect>::new() }
+                Findings { all: selected.iter().map(finding).collect(), swept: Vec::<Factor>::new() }
             }
         };
         let verdict = Verdict::of(findings.all.iter().map(|(_, finding)| &finding.outcome));
@@ -205,7 +205,7 @@ impl<'a> Evidence<'a> {
             let mut points = Points::of(line.len());
             for &index in line {
                 let no_number = || Outcome::Unknown("the rate max is no number".to_owned());
-                let x = factor.of(&self.conditions[index]).ok_or_else(no_number)?;
+                let x = factor.of(&self.conditions[index]).number().ok_or_else(no_number)?;
                 points.add(x, &self.values(&claim.figure, index)?);
             }
             let unit = words::unit_of(claim);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     fn modes(modes: &[Mode]) -> Selector {
-        Selector { mode: modes.to_vec(), ..Selector::default() }
+        Selector::default().and(Factor::Mode, modes.to_vec())
     }
 
     fn claim(metric: &str, role: &str, select: Selector, test: Test) -> Claim {
@@ -446,7 +446,7 @@ mod tests {
                 row.cpu_total_ns = cpu(if condition.mode == Mode::Broadcast { broadcast } else { bystander[trial] });
             })
         };
-        let select = Selector { receivers: vec![8], ..modes(&[Mode::Unicast]) };
+        let select = modes(&[Mode::Unicast]).and(Factor::Receivers, [8usize]);
         let against = |test| Claim {
             against: Some(modes(&[Mode::Broadcast])),
             ..claim("cpu_total", "bystander", select.clone(), test)
@@ -479,7 +479,7 @@ mod tests {
             let us = if condition.mode == Mode::Broadcast { [50, 50, 400][trial] } else { [300, 300, 300][trial] };
             row.latency_p99_ns = Some(us * 1000);
         });
-        let select = Selector { receivers: vec![8], ..modes(&[Mode::Unicast]) };
+        let select = modes(&[Mode::Unicast]).and(Factor::Receivers, [8usize]);
         let times = Claim {
             against: Some(modes(&[Mode::Broadcast])),
             expect: Expect::HoldsIfDecided,
@@ -519,7 +519,7 @@ mod tests {
             ..claim(
                 "cpu_total",
                 "bystander",
-                Selector { receivers: vec![4], ..modes(&[Mode::Unicast]) },
+                modes(&[Mode::Unicast]).and(Factor::Receivers, [4usize]),
                 Test::AtMost(bound("1")),
             )
         };
@@ -660,7 +660,7 @@ mod tests {
         let row = of("cpu_app", any(), &plain, &limits[..1]);
         assert_eq!(said(&row), ("undecided", "", "not measured"));
         assert!(!row.as_expected);
-        let filtered = Selector { nic: vec![Nic::Filter], ..any() };
+        let filtered = any().and(Factor::Nic, [Nic::Filter]);
         assert_eq!(of("nic_filtered", filtered.clone(), &plain, &limits).remark, "no nf_tables");
 
         // Rows of the one kind of card alone: it holds there, and cannot be shown on the other.
@@ -679,7 +679,7 @@ mod tests {
         });
         let row = of("link_rx_frames", any(), &lost, &limits[..1]);
         assert_eq!(said(&row), ("undecided", "", "no repeat could be used: backlog left at the end"));
-        let none = Selector { receivers: vec![7], ..any() };
+        let none = any().and(Factor::Receivers, [7usize]);
         assert_eq!(of("link_rx_frames", none, &plain, &limits).remark, "no condition of this run is meant by it");
         assert_eq!(of("cpus", any(), &plain, &limits).remark, "there is no metric cpus");
     }
@@ -809,7 +809,7 @@ mod tests {
         let question = |metric: &str| Question {
             ask: "How much?".to_owned(),
             figure: Figure { metric: metric.to_owned(), role: "bystander".to_owned() },
-            select: Selector { receivers: vec![8], ..modes(&[Mode::Broadcast]) },
+            select: modes(&[Mode::Broadcast]).and(Factor::Receivers, [8usize]),
         };
         let (estimate, unit) = measured(&question("cpu_total"), &plan, &rows).unwrap();
         assert_eq!((estimate.n, estimate.mean, unit), (3, 9.0, "us/message"));

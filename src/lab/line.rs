@@ -1,8 +1,9 @@
 //! Lines through the figures of several conditions: whether something grows with a factor, or stays as it is.
 
-use super::claim::{Factor, Tolerance};
+use super::claim::Tolerance;
 use super::verdict::{Finding, Outcome, Precision, Range};
 use super::words;
+use crate::results::factor::Factor;
 use crate::results::figure::Scale;
 use crate::results::stats::{self, Slope};
 use crate::results::summary::TrialValues;
@@ -52,7 +53,7 @@ impl Points {
     pub fn grow(&self, factor: Factor, least: f64, unit: &str) -> Option<Finding> {
         let line = self.line()?;
         let range = Range::above(least, line.size);
-        let (step, noun) = words::step(factor);
+        let (step, noun) = factor.step();
         let (slope, interval) = (line.slope * step, line.scaled(step));
         let mut others = vec![least * step];
         others.extend(interval.into_iter().flat_map(|(low, high)| [low, high]));

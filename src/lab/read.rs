@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
             self.found.add(&beyond.span, format!("these are too many cases; {MOST_CASES} are the most"));
         }
         let names = cases.iter().map(|case| case.value.name.clone()).collect();
-        each_once(&Some(Several(names)), self.found);
+        each_once(&Several(names), self.found);
         let cases = cases.iter().take(MOST_CASES).map(|case| {
             let case = case.value.clone();
             let name = case.name.value.0.clone();
@@ -284,9 +284,10 @@ fn take_out(value: &mut Spanned<DeValue<'_>>, span: &Span) -> Option<String> {
 mod tests {
     use super::*;
     use crate::lab::Bound;
-    use crate::lab::claim::{Expect, Factor, Test, Tolerance};
+    use crate::lab::claim::{Expect, Selector, Test, Tolerance};
     use crate::lab::library::LABS;
     use crate::lan::{Nic, SwitchKind};
+    use crate::results::factor::Factor;
     use crate::run::design::Case as RunCase;
     use crate::units::{Mode, Role};
     use std::time::Duration;
@@ -476,9 +477,12 @@ mod tests {
         let last = &lab.claims[6];
         assert_eq!((last.statement.as_str(), last.expect), ("L3 L8", Expect::Fails));
         let ratio = &lab.claims[3];
-        assert_eq!((&ratio.select.mode[..], &ratio.select.receivers[..]), (&[Mode::Unicast][..], &[4, 16][..]));
-        assert_eq!(ratio.against.as_ref().unwrap().mode, [Mode::Multicast]);
-        assert_eq!((lab.questions.len(), lab.questions[0].select.receivers[0]), (1, 4));
+        assert_eq!(
+            ratio.select,
+            Selector::default().and(Factor::Mode, [Mode::Unicast]).and(Factor::Receivers, [4usize, 16])
+        );
+        assert_eq!(ratio.against, Some(Selector::default().and(Factor::Mode, [Mode::Multicast])));
+        assert_eq!((lab.questions.len(), lab.questions[0].select.values(Factor::Receivers)), (1, &[4usize.into()][..]));
     }
 
     /// The problems of a file, as `line:column: …`; lines are counted from the first of `rest`.

@@ -11,11 +11,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::Bound;
-use super::claim::{Expect, Factor, Tolerance};
+use super::claim::{Expect, Tolerance};
 use super::file::{IgmpTable, LabFile};
 use super::value::{Bits, Distance, HOST_ROLES, Name, Qos, SUSTAINABLE, Several, Spot, Table, Text, WantedRate};
 use crate::chat::options::Relay;
 use crate::lan::{Igmp, Nic, SwitchKind};
+use crate::results::factor::Factor;
 use crate::units::{Bytes, Mode, Rate, Role};
 
 /// How a value is written, as JSON Schema.
@@ -47,7 +48,7 @@ described! {
     Role: {"enum": (HOST_ROLES.map(Role::as_str))},
     Relay: {"enum": (Relay::ALL.map(Relay::as_str))},
     Qos: {"enum": [0, 1]},
-    Factor: {"enum": (Factor::ALL.map(Factor::as_str))},
+    Factor: {"enum": (Factor::numbers().map(|factor| factor.about().key).collect::<Vec<_>>())},
     Expect: {"enum": (Expect::ALL.map(Expect::as_str))},
     usize: {"type": "integer", "minimum": 1},
     u32: {"type": "integer", "minimum": 1},

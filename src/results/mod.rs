@@ -7,6 +7,7 @@
 pub mod delay;
 #[cfg(test)]
 mod example;
+pub mod factor;
 pub mod figure;
 pub mod funnel;
 pub mod grid;

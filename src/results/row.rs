@@ -159,6 +159,10 @@ pub struct ConditionRow {
     /// One-way delay of the router between LANs, in s; 0 without.
     #[serde(default)]
     pub distance_s: f64,
+    /// How membership is kept: the version of IGMP, and its intervals where they are not the usual ones (`2-500ms`); empty in
+    /// other modes.
+    #[serde(default)]
+    pub igmp: String,
 }
 
 impl Row for ConditionRow {
@@ -185,6 +189,7 @@ impl Row for ConditionRow {
         "relay",
         "qos",
         "distance_s",
+        "igmp",
     ];
 }
 
@@ -352,6 +357,7 @@ mod tests {
             relay: String::new(),
             qos: None,
             distance_s: 0.0,
+            igmp: "3".to_owned(),
         };
         assert_eq!(ConditionRow::COLUMNS.join(","), header(&condition));
         let claim = ClaimRow {

@@ -7,6 +7,7 @@ use super::design::Case;
 use super::refused::{Refused, refuse};
 use crate::delivery::stream::Language;
 use crate::lan::plan::MAX_HOSTS;
+use crate::results::factor::Value;
 use crate::units::{Mode, Role};
 use crate::wire::probe;
 
@@ -142,7 +143,7 @@ impl Case {
             }
         }
         if let Some(igmp) = self.igmp.iter().find(|igmp| !(2..=3).contains(&igmp.version)) {
-            return refuse("igmp", igmp.version, "IGMP is measured in versions 2 and 3");
+            return refuse("igmp", Value::from(*igmp), "IGMP is measured in versions 2 and 3");
         }
         if let Some(flow) = &self.flow {
             for name in std::iter::once(&flow.from).chain(&flow.to) {
@@ -163,10 +164,10 @@ impl Case {
                 );
             }
         }
-        if self.server.qos > 1 {
-            return refuse("qos", self.server.qos, "is measured as 0 (at most once) or 1 (at least once)");
+        if let Some(qos) = self.qos.iter().find(|qos| **qos > 1) {
+            return refuse("qos", qos, "is measured as 0 (at most once) or 1 (at least once)");
         }
-        if self.server.dies_at.is_some_and(|dies| dies >= self.duration) {
+        if self.server_dies_at.is_some_and(|dies| dies >= self.duration) {
             return refuse("server_dies_at", "", "it dies within the duration");
         }
         if self.distance.iter().any(|distance| !distance.is_zero()) && self.groups.iter().all(|group| group.lan == 1) {

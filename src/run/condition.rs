@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::design::Case;
 use super::presence::Presence;
 use crate::chat::options::Relay;
 use crate::lan::{LanSpec, Nic};
+use crate::results::factor::Factor;
 use crate::results::row::ConditionRow;
 use crate::results::setting::Setting;
 use crate::units::{Mode, Rate, Role};
@@ -250,8 +252,14 @@ impl Condition {
     /// What it has in common with those that differ in nothing but the mode.
     pub fn setting(&self, trials: u32, modes: Vec<Mode>) -> Setting {
         let mut network = self.network_in_words();
-        if self.mode == Mode::Multicast && self.traffic.ttl > 1 {
-            network += &format!(" · TTL {}", self.traffic.ttl);
+        // What is as usual goes without saying.
+        let usual = Case { ipv6: self.network.ipv6, ..Case::default() };
+        let of_modes = Factor::ALL.into_iter().filter(|factor| !factor.matters_to_all());
+        for factor in of_modes.filter(|factor| modes.iter().any(|mode| factor.matters_to(*mode))) {
+            let value = factor.of(self);
+            if !factor.values(&usual).contains(&value) {
+                network += &format!(" · {}", factor.in_words(&[value], &[]));
+            }
         }
         Setting {
             case: self.case.clone(),
@@ -267,7 +275,10 @@ impl Condition {
 
     /// Its row of `conditions.csv`; `label` is its setting in words.
     pub fn row(&self, label: &str, trials: u32) -> ConditionRow {
-        let multicast = self.mode == Mode::Multicast;
+        let told = |factor: Factor| factor.matters_to(self.mode).then(|| factor.of(self));
+        let word = |factor| told(factor).map_or_else(String::new, |value| value.to_string());
+        let number = |factor| told(factor).and_then(|value| value.number());
+        let whole = |factor| number(factor).map(|number| number as u32);
         ConditionRow {
             condition: self.name.clone(),
             mode: self.mode,
@@ -277,19 +288,20 @@ impl Condition {
             hosts: self.hosts() as u64,
             receivers: self.count(Role::Receiver) as u64,
             bystanders: self.count(Role::Bystander) as u64,
-            switch: self.network.switch.to_string(),
-            nic: self.network.nic.to_string(),
+            switch: word(Factor::Switch),
+            nic: word(Factor::Nic),
             lans: self.network.lans.len() as u64,
             ipv6: self.network.ipv6,
-            offered_rate: self.traffic.rate.per_second(),
+            offered_rate: number(Factor::Rate),
             size_bytes: self.traffic.size as u64,
             duration_s: self.traffic.duration.as_secs_f64(),
             trials,
-            ttl: multicast.then_some(u32::from(self.traffic.ttl)),
-            group_address: if multicast { self.traffic.group.to_string() } else { String::new() },
-            relay: if self.mode == Mode::Chat { self.server.relay.to_string() } else { String::new() },
-            qos: (self.mode == Mode::Pubsub).then_some(u32::from(self.server.qos)),
+            ttl: whole(Factor::Ttl),
+            group_address: word(Factor::Group),
+            relay: word(Factor::Relay),
+            qos: whole(Factor::Qos),
             distance_s: self.network.distance.as_secs_f64(),
+            igmp: word(Factor::Igmp),
         }
     }
 

@@ -11,6 +11,7 @@ mod check;
 pub mod condition;
 pub mod design;
 pub mod event;
+pub mod factor;
 pub mod facts;
 pub mod host;
 pub mod mark;

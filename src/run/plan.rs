@@ -54,9 +54,7 @@ impl MeasurePlan {
         let of = |number: usize| self.conditions.iter().filter(move |condition| condition.setting == number);
         let setting = |number| {
             let modes = of(number).map(|condition| condition.mode).collect();
-            // One that shows all there is to say, such as a multicast condition its TTL.
-            let tells = |condition: &&Condition| condition.mode == Mode::Multicast;
-            of(number).max_by_key(tells).map(|condition| condition.setting(self.trials, modes))
+            of(number).next().map(|condition| condition.setting(self.trials, modes))
         };
         (0..).map_while(setting).collect()
     }

@@ -261,6 +261,7 @@ fn condition(setting: &Setting, mode: Mode, name: &str, number: u32) -> Conditio
         relay: String::new(),
         qos: None,
         distance_s: 0.0,
+        igmp: String::new(),
     }
 }
 
