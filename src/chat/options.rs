@@ -72,6 +72,8 @@ pub struct ServerOptions {
     pub dead_after: Duration,
     /// How long the last lines to a client may take, and so the end of the server.
     pub grace: Duration,
+    /// Whether the CPU time of relaying is taken: two readings of a clock for each message.
+    pub timed: bool,
 }
 
 impl Default for ServerOptions {
@@ -86,6 +88,7 @@ impl Default for ServerOptions {
             join_within: Duration::from_secs(10),
             dead_after: Duration::from_secs(30),
             grace: Duration::from_secs(3),
+            timed: false,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::connection::{Connection, Line, lock};
 use super::counts::Counters;
 use super::news::{Gone, News};
 use crate::feed::{self, Feed};
+use crate::sys::clock;
 use crate::wire::chat::{Answer, Refusal, names};
 
 /// See the module.
@@ -18,14 +19,17 @@ pub(super) struct Room {
     counters: Arc<Counters>,
     /// Told under the lock, so in the order of what happened.
     watcher: Option<Feed<News>>,
+    /// Where the CPU time of relaying is taken: what a reading of the clock costs, in ns.
+    reading_ns: Option<u64>,
 }
 
 /// By name.
 type Members = BTreeMap<String, Arc<Connection>>;
 
 impl Room {
-    pub(super) fn new(counters: Arc<Counters>, watcher: Option<Feed<News>>) -> Room {
-        Room { members: Mutex::default(), counters, watcher }
+    pub(super) fn new(counters: Arc<Counters>, watcher: Option<Feed<News>>, timed: bool) -> Room {
+        let reading_ns = timed.then(clock::thread_cpu_reading_ns);
+        Room { members: Mutex::default(), counters, watcher, reading_ns }
     }
 
     /// Lets a client in.
@@ -46,7 +50,11 @@ impl Room {
     /// Sends a message to all, its author too.
     pub(super) fn say(&self, from: &str, text: &str) {
         self.counters.messages_read.add(1);
-        relay(&lock(&self.members), Answer::Msg { from, text });
+        let members = lock(&self.members);
+        let say = || relay(&members, Answer::Msg { from, text });
+        let Some(reading_ns) = self.reading_ns else { return say() };
+        let ((), cpu_ns) = clock::with_thread_cpu_ns(reading_ns, say);
+        self.counters.relay_cpu_ns.add(cpu_ns);
     }
 
     /// Sends a message to one.

@@ -81,7 +81,7 @@ impl Server {
         let serving = Arc::new(Serving {
             max_clients: listener::make_room(options.max_clients),
             options: options.clone(),
-            room: Room::new(Arc::clone(&counters), watcher),
+            room: Room::new(Arc::clone(&counters), watcher, options.timed),
             connections: Mutex::default(),
             changed: Condvar::new(),
             stopping: Mutex::new(false),
@@ -113,7 +113,8 @@ impl Server {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let accept_cpu_ns = self.acceptor.as_ref().and_then(clock::thread_cpu_ns_of).unwrap_or(self.accept_cpu_ns);
-        self.serving.counters.read(lock(&self.serving.connections).len() as u64, accept_cpu_ns)
+        let connections = lock(&self.serving.connections).len() as u64;
+        self.serving.counters.read(connections, accept_cpu_ns, self.serving.options.timed)
     }
 
     /// Ends it in order: no more connections; each client gets what waits for it and is told; what has not taken that

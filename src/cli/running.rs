@@ -118,7 +118,8 @@ impl Run {
         for (index, setting) in self.plan.settings().into_iter().enumerate() {
             let rows = self.measured.rows_of(&self.plan, index, &self.summary);
             let accounted = self.measured.accounted(&self.plan, index);
-            writeln!(out, "{}", table(&setting, &rows, accounted, Paint::Ansi))?;
+            let control = self.measured.pacing.control();
+            writeln!(out, "{}", table(&setting, &rows, accounted, control.as_ref(), Paint::Ansi))?;
             if detail == Detail::All {
                 for sentence in sentences(&setting, &rows) {
                     writeln!(out, "{sentence}")?;

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 
 use super::Outlet;
 use super::sender::Payload;
+use crate::sys::clock;
 use crate::sys::mmsg::SendBatch;
 use crate::wire::probe::{self, Probe};
 
@@ -99,5 +100,81 @@ impl Carrier for Datagrams<'_> {
 
     fn in_words(&self) -> String {
         self.outlet.description.to_string()
+    }
+}
+
+/// Another carrier, with the CPU time of the calling thread inside its [`send`](Carrier::send) taken.
+///
+/// The clock (`CLOCK_THREAD_CPUTIME_ID`) is read right before and right after each call. What one reading costs is
+/// found out first, and taken off each call.
+pub(super) struct Timed<'a> {
+    carrier: &'a mut dyn Carrier,
+    reading_ns: u64,
+    cpu_ns: u64,
+}
+
+impl<'a> Timed<'a> {
+    pub(super) fn new(carrier: &'a mut dyn Carrier) -> Self {
+        Timed { carrier, reading_ns: clock::thread_cpu_reading_ns(), cpu_ns: 0 }
+    }
+
+    /// CPU time inside all calls so far, in ns.
+    pub(super) fn cpu_ns(&self) -> u64 {
+        self.cpu_ns
+    }
+}
+
+impl Carrier for Timed<'_> {
+    fn messages(&self) -> usize {
+        self.carrier.messages()
+    }
+
+    fn copies_per_message(&self) -> usize {
+        self.carrier.copies_per_message()
+    }
+
+    fn stamp(&mut self, message: usize, sequence: u64, now_ns: u64) {
+        self.carrier.stamp(message, sequence, now_ns);
+    }
+
+    fn send(&mut self, copies: Range<usize>) -> io::Result<usize> {
+        let (sent, cpu_ns) = clock::with_thread_cpu_ns(self.reading_ns, || self.carrier.send(copies));
+        self.cpu_ns += cpu_ns;
+        sent
+    }
+
+    fn destination(&self, copy: usize) -> Option<SocketAddr> {
+        self.carrier.destination(copy)
+    }
+
+    fn in_words(&self) -> String {
+        self.carrier.in_words()
+    }
+}
+
+/// Messages that go nowhere: what is left is the waking and the pacing.
+pub(super) struct Nowhere;
+
+impl Carrier for Nowhere {
+    fn messages(&self) -> usize {
+        BATCH_COPIES
+    }
+
+    fn copies_per_message(&self) -> usize {
+        1
+    }
+
+    fn stamp(&mut self, _: usize, _: u64, _: u64) {}
+
+    fn send(&mut self, copies: Range<usize>) -> io::Result<usize> {
+        Ok(copies.len())
+    }
+
+    fn destination(&self, _: usize) -> Option<SocketAddr> {
+        None
+    }
+
+    fn in_words(&self) -> String {
+        "sending nothing".to_owned()
     }
 }

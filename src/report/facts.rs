@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::results::metadata::Calibration;
+use crate::results::metadata::{Calibration, Control};
 use crate::results::store::METADATA_FILE;
 
 /// A run but for its figures. Fields are those of [`RunMetadata`](crate::results::metadata::RunMetadata); what an
@@ -28,6 +28,7 @@ pub(super) struct Facts {
     pub(super) lan: Value,
     pub(super) environment: Value,
     pub(super) calibration: Option<Calibration>,
+    pub(super) control: Option<Control>,
     pub(super) warnings: Vec<Told>,
 }
 

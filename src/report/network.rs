@@ -68,7 +68,7 @@ impl Pictures {
         };
         let networks: Vec<Network> = group.conditions.iter().map(network).collect();
         let all = || networks.iter().flat_map(|network| &network.hosts).filter(|host| host.role != Role::Switch);
-        let scale = Scale::of(all().filter_map(frames), all().filter_map(|host| host.cpu_total));
+        let scale = Scale::of(all().filter_map(frames), all().filter_map(|host| host.cpu));
         let hub = group.conditions.iter().all(|condition| condition.switch == "hub");
         let device = if hub { "hub" } else { "switch" };
 
@@ -116,7 +116,7 @@ fn crews(hosts: &[HostMeans], doubtful: impl Fn(Role) -> bool) -> Vec<Crew> {
     kinds.dedup();
     let crew = |(role, lan, group): (Role, Option<u32>, String)| {
         let of_kind = || hosts.iter().filter(|host| kind(host) == (role, lan, group.clone()));
-        let costs: Vec<f64> = of_kind().filter_map(|host| host.cpu_total).collect();
+        let costs: Vec<f64> = of_kind().filter_map(|host| host.cpu).collect();
         Crew {
             role,
             lan,
@@ -268,7 +268,7 @@ impl Network {
             @for (x, y, frames) in &links {
                 (scale.link((middle, ROUTER_Y), (*x, *y), *frames, self.mode))
             }
-            (cell::device("router", (middle, ROUTER_Y), Some(scale.fill(router.cpu_total))))
+            (cell::device("router", (middle, ROUTER_Y), Some(scale.fill(router.cpu))))
         };
         beside(cells, above, routed)
     }
@@ -383,7 +383,7 @@ mod tests {
             lan,
             link_tx_frames: Some(sent),
             link_rx_frames: Some(got),
-            cpu_total: cost,
+            cpu: cost,
         }
     }
 
@@ -393,7 +393,7 @@ mod tests {
 
     fn drawn(network: &Network) -> String {
         let hosts = || network.hosts.iter().filter(|host| host.role != Role::Switch);
-        let scale = Scale::of(hosts().filter_map(frames), hosts().filter_map(|host| host.cpu_total));
+        let scale = Scale::of(hosts().filter_map(frames), hosts().filter_map(|host| host.cpu));
         network.panel("heading", &["the sender paid".to_owned()], 60.0, &scale, "switch").file()
     }
 

@@ -14,7 +14,7 @@ use super::sweep::{Sweep, comparisons, sweeps};
 use super::time;
 use crate::results::figure;
 use crate::results::sentence::sentences;
-use crate::results::table::{remark_on_frames, remark_on_rate, remark_on_repeats};
+use crate::results::table::{remark_on_frames, remark_on_rate, remark_on_repeats, remark_on_waking};
 
 /// With more settings than this, those in the middle are folded away.
 const OPEN_SETTINGS: usize = 3;
@@ -164,7 +164,7 @@ fn setting(run: &Run, group: &Group, drawings: &mut Vec<Drawing>) -> Markup {
     let exhibits = exhibit::costs(group).into_iter().chain([exhibit::funnel(group)]).chain(exhibit::delays(group));
     html! {
         (exhibit::main_table(group).markup())
-        @let remarks = remarks(group);
+        @let remarks = remarks(run, group);
         @if !remarks.is_empty() { p.remark { (remarks.join("; ")) } }
         (figure_of(
             &networks,
@@ -188,25 +188,19 @@ fn verdict(sentence: &str) -> &str {
 }
 
 /// What limits the main table.
-fn remarks(group: &Group) -> Vec<String> {
-    let of_conditions = |role: &str, metric: &str| -> Vec<f64> {
-        group.setting.modes.iter().filter_map(|&mode| group.figures(mode, role, metric)?.mean).collect()
+fn remarks(run: &Run, group: &Group) -> Vec<String> {
+    let of_conditions = |role: &'static str, metric: &'static str| {
+        group.setting.modes.iter().filter_map(move |&mode| group.figures(mode, role, metric)?.mean)
     };
-    let range = |values: &[f64], write: fn(Option<f64>) -> String| {
-        let low = values.iter().copied().reduce(f64::min);
-        let high = values.iter().copied().reduce(f64::max);
-        let (low, high) = (write(low), write(high));
-        if low == high { low } else { format!("{low} to {high}") }
-    };
-    let accounted = range(&of_conditions("all", "closure"), figure::share);
-    let switch = range(&of_conditions("switch", "cpu_total"), figure::cost);
     let mut remarks = Vec::new();
-    if accounted != figure::MISSING {
+    if let Some(accounted) = figure::range(of_conditions("all", "closure"), figure::share) {
         remarks.push(format!("{accounted} of the machine’s CPU time accounted for"));
     }
-    if switch != figure::MISSING {
+    if let Some(switch) = figure::range(of_conditions("switch", "cpu_total"), figure::cost) {
         remarks.push(format!("switch {switch} µs/message (hardware switches do this without a CPU)"));
     }
+    let control = run.facts.as_ref().and_then(|facts| facts.control.as_ref());
+    remarks.extend(remark_on_waking(&group.setting, &group.summary, control));
     let modes = &group.setting.modes;
     remarks.extend(remark_on_frames(&group.setting));
     remarks.extend(remark_on_rate(&group.setting, &group.summary));

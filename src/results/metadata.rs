@@ -6,6 +6,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
+use super::stats::Estimate;
+
 /// The version of `run.json` and of the CSV columns; grows when a reader of the one before would go wrong.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -38,6 +40,9 @@ pub struct RunMetadata {
     pub environment: Value,
     /// What telling hosts apart costs; `None` where it was not measured.
     pub calibration: Option<Calibration>,
+    /// What waking costs a sender that sends nothing; `None` where no condition has a rate to pace.
+    #[serde(default)]
+    pub control: Option<Control>,
     /// Bytes a frame by which the kernel's link counters fell short of the Ethernet header, and which `link_*_bytes`
     /// therefore have more; `None` where it was not found out.
     pub link_header_bytes_corrected: Option<u64>,
@@ -63,6 +68,7 @@ impl RunMetadata {
             lan: Value::Null,
             environment: Value::Null,
             calibration: None,
+            control: None,
             link_header_bytes_corrected: None,
             warnings: Vec::new(),
         }
@@ -107,6 +113,29 @@ pub struct Calibration {
     pub plain_busy_s: f64,
     /// Machine busy time with a NAPI thread for each interface, in s.
     pub threaded_busy_s: f64,
+}
+
+/// A sender that wakes and paces as for messages and sends none, once a round: what waking costs it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Control {
+    /// Messages a second there would have been.
+    pub rate: f64,
+    /// Length of each window, in s.
+    pub window_s: f64,
+    /// Windows.
+    pub n: u64,
+    /// CPU time of the sender's program for each message there would have been, in µs: mean over the windows.
+    pub wake_us: f64,
+    /// Its 95 % confidence interval; `None` from one window.
+    pub ci95_us: Option<(f64, f64)>,
+}
+
+impl Control {
+    /// From the CPU time for each message of the windows, in µs; `None` of none.
+    pub fn of(rate: f64, window_s: f64, wakes_us: &[f64]) -> Option<Control> {
+        let estimate = Estimate::of(wakes_us)?;
+        Some(Control { rate, window_s, n: estimate.n as u64, wake_us: estimate.mean, ci95_us: estimate.ci95 })
+    }
 }
 
 /// Something that limits what the figures say. Prints as a sentence; [`advice`](Self::advice) says what to do.

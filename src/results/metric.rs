@@ -123,6 +123,8 @@ const HOSTS: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bysta
 const EVERYONE: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander, Role::Router, Role::Switch];
 const LISTENERS: &[Role] = &[Role::Server, Role::Receiver, Role::Bystander];
 const REACHED: &[Role] = &[Role::Server, Role::Receiver, Role::Bystander, Role::Router];
+/// Those who hand copies to the kernel.
+const COPIERS: &[Role] = &[Role::Sender, Role::Server];
 const SENDER: &[Role] = &[Role::Sender];
 const SERVER: &[Role] = &[Role::Server];
 const RECEIVER: &[Role] = &[Role::Receiver];
@@ -250,6 +252,20 @@ pub const METRICS: &[Metric] = &[
         EVERYONE,
         "CPU time of the kernel's receive work at {each}",
         Value::PerMessage(|row| micros(row.cpu_kernel_rx_ns)),
+    ),
+    metric(
+        "cpu_send",
+        CPU,
+        COPIERS,
+        "CPU time of {each} inside the calls that send",
+        Value::PerMessage(|row| micros(row.cpu_send_ns)),
+    ),
+    metric(
+        "cpu_wake",
+        CPU,
+        COPIERS,
+        "CPU time of the program of {each} outside those calls",
+        Value::PerMessage(|row| micros(row.cpu_wake_ns)),
     ),
     metric("cpu_total", CPU, EVERYONE, "CPU time of {each}", Value::PerMessage(|row| micros(row.cpu_total_ns))),
     metric(

@@ -316,7 +316,7 @@ mod tests {
             &header[FIXED_HOST_COLUMNS.len()..],
             ",kernel_latency_p50_ns,kernel_latency_p99_ns,jitter_ns,lateness_p99_ns,socket_dropped,skew_p50_ns,skew_p99_ns,counts_valid,group,lan,\
              nic_filtered,flow_sent,flow_received,join_delay_ns,leave_delay_ns,last_received_s,work_per_s,link_limit_dropped,tcp_in_segs,tcp_out_segs,tcp_retrans_segs,tcp_active_opens,\
-             tcp_passive_opens,request_p50_ns,server_accepts,server_clients,server_threads,server_dropped,server_accept_cpu_ns"
+             tcp_passive_opens,request_p50_ns,server_accepts,server_clients,server_threads,server_dropped,server_accept_cpu_ns,cpu_send_ns,cpu_wake_ns"
         );
     }
 

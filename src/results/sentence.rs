@@ -3,7 +3,7 @@
 use super::figure;
 use super::row::SummaryRow;
 use super::setting::Setting;
-use super::summary::mean;
+use super::summary::{mean, sender_cost};
 use crate::units::Mode;
 
 /// A text for each mode of the setting, in its order. `summary` as for [`table`](super::table::table).
@@ -31,7 +31,7 @@ impl Payers {
         Payers {
             bystanders: setting.bystanders(mode),
             sender_frames: mean("sender", "link_tx_frames"),
-            sender_cpu: mean("sender", "cpu_total"),
+            sender_cpu: mean("sender", sender_cost(summary)),
             server_frames: mean("server", "link_tx_frames"),
             server_cpu: mean("server", "cpu_total"),
             server_share: mean("server", "cpu_share"),
@@ -79,7 +79,7 @@ impl Payers {
     fn sender(&self, frames: f64, mode: Mode) -> String {
         let mut text = format!("The sender sent {} for each message", frames_in_words(frames));
         if let Some(cpu) = self.sender_cpu {
-            text += &format!(" and spent {} µs of CPU time on it", figure::cost(Some(cpu)));
+            text += &format!(" and spent {} µs of CPU time on sending it", figure::cost(Some(cpu)));
             match mode {
                 Mode::Broadcast => text += " (with its own copy, which its kernel loops back)",
                 Mode::Chat => text += " (with its own copy, which the server sends back)",
@@ -155,10 +155,10 @@ mod tests {
         assert_eq!(
             sentences(&setting(), &snooping()),
             [
-                "unicast: the sender paid. The sender sent 4.00 frames for each message and spent 14.2 µs of CPU time on it; nothing reached the bystanders and each spent 0.00 µs, all of them together 0 % of the PCs' CPU time.",
-                "broadcast: the bystanders paid. The sender sent 1.00 frame for each message and spent 6.30 µs of CPU time on it (with its own copy, which its kernel loops back); each bystander, which wants nothing, got 1.00 frame and spent 5.21 µs, all of them together 68 % of the PCs' CPU time.",
-                "raw-broadcast: the bystanders paid. The sender sent 1.00 frame for each message and spent 4.40 µs of CPU time on it; each bystander, which wants nothing, got 1.00 frame and spent 4.02 µs, all of them together 64 % of the PCs' CPU time.",
-                "multicast: only those who took part paid. The sender sent 1.00 frame for each message and spent 4.70 µs of CPU time on it; nothing reached the bystanders and each spent 0.00 µs, all of them together 0 % of the PCs' CPU time.",
+                "unicast: the sender paid. The sender sent 4.00 frames for each message and spent 14.2 µs of CPU time on sending it; nothing reached the bystanders and each spent 0.00 µs, all of them together 0 % of the PCs' CPU time.",
+                "broadcast: the bystanders paid. The sender sent 1.00 frame for each message and spent 6.30 µs of CPU time on sending it (with its own copy, which its kernel loops back); each bystander, which wants nothing, got 1.00 frame and spent 5.21 µs, all of them together 68 % of the PCs' CPU time.",
+                "raw-broadcast: the bystanders paid. The sender sent 1.00 frame for each message and spent 4.40 µs of CPU time on sending it; each bystander, which wants nothing, got 1.00 frame and spent 4.02 µs, all of them together 64 % of the PCs' CPU time.",
+                "multicast: only those who took part paid. The sender sent 1.00 frame for each message and spent 4.70 µs of CPU time on sending it; nothing reached the bystanders and each spent 0.00 µs, all of them together 0 % of the PCs' CPU time.",
             ]
         );
     }
@@ -177,7 +177,7 @@ mod tests {
         ];
         assert_eq!(
             of(Mode::Chat, &values),
-            "chat: the server paid. The sender sent 1.70 frames for each message and spent 40.0 µs of CPU time on it (with its own copy, which the server sends back); the server, which makes the copies, sent 5.10 frames and spent 61.5 µs, 36 % of the PCs' CPU time; nothing reached the bystanders and each spent 0.00 µs."
+            "chat: the server paid. The sender sent 1.70 frames for each message and spent 40.0 µs of CPU time on sending it (with its own copy, which the server sends back); the server, which makes the copies, sent 5.10 frames and spent 61.5 µs, 36 % of the PCs' CPU time; nothing reached the bystanders and each spent 0.00 µs."
         );
         // A broker sends the publisher nothing back. On a hub its copies reach everybody.
         let on_a_hub = [
@@ -189,7 +189,7 @@ mod tests {
         ];
         assert_eq!(
             of(Mode::Pubsub, &on_a_hub),
-            "pubsub: the server and the bystanders paid. The sender sent 1.00 frame for each message and spent 40.0 µs of CPU time on it; the server, which makes the copies, sent 4.10 frames; each bystander, which wants nothing, got 6.00 frames (6.00 of the frames were \"not my MAC\": a real network card drops those at no cost to the CPU)."
+            "pubsub: the server and the bystanders paid. The sender sent 1.00 frame for each message and spent 40.0 µs of CPU time on sending it; the server, which makes the copies, sent 4.10 frames; each bystander, which wants nothing, got 6.00 frames (6.00 of the frames were \"not my MAC\": a real network card drops those at no cost to the CPU)."
         );
     }
 
@@ -227,7 +227,7 @@ mod tests {
                     ("bystander", "cpu_share", 0.66),
                 ]
             ),
-            "multicast: the bystanders paid. The sender sent 1.00 frame for each message and spent 4.70 µs of CPU time on it; each bystander, which wants nothing, got 1.00 frame and spent 4.40 µs, all of them together 66 % of the PCs' CPU time."
+            "multicast: the bystanders paid. The sender sent 1.00 frame for each message and spent 4.70 µs of CPU time on sending it; each bystander, which wants nothing, got 1.00 frame and spent 4.40 µs, all of them together 66 % of the PCs' CPU time."
         );
     }
 

@@ -99,6 +99,12 @@ pub fn mean(rows: &[SummaryRow], mode: Mode, role: &str, metric: &str) -> Option
     find(rows, mode, role, metric)?.mean
 }
 
+/// The metric of what a message costs the sender: sending it, which grows with the copies. In a run that did not tell
+/// sending from waking, all of its CPU time.
+pub fn sender_cost(rows: &[SummaryRow]) -> &'static str {
+    if rows.iter().any(|row| row.role == "sender" && row.metric == "cpu_send") { "cpu_send" } else { "cpu_total" }
+}
+
 /// The number of valid trials of a mode; `rows` as for [`find`].
 pub fn valid_trials(rows: &[SummaryRow], mode: Mode) -> u64 {
     find(rows, mode, "sender", "rate").map_or(0, |row| row.n - row.doubtful)

@@ -2,9 +2,10 @@
 
 use super::figure;
 use super::grid::{Grid, width};
+use super::metadata::Control;
 use super::row::SummaryRow;
 use super::setting::Setting;
-use super::summary::{counted_trials, find, mean, valid_trials};
+use super::summary::{counted_trials, find, mean, sender_cost, valid_trials};
 use super::trial::ALL;
 use crate::units::{Mode, Rate};
 
@@ -62,8 +63,14 @@ impl Paint {
 /// The table of a setting, its heading first, with a line end after each line.
 ///
 /// `summary` holds the rows of this setting's conditions alone, one condition a mode. `accounted` is the part of the
-/// machine's CPU time that was attributed over all of them.
-pub fn table(setting: &Setting, summary: &[SummaryRow], accounted: Option<f64>, paint: Paint) -> String {
+/// machine's CPU time that was attributed over all of them, and `control` what waking costs a sender that sends nothing.
+pub fn table(
+    setting: &Setting,
+    summary: &[SummaryRow],
+    accounted: Option<f64>,
+    control: Option<&Control>,
+    paint: Paint,
+) -> String {
     let served = setting.has_server();
     // With a server there are two more columns: headings of two lines make room for them.
     let (frames, cpus): (&[&str], &[&str]) = match served {
@@ -81,11 +88,12 @@ pub fn table(setting: &Setting, summary: &[SummaryRow], accounted: Option<f64>, 
         .group("", &["delivered"]);
     for &mode in &setting.modes {
         let mean = |role, metric| mean(summary, mode, role, metric);
-        let cpu = |role| figure::cost_with_interval(find(summary, mode, role, "cpu_total"));
+        let cost = |role, metric| figure::cost_with_interval(find(summary, mode, role, metric));
+        let cpu = |role| cost(role, "cpu_total");
         let mut row = vec![mode.to_string(), figure::amount(mean("sender", "link_tx_frames"))];
         row.extend(served.then(|| figure::amount(mean("server", "link_tx_frames"))));
         row.extend([figure::amount(mean(ALL, "link_frames")), figure::amount(mean("bystander", "link_rx_frames"))]);
-        row.push(cpu("sender"));
+        row.push(cost("sender", sender_cost(summary)));
         row.extend(served.then(|| cpu("server")));
         row.extend([
             cpu("receiver"),
@@ -98,6 +106,7 @@ pub fn table(setting: &Setting, summary: &[SummaryRow], accounted: Option<f64>, 
     let table_width = grid.width();
     let mut text = paint.bold(&setting.to_string()) + "\n" + &grid.painted(paint);
     let mut remarks = vec![remark_on_cpu(setting, summary, accounted)];
+    remarks.extend(remark_on_waking(setting, summary, control));
     remarks.extend(remark_on_frames(setting));
     remarks.extend(remark_on_rate(setting, summary));
     remarks.extend(setting.modes.iter().filter_map(|&mode| remark_on_repeats(setting, summary, mode)));
@@ -108,18 +117,26 @@ pub fn table(setting: &Setting, summary: &[SummaryRow], accounted: Option<f64>, 
     text
 }
 
+/// What the sender's figure leaves out: the waking of its program, which costs the same in any mode. `summary` as for
+/// [`table`].
+pub fn remark_on_waking(setting: &Setting, summary: &[SummaryRow], control: Option<&Control>) -> Option<String> {
+    let wakes = setting.modes.iter().filter_map(|&mode| mean(summary, mode, "sender", "cpu_wake"));
+    let waking = figure::range(wakes, figure::cost)?;
+    let alone =
+        control.filter(|control| setting.rate.per_second() == Some(control.rate)).map_or_else(String::new, |control| {
+            let half = control.ci95_us.map(|(low, high)| (high - low) / 2.0);
+            format!("; {} without sending anything", figure::cost_and_half(control.wake_us, half))
+        });
+    Some(format!(
+        "sender: what sending costs; waking it for a message costs {waking} µs more, whatever the mode{alone}"
+    ))
+}
+
 /// What part of the CPU time the table explains, and what the switch took, which is no PC's.
 fn remark_on_cpu(setting: &Setting, summary: &[SummaryRow], accounted: Option<f64>) -> String {
     let costs = setting.modes.iter().filter_map(|&mode| mean(summary, mode, "switch", "cpu_total"));
-    let (low, high) = costs.fold((None::<f64>, None::<f64>), |(low, high), cost| {
-        (Some(low.map_or(cost, |low| low.min(cost))), Some(high.map_or(cost, |high| high.max(cost))))
-    });
-    let (low, high) = (figure::cost(low), figure::cost(high));
-    let switch = match (low.as_str(), high.as_str()) {
-        (figure::MISSING, _) => low,
-        _ if low == high => format!("{low} µs/message"),
-        _ => format!("{low} to {high} µs/message"),
-    };
+    let switch =
+        figure::range(costs, figure::cost).map_or(figure::MISSING.to_owned(), |range| format!("{range} µs/message"));
     let accounted = figure::share(accounted);
     format!(
         "{accounted} of the machine's CPU time accounted for; switch {switch} (hardware switches do this without a CPU)"
@@ -168,7 +185,7 @@ mod tests {
 
     #[test]
     fn all_modes_measured() {
-        let text = table(&setting(), &snooping(), Some(0.96), Paint::Plain);
+        let text = table(&setting(), &snooping(), Some(0.96), None, Paint::Plain);
         assert_eq!(
             text.lines().collect::<Vec<_>>(),
             [
@@ -203,7 +220,7 @@ mod tests {
             row.n = 4;
         }
         let setting = Setting { modes: vec![Mode::Unicast, Mode::Multicast], ..setting() };
-        let text = table(&setting, &summary, None, Paint::Plain);
+        let text = table(&setting, &summary, None, None, Paint::Plain);
         assert_eq!(
             text.lines().collect::<Vec<_>>(),
             [
@@ -224,7 +241,7 @@ mod tests {
     fn without_a_rate_the_reached_ones_are_told() {
         let setting = Setting { rate: Rate::Max, modes: vec![Mode::Multicast], ..setting() };
         let summary = rows(Mode::Multicast, 0.0, &[("sender", "rate", 412_345.6), ("sender", "link_tx_frames", 1.0)]);
-        let text = table(&setting, &summary, None, Paint::Plain);
+        let text = table(&setting, &summary, None, None, Paint::Plain);
         assert!(text.ends_with(" messages/s reached: multicast 412,346\n"), "{text}");
     }
 
@@ -243,7 +260,7 @@ mod tests {
             ("bystander", "cpu_share", 0.0),
         ];
         let chat = [rows(Mode::Chat, 0.0, &[exact, of_each].concat()), rows(Mode::Chat, 0.05, &costs)].concat();
-        let text = table(&setting, &[snooping(), chat].concat(), Some(0.96), Paint::Plain);
+        let text = table(&setting, &[snooping(), chat].concat(), Some(0.96), None, Paint::Plain);
         assert_eq!(
             text.lines().collect::<Vec<_>>(),
             [
@@ -262,8 +279,8 @@ mod tests {
 
     #[test]
     fn paint_changes_nothing_but_the_style() {
-        let plain = table(&setting(), &snooping(), Some(0.96), Paint::Plain);
-        let painted = table(&setting(), &snooping(), Some(0.96), Paint::Ansi);
+        let plain = table(&setting(), &snooping(), Some(0.96), None, Paint::Plain);
+        let painted = table(&setting(), &snooping(), Some(0.96), None, Paint::Ansi);
         assert!(painted.starts_with("\x1b[1m1 sender"));
         assert_eq!(anstream::adapter::strip_str(&painted).to_string(), plain);
     }

@@ -249,6 +249,8 @@ impl TrialFigures {
             messages_sent: Some(self.sent.messages_sent),
             copies_sent: Some(self.sent.copies_sent),
             lateness_p99_ns: self.sent.lateness_p99_ns,
+            cpu_send_ns: self.sent.cpu_send_ns,
+            cpu_wake_ns: difference(row.cpu_app_ns, self.sent.cpu_send_ns),
             request_p50_ns: percentile(&self.answers_ns, 0.50),
             skew_p50_ns: percentile(&skews, 0.50),
             skew_p99_ns: percentile(&skews, 0.99),
@@ -318,6 +320,8 @@ fn with_served(serve: Option<&ServeReport>, row: HostRow) -> HostRow {
         server_threads: serve.threads,
         server_dropped: serve.dropped,
         server_accept_cpu_ns: serve.accept_cpu_ns,
+        cpu_send_ns: serve.cpu_send_ns,
+        cpu_wake_ns: difference(row.cpu_app_ns, serve.cpu_send_ns),
         ..row
     }
 }

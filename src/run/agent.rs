@@ -145,6 +145,7 @@ impl HostAgent {
                 presence::sleep_until(at_ns);
                 self.send(&plan).map(Reply::Sent)
             }
+            Order::Pace { rate, duration } => sender::pace(rate, duration).map(Reply::Sent),
             Order::End => {
                 self.end = Some(self.reader.read()?);
                 self.delayed[1] = self.delayed();
@@ -216,7 +217,7 @@ impl HostAgent {
             return outlet::send(outlet, plan, &never, &live);
         }
         let outlet = self.outlet.as_ref().ok_or_else(|| Error::failed("sending: no endpoint is open"))?;
-        sender::send(outlet, plan, &never, &live)
+        sender::send_timed(outlet, plan, &never, &live)
     }
 
     /// Asks the server for an answer, `times` times or for as long as `at_most`; how long each took, in ns.

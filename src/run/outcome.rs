@@ -1,12 +1,13 @@
 //! What a run brought, and what follows from it for tables, summary and warnings.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::facts::Facts;
 use super::mark::{Mark, TOLERATED_CLOSURE};
 use super::plan::{MeasurePlan, Trial};
 use crate::counters::cpu::CpuClosure;
-use crate::results::metadata::{RunMetadata, Warning};
+use crate::results::metadata::{Control, RunMetadata, Warning};
 use crate::results::row::{HostRow, SummaryRow};
 use crate::results::summary;
 use crate::results::trial::ALL;
@@ -23,6 +24,8 @@ pub struct Measured {
     pub closure: BTreeMap<usize, CpuClosure>,
     /// What spoke against trials of each condition (by its index); an empty list for a trial that counts.
     pub marks: BTreeMap<usize, Vec<Vec<Mark>>>,
+    /// What a sender that sends nothing paid for each message there would have been, window by window.
+    pub pacing: Pacing,
     /// What was found out about each network that was built.
     pub networks: Vec<Facts>,
     /// Hosts that were lost, and why.
@@ -31,6 +34,25 @@ pub struct Measured {
     pub interrupted: bool,
     /// What could not be measured on this machine.
     pub limits: Vec<Limit>,
+}
+
+/// The control beside the measured trials: a sender that wakes and paces as for them, once a round, and sends nothing.
+#[derive(Debug, Default)]
+pub struct Pacing {
+    /// At which rate, in messages a second.
+    pub rate: f64,
+    /// CPU time for each message there would have been, in µs, by round.
+    pub wakes_us: Vec<f64>,
+}
+
+impl Pacing {
+    /// Length of a window.
+    pub const WINDOW: Duration = Duration::from_millis(150);
+
+    /// For `run.json`; `None` when it was never taken.
+    pub fn control(&self) -> Option<Control> {
+        Control::of(self.rate, Self::WINDOW.as_secs_f64(), &self.wakes_us)
+    }
 }
 
 /// Something this machine does not let be measured; why, in words.
@@ -108,6 +130,7 @@ impl Measured {
 
     /// Puts what is known of the LAN, the calibration and the warnings into `run.json`.
     pub fn describe(&self, plan: &MeasurePlan, metadata: &mut RunMetadata) {
+        metadata.control = self.pacing.control();
         metadata.lan = serde_json::to_value(&self.networks).unwrap_or_default();
         for facts in &self.networks {
             metadata.calibration = metadata.calibration.or(facts.calibration);

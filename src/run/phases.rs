@@ -9,7 +9,7 @@ use super::account::{self, TrialFigures};
 use super::bench::{Bench, Look};
 use super::condition::{Condition, Traffic};
 use super::event::Event;
-use super::outcome::{Limit, Measured};
+use super::outcome::{Limit, Measured, Pacing};
 use super::plan::{ASKING, MeasurePlan, QUESTIONS};
 use super::protocol::{Collected, Order, Reply, Window};
 use super::send::{Meanwhile, Sends, probes};
@@ -51,11 +51,16 @@ pub fn measure(
     }
     store.write(&plan.rows())?;
     let mut schedule = VecDeque::from(plan.schedule());
-    let mut done = 0;
+    let (mut done, control_rate) = (0, plan.main_rate());
     while let Some(trial) = schedule.pop_front().filter(|_| !measured.interrupted) {
         let condition = &plan.conditions[trial.condition];
         observe(Event::TrialStarted { condition: condition.name.clone(), trial, done, of: done + 1 + schedule.len() });
         let figures = site.bench(condition, stop, observe).and_then(|bench| {
+            let round = measured.pacing.wakes_us.len() as u32 + 1;
+            if let Some(rate) = control_rate.filter(|_| trial.number == round) {
+                measured.pacing.rate = rate;
+                measured.pacing.wakes_us.push(bench.pace(rate, Pacing::WINDOW)?);
+            }
             let figures = take(bench, condition, account::trial_run_id(plan.seed, done), stop, observe)?;
             Ok((bench, figures))
         });

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::condition::{Condition, Traffic};
+use super::outcome::Pacing;
 use crate::chat::options::Relay;
 use crate::lan::LanSpec;
 use crate::results::row::ConditionRow;
@@ -85,17 +86,26 @@ impl MeasurePlan {
         trials
     }
 
+    /// The rate that most conditions have, in messages a second, the lowest of several; `None` where none is paced.
+    pub fn main_rate(&self) -> Option<f64> {
+        let rates = || self.conditions.iter().filter_map(|condition| condition.traffic.rate.per_second());
+        let count = |rate: f64| rates().filter(|other| *other == rate).count();
+        rates().max_by(|a, b| count(*a).cmp(&count(*b)).then(b.total_cmp(a)))
+    }
+
     /// About how long it takes: nothing to rely on, something to choose by.
     pub fn expected_time(&self) -> Duration {
         /// Up and down again.
         const NETWORK: Duration = Duration::from_millis(900);
         const CALIBRATION: Duration = Duration::from_millis(2500);
+        const AROUND_CONTROL: Duration = Duration::from_millis(60);
         let around: Duration = self.conditions.iter().map(around_a_trial).sum();
         let windows: Duration = self.conditions.iter().map(|condition| condition.traffic.duration).sum();
+        let control = self.main_rate().map_or(Duration::ZERO, |_| Pacing::WINDOW + AROUND_CONTROL) * self.trials;
         let tries = around * 3 * self.try_rates.len().min(3) as u32;
         let networks = self.networks().len() as u32;
         let built = if networks > 1 { networks * self.trials } else { 1 };
-        CALIBRATION + tries + (windows + around) * self.trials + NETWORK * built
+        CALIBRATION + control + tries + (windows + around) * self.trials + NETWORK * built
     }
 }
 
@@ -145,6 +155,7 @@ mod tests {
     use super::super::design::{Case, Design};
     use super::*;
     use crate::lan::SwitchKind;
+    use crate::units::Rate;
 
     fn plan(switch: &[SwitchKind], seed: u64) -> MeasurePlan {
         let case = Case { receivers: vec![16, 4], switch: switch.to_vec(), ..Case::default() };
@@ -183,6 +194,17 @@ mod tests {
         let order = |seed| plan(&[SwitchKind::Snooping], seed).schedule();
         assert_eq!(order(1), order(1));
         assert_ne!(order(1), order(2));
+    }
+
+    #[test]
+    fn the_main_rate_is_that_of_most_conditions() {
+        let main = |rate: Vec<Rate>| {
+            let case = Case { receivers: vec![4], rate, ..Case::default() };
+            Design { cases: vec![case], trials: 5, seed: 7, try_rates: Vec::new() }.plan().unwrap().main_rate()
+        };
+        assert_eq!(main(vec![Rate::PerSecond(500.0)]), Some(500.0));
+        assert_eq!(main(vec![Rate::PerSecond(500.0), Rate::Max, Rate::PerSecond(100.0)]), Some(100.0));
+        assert_eq!(main(vec![Rate::Max]), None);
     }
 
     #[test]

@@ -48,12 +48,12 @@ impl Language {
     }
 }
 
-/// Sends by `plan`, as [`sender::send`] does: once the server is gone, messages count as refused.
+/// Sends by `plan`, as [`sender::send_timed`] does: once the server is gone, messages count as refused.
 ///
 /// # Errors
 /// A usage error for a size that does not fit.
 pub fn send(outlet: &StreamOutlet, plan: &SendPlan, stop: &AtomicBool, live: &SendLive) -> Result<SendReport> {
-    sender::send_by(&mut Lines::new(outlet, &plan.payload)?, plan, stop, live)
+    sender::send_timed_by(&mut Lines::new(outlet, &plan.payload)?, plan, stop, live)
 }
 
 /// Messages one behind the other, as the stream takes them.
