@@ -129,6 +129,20 @@ fn assert_bystanders(rows: &[HostRow], expected: &[(Mode, f64)]) {
 }
 
 #[test]
+fn both_broadcast_addresses_reach_everybody() {
+    let Some(_machine) = the_machine() else { return };
+    for who in everybody() {
+        let (rows, _) = measured(who, &["--modes", "broadcast", "--broadcast-address", "limited,directed"]);
+        assert_bystanders(&rows, &[(Mode::Broadcast, 1.0)]);
+        for address in ["limited", "directed"] {
+            let condition = format!("broadcast-4-{address}");
+            let rows: Vec<HostRow> = rows.iter().filter(|row| row.condition == condition).cloned().collect();
+            assert_common(&rows, &[Mode::Broadcast]);
+        }
+    }
+}
+
+#[test]
 fn a_snooping_switch_spares_bystanders_from_unicast_and_multicast() {
     let Some(_machine) = the_machine() else { return };
     for who in everybody() {

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::running::{Detail, Order, carry_out, random_seed};
 use super::spelled;
 use crate::error::Error;
 use crate::lan::{Nic, SwitchKind};
 use crate::run::design::{USUAL_TRIALS, usual_receivers};
-use crate::run::{Case, Design};
+use crate::run::{BroadcastAddress, Case, Design};
 use crate::units::{Bytes, Mode, Rate, parse_duration};
 
 /// Measure who pays for each mode of delivery, on a virtual LAN
@@ -38,6 +39,15 @@ pub(crate) struct Args {
     /// The hosts' network cards: promiscuous lets every frame through to the kernel, filter drops what is for another MAC
     #[arg(long, value_name = "KIND", default_value = "promiscuous", value_parser = spelled::<Nic, _>(Nic::ALL.map(Nic::as_str)))]
     nic: Nic,
+    /// Where broadcast goes: limited is 255.255.255.255, directed the subnet's own address, which costs Linux hosts less
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "limited|directed",
+        default_value = "limited",
+        value_parser = broadcast_address()
+    )]
+    broadcast_address: Vec<BroadcastAddress>,
     /// Messages a second: 500, 10k, max
     #[arg(long, value_name = "RATE", default_value = "2000")]
     rate: Rate,
@@ -71,6 +81,14 @@ Examples:
   netlab measure --hosts 41 --receivers 1,2,4,8,16,32  how the cost grows with the receivers
   netlab measure --hosts 201 --receivers 150 --rate 500 --modes broadcast,multicast";
 
+/// Reads one of the two that a virtual LAN has.
+fn broadcast_address() -> impl TypedValueParser<Value = BroadcastAddress> {
+    PossibleValuesParser::new(["limited", "directed"]).map(|text| match text.as_str() {
+        "directed" => BroadcastAddress::Directed,
+        _ => BroadcastAddress::Limited,
+    })
+}
+
 impl Args {
     fn design(&self) -> Design {
         let receivers = if self.receivers.is_empty() { usual_receivers(self.hosts) } else { self.receivers.clone() };
@@ -83,6 +101,7 @@ impl Args {
             rate: vec![self.rate],
             size: vec![self.size.0],
             duration: self.duration,
+            broadcast_address: self.broadcast_address.clone(),
             ipv6: self.ipv6,
             ..Case::default()
         };
@@ -135,6 +154,7 @@ mod tests {
                 "rate = \"10k\"\nsize = \"1k\"\nduration = \"2s\"\ntrials = 7",
             ),
             ("--ipv6 --rate 0.5", "ipv6 = true\nrate = 0.5"),
+            ("--broadcast-address directed", "broadcast_address = \"directed\""),
         ] {
             let line = format!("measure --seed 0 {flags}");
             let of_flags = Line::try_parse_from(line.split_whitespace()).unwrap().args.design();

@@ -48,6 +48,7 @@ impl Factors {
             source_specific: value(&self.source_specific).unwrap_or(usual.source_specific),
             flow: self.flow.as_ref().map(|flow| run_flow(&flow.value)).or(usual.flow),
             querier: self.querier.as_ref().map(|querier| run_querier(&querier.value)).or(usual.querier),
+            broadcast_address: self.broadcast_address.as_ref().map_or(usual.broadcast_address, Several::values),
             relay: self.relay.as_ref().map_or(usual.relay, Several::values),
             qos: self.qos.as_ref().map_or(usual.qos, |qos| qos.values().into_iter().map(|Qos(qos)| qos).collect()),
             retain: value(&self.retain).unwrap_or(usual.retain),
@@ -134,6 +135,7 @@ impl Selector {
             Factor::Size => spots(&self.size),
             Factor::Ttl => spots(&self.ttl),
             Factor::Group => spots(&self.group),
+            Factor::BroadcastAddress => spots(&self.broadcast_address),
             Factor::Relay => spots(&self.relay),
             Factor::Qos => spots(&self.qos),
             Factor::Distance => spots(&self.distance),
@@ -210,6 +212,7 @@ pub(crate) mod tests {
             Factor::Size => (["64", "\"1k\""], ""),
             Factor::Ttl => (["1", "9"], ""),
             Factor::Group => (["\"239.1.1.1\"", "\"239.2.2.2\""], ""),
+            Factor::BroadcastAddress => (["\"limited\"", "\"directed\""], ""),
             Factor::Relay => (["\"queued\"", "\"direct\""], ""),
             Factor::Qos => (["0", "1"], ""),
             Factor::Distance => (

@@ -15,6 +15,7 @@ use super::value::{Bits, Distance, Key, Name, Qos, Scalar, Several, Spot, Table,
 use crate::chat::options::Relay;
 use crate::lan::{Igmp, Nic, SwitchKind};
 use crate::results::factor::Factor;
+use crate::run::BroadcastAddress;
 use crate::units::{Bytes, Mode, Rate, Role};
 
 /// A lab of netlab: a network, what is measured on it, and claims about the outcome.
@@ -77,6 +78,9 @@ macro_rules! with_common_keys {
             source_specific: Option<Spot<bool>>,
             /// How membership is kept: the version of IGMP, 2 or 3, or a table. 3 unless said.
             igmp: Option<Several<Igmp>>,
+            /// Broadcast: limited (255.255.255.255, for which Linux looks up a route anew for each frame at each host) or directed
+            /// (the subnet's own address). limited unless said.
+            broadcast_address: Option<Several<BroadcastAddress>>,
             /// Chat: direct (the thread that reads a message writes it to every client) or queued (a slow client waits in a queue
             /// of its own). queued unless said.
             relay: Option<Several<Relay>>,
@@ -349,6 +353,8 @@ pub struct Selector {
     pub igmp: Option<Several<Igmp>>,
     /// Groups of multicast messages.
     pub group: Option<Several<IpAddr>>,
+    /// Broadcast addresses.
+    pub broadcast_address: Option<Several<BroadcastAddress>>,
     /// How the chat server passes messages on.
     pub relay: Option<Several<Relay>>,
     /// MQTT's quality of service.

@@ -15,6 +15,7 @@ use super::claim::{Expect, Tolerance};
 use crate::chat::options::Relay;
 use crate::lan::{Nic, SwitchKind};
 use crate::results::factor::{Factor, Value};
+use crate::run::BroadcastAddress;
 use crate::units::{Bytes, Mode, Rate, Role, parse_duration};
 
 /// Where something stands in the file, in bytes from its beginning.
@@ -332,6 +333,15 @@ impl Written for Mode {
 impl Written for SwitchKind {
     fn read(scalar: Scalar<'_>) -> Result<Self, String> {
         spelled(scalar)
+    }
+}
+
+/// The broadcast addresses that a virtual LAN has.
+pub const BROADCAST_ADDRESSES: [BroadcastAddress; 2] = [BroadcastAddress::Limited, BroadcastAddress::Directed];
+
+impl Written for BroadcastAddress {
+    fn read(scalar: Scalar<'_>) -> Result<Self, String> {
+        one_of(scalar, "broadcast address", &BROADCAST_ADDRESSES)
     }
 }
 

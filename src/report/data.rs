@@ -194,6 +194,7 @@ fn condition_of(first: &HostRow, hosts: &[HostRow], facts: Option<&Facts>) -> Co
         qos: None,
         distance_s: 0.0,
         igmp: String::new(),
+        broadcast_address: String::new(),
     }
 }
 

@@ -365,6 +365,7 @@ mod tests {
             qos: None,
             distance_s: 0.0,
             igmp: String::new(),
+            broadcast_address: String::new(),
         }
     }
 
@@ -564,6 +565,7 @@ mod tests {
             Factor::Size => row.size_bytes = 900,
             Factor::Ttl => row.ttl = Some(9),
             Factor::Group => row.group_address = "239.9.9.9".to_owned(),
+            Factor::BroadcastAddress => row.broadcast_address = "directed".to_owned(),
             Factor::Relay => row.relay = "direct".to_owned(),
             Factor::Qos => row.qos = Some(1),
             Factor::Distance => row.distance_s = 0.02,

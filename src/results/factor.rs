@@ -38,6 +38,8 @@ pub enum Factor {
     Ttl,
     /// The group.
     Group,
+    /// Which broadcast address.
+    BroadcastAddress,
     /// How the chat server passes messages on.
     Relay,
     /// MQTT quality of service.
@@ -100,7 +102,7 @@ enum Says {
 
 impl Factor {
     /// All of them, those first that tell most.
-    pub const ALL: [Factor; 14] = [
+    pub const ALL: [Factor; 15] = [
         Factor::Case,
         Factor::Mode,
         Factor::Switch,
@@ -112,6 +114,7 @@ impl Factor {
         Factor::Size,
         Factor::Ttl,
         Factor::Group,
+        Factor::BroadcastAddress,
         Factor::Relay,
         Factor::Qos,
         Factor::Distance,
@@ -236,6 +239,15 @@ impl Factor {
                 number: None,
                 of_row: |row| Value::told(&row.group_address),
             },
+            Factor::BroadcastAddress => About {
+                key: "broadcast_address",
+                noun: "broadcast address",
+                label: "broadcast address",
+                says: Says::Before(" broadcast"),
+                in_name: ("", ""),
+                number: None,
+                of_row: |row| Value::told(&row.broadcast_address),
+            },
             Factor::Relay => About {
                 key: "relay",
                 noun: "relay",
@@ -275,6 +287,7 @@ impl Factor {
     pub fn matters_to(self, mode: Mode) -> bool {
         match self {
             Factor::Ttl | Factor::Group | Factor::Igmp => mode == Mode::Multicast,
+            Factor::BroadcastAddress => mode == Mode::Broadcast,
             Factor::Relay => mode == Mode::Chat,
             Factor::Qos => mode == Mode::Pubsub,
             Factor::Case

@@ -163,6 +163,9 @@ pub struct ConditionRow {
     /// other modes.
     #[serde(default)]
     pub igmp: String,
+    /// `limited` (255.255.255.255) or `directed` (the subnet's own); empty in other modes.
+    #[serde(default)]
+    pub broadcast_address: String,
 }
 
 impl Row for ConditionRow {
@@ -190,6 +193,7 @@ impl Row for ConditionRow {
         "qos",
         "distance_s",
         "igmp",
+        "broadcast_address",
     ];
 }
 
@@ -358,6 +362,7 @@ mod tests {
             qos: None,
             distance_s: 0.0,
             igmp: "3".to_owned(),
+            broadcast_address: String::new(),
         };
         assert_eq!(ConditionRow::COLUMNS.join(","), header(&condition));
         let claim = ClaimRow {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::design::Case;
 use super::presence::Presence;
 use crate::chat::options::Relay;
+use crate::delivery::BroadcastAddress;
 use crate::lan::{LanSpec, Nic};
 use crate::results::factor::Factor;
 use crate::results::row::ConditionRow;
@@ -112,6 +113,8 @@ pub struct Traffic {
     pub group: IpAddr,
     /// Whether receivers join for this sender alone (RFC 4607).
     pub source_specific: bool,
+    /// Where broadcast messages go.
+    pub broadcast_address: BroadcastAddress,
 }
 
 /// Datagrams beside the measured messages, sent by the first host of one group of hosts.
@@ -302,6 +305,7 @@ impl Condition {
             qos: whole(Factor::Qos),
             distance_s: self.network.distance.as_secs_f64(),
             igmp: word(Factor::Igmp),
+            broadcast_address: word(Factor::BroadcastAddress),
         }
     }
 

@@ -8,6 +8,7 @@ use super::naming;
 use super::plan::MeasurePlan;
 use super::refused::{Refused, refuse};
 use crate::chat::options::Relay;
+use crate::delivery::BroadcastAddress;
 use crate::lan::plan::MAX_HOSTS;
 use crate::lan::{Igmp, LanSpec, LinkLimit, Nic, SwitchKind};
 use crate::results::factor::Factor;
@@ -83,6 +84,8 @@ pub struct Case {
     pub flow: Option<Flow>,
     /// See [`Condition::querier`].
     pub querier: Option<Querier>,
+    /// Broadcast addresses.
+    pub broadcast_address: Vec<BroadcastAddress>,
     /// How the chat server passes messages on.
     pub relay: Vec<Relay>,
     /// MQTT qualities of service.
@@ -117,6 +120,7 @@ impl Default for Case {
             source_specific: false,
             flow: None,
             querier: None,
+            broadcast_address: vec![BroadcastAddress::Limited],
             relay: vec![Relay::default()],
             qos: vec![0],
             retain: false,
@@ -231,6 +235,7 @@ impl Case {
                 ttl: self.ttl[0],
                 group: self.multicast_groups()[0],
                 source_specific: self.source_specific,
+                broadcast_address: self.broadcast_address[0],
             },
             flow: self.flow.clone(),
             querier: self.querier.clone(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::condition::Condition;
 use super::design::Case;
 use crate::chat::options::Relay;
+use crate::delivery::BroadcastAddress;
 use crate::lan::{Igmp, Nic, SwitchKind};
 use crate::results::factor::{Factor, MAX, Value};
 use crate::units::{Rate, Role};
@@ -26,6 +27,7 @@ impl Factor {
             Factor::Size => traffic.size.into(),
             Factor::Ttl => traffic.ttl.into(),
             Factor::Group => traffic.group.into(),
+            Factor::BroadcastAddress => traffic.broadcast_address.into(),
             Factor::Relay => server.relay.into(),
             Factor::Qos => server.qos.into(),
             Factor::Distance => network.distance.into(),
@@ -54,6 +56,7 @@ impl Factor {
             Factor::Size => all(&case.size),
             Factor::Ttl => all(&case.ttl),
             Factor::Group => all(&case.multicast_groups()),
+            Factor::BroadcastAddress => all(&case.broadcast_address),
             Factor::Relay => all(&case.relay),
             Factor::Qos => all(&case.qos),
             Factor::Distance => all(&case.distance),
@@ -71,6 +74,9 @@ impl Factor {
             Factor::Size => each(conditions, &case.size, |c, &size| c.traffic.size = size),
             Factor::Ttl => each(conditions, &case.ttl, |c, &ttl| c.traffic.ttl = ttl),
             Factor::Group => each(conditions, &case.multicast_groups(), |c, &group| c.traffic.group = group),
+            Factor::BroadcastAddress => {
+                each(conditions, &case.broadcast_address, |c, &to| c.traffic.broadcast_address = to)
+            }
             Factor::Relay => each(conditions, &case.relay, |c, &relay| c.server.relay = relay),
             Factor::Qos => each(conditions, &case.qos, |c, &qos| c.server.qos = qos),
             Factor::Distance => each(conditions, &case.distance, |c, &distance| c.network.distance = distance),
@@ -103,7 +109,7 @@ macro_rules! words {
     };
 }
 
-words!(SwitchKind, Nic, Relay, IpAddr);
+words!(SwitchKind, Nic, BroadcastAddress, Relay, IpAddr);
 
 impl From<Rate> for Value {
     fn from(rate: Rate) -> Value {

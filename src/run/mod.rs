@@ -29,6 +29,7 @@ pub mod setup;
 pub mod site;
 pub mod work;
 
+pub use crate::delivery::BroadcastAddress;
 pub use condition::Condition;
 pub use design::{Case, Design};
 pub use event::Event;

@@ -262,6 +262,7 @@ fn condition(setting: &Setting, mode: Mode, name: &str, number: u32) -> Conditio
         qos: None,
         distance_s: 0.0,
         igmp: String::new(),
+        broadcast_address: String::new(),
     }
 }
 
