@@ -12,7 +12,7 @@ use super::spelled;
 use crate::error::Error;
 use crate::lan::{Nic, SwitchKind};
 use crate::run::design::{USUAL_TRIALS, usual_receivers};
-use crate::run::{BroadcastAddress, Case, Design};
+use crate::run::{Attribution, BroadcastAddress, Case, Design};
 use crate::units::{Bytes, Mode, Rate, parse_duration};
 
 /// Measure who pays for each mode of delivery, on a virtual LAN
@@ -51,6 +51,10 @@ pub(crate) struct Args {
     /// Messages a second: 500, 10k, max
     #[arg(long, value_name = "RATE", default_value = "2000")]
     rate: Rate,
+    /// Messages that leave at each wake-up of the sender; --rate then counts the wake-ups. Several numbers make several
+    /// tables, and tell the price of a frame from that of waking
+    #[arg(long, value_delimiter = ',', value_name = "N,…", default_value = "1")]
+    burst: Vec<u32>,
     /// Size of a message in bytes of UDP payload, 32 or more: 64, 1400, 8k
     #[arg(long, value_name = "BYTES", default_value = "64")]
     size: Bytes,
@@ -63,6 +67,10 @@ pub(crate) struct Args {
     /// Orders the trials; the same seed gives the same order [default: random]
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
+    /// Who does the receive work of the virtual links: threads, so that each host's CPU time can be told, or plain: whoever is
+    /// on the CPU; both can be compared
+    #[arg(long, value_delimiter = ',', value_name = "threads|plain", default_value = "threads", value_parser = spelled::<Attribution, _>(Attribution::ALL.map(Attribution::as_str)))]
+    attribution: Vec<Attribution>,
     /// IPv6 instead of IPv4; leaves broadcast out, since IPv6 has none
     #[arg(long)]
     ipv6: bool,
@@ -79,6 +87,7 @@ Examples:
   netlab measure                                       the main comparison, under 90 seconds
   netlab measure --switch flooding                     multicast on a switch that does not know who wants it
   netlab measure --hosts 41 --receivers 1,2,4,8,16,32  how the cost grows with the receivers
+  netlab measure --hosts 8 --rate 500 --burst 1,4,16   a frame's price, apart from that of waking for it
   netlab measure --hosts 201 --receivers 150 --rate 500 --modes broadcast,multicast";
 
 /// Reads one of the two that a virtual LAN has.
@@ -101,6 +110,8 @@ impl Args {
             rate: vec![self.rate],
             size: vec![self.size.0],
             duration: self.duration,
+            burst: self.burst.clone(),
+            attribution: self.attribution.clone(),
             broadcast_address: self.broadcast_address.clone(),
             ipv6: self.ipv6,
             ..Case::default()
@@ -154,6 +165,7 @@ mod tests {
                 "rate = \"10k\"\nsize = \"1k\"\nduration = \"2s\"\ntrials = 7",
             ),
             ("--ipv6 --rate 0.5", "ipv6 = true\nrate = 0.5"),
+            ("--burst 1,16 --attribution threads,plain", "burst = [1, 16]\nattribution = [\"threads\", \"plain\"]"),
             ("--broadcast-address directed", "broadcast_address = \"directed\""),
         ] {
             let line = format!("measure --seed 0 {flags}");

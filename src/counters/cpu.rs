@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{grown, sum};
 use crate::error::Result;
-use crate::sys::cpu::{MachineCpu, ProcessSweep, process_cpu_ns};
+use crate::sys::cpu::{MachineCpu, ProcessSweep, deferred_work_threads, process_cpu_ns};
 use crate::sys::proc::own_pid;
 
 /// CPU time of one window by who spent it, in ns. `None`: not measured.
@@ -64,6 +64,12 @@ impl MachineUse {
         self.share(self.foreign_ns)
     }
 
+    /// Busy time that is neither foreign nor the runner's, in ns: what the measured traffic cost the machine, whoever was on
+    /// the CPU. `None` where one of them is unknown, or steps of the idle counter are more than all of it.
+    pub fn own_ns(&self) -> Option<u64> {
+        self.busy_ns?.checked_sub(self.foreign_ns?)?.checked_sub(self.runner_ns?)
+    }
+
     fn share(&self, part_ns: Option<u64>) -> Option<f64> {
         let all_ns = self.wall_ns as f64 * self.cpus_online as f64;
         (all_ns > 0.0).then_some(part_ns? as f64 / all_ns)
@@ -115,6 +121,8 @@ impl MachineMeter {
     fn foreign_since_start(&self, attributed: &BTreeSet<u32>) -> Option<crate::sys::cpu::ForeignCpu> {
         let mut known = attributed.clone();
         known.insert(own_pid().ok()?);
+        // On a quiet machine it is our traffic that they work for.
+        known.extend(deferred_work_threads());
         Some(ProcessSweep::take().ok()?.foreign_since(self.sweep.as_ref()?, &known))
     }
 }

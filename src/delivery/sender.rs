@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Outlet;
 use super::STOP_LATENCY;
 use super::carrier::{Carrier, Datagrams, Nowhere, Timed};
-use super::schedule::{Schedule, messages_within};
+use super::schedule::{Schedule, due_times_within};
 use crate::error::{Error, Result};
 use crate::sys::clock;
 use crate::units::Rate;
@@ -19,12 +19,14 @@ use crate::units::Rate;
 /// What to send, how much of it and how fast.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SendPlan {
-    /// Messages a second.
+    /// Due times a second, and so messages a second where a burst is of one.
     pub rate: Rate,
+    /// Messages that leave at each due time, without a pause between them; 1 as a rule. Without a meaning at the rate `max`.
+    pub burst: u64,
     /// Exactly this many messages; `None` for no such limit.
     pub count: Option<u64>,
     /// For this long; `None` for no such limit. The earlier of the two limits ends the loop. At a rate these are the
-    /// messages that are due before the end: duration × rate, rounded up.
+    /// messages that are due before the end: duration × rate, rounded up, × burst.
     pub duration: Option<Duration>,
     /// Whether a sender that cannot hold the rate goes on after the end of the duration, until all have left; it gives
     /// up after twice the duration, but not within [`GRACE`] of its end.
@@ -129,7 +131,7 @@ pub fn send_timed(outlet: &Outlet, plan: &SendPlan, stop: &AtomicBool, live: &Se
 /// None that is known of.
 pub fn pace(rate: Rate, duration: Duration) -> Result<SendReport> {
     let payload = Payload::Text(String::new());
-    let plan = SendPlan { rate, count: None, duration: Some(duration), catches_up: true, payload };
+    let plan = SendPlan { rate, burst: 1, count: None, duration: Some(duration), catches_up: true, payload };
     send_timed_by(&mut Nowhere, &plan, &AtomicBool::new(false), &SendLive::default())
 }
 
@@ -183,14 +185,15 @@ impl<'a> Sending<'a> {
     /// Each message at its time.
     fn paced(&mut self, rate: f64, plan: &SendPlan) -> Result<()> {
         clock::wake_precisely();
-        let limit = plan.duration.map_or(u64::MAX, |duration| messages_within(duration, rate));
+        let of_duration = |duration| due_times_within(duration, rate).saturating_mul(plan.burst);
+        let limit = plan.duration.map_or(u64::MAX, of_duration);
         let total = plan.count.unwrap_or(u64::MAX).min(limit);
         let start_ns = clock::monotonic_ns();
         if let Some(duration) = plan.duration {
             let longer = if plan.catches_up { duration.max(GRACE) } else { Duration::ZERO };
             self.end_ns = start_ns.saturating_add(nanos(duration)).saturating_add(nanos(longer));
         }
-        let schedule = Schedule::new(start_ns, rate);
+        let schedule = Schedule::new(start_ns, rate, plan.burst);
         self.lateness = Some((schedule, new_histogram()));
         let mut next = 0;
         while next < total && !self.stopped() {
@@ -203,10 +206,9 @@ impl<'a> Sending<'a> {
                 clock::sleep_until(schedule.due_ns(next).min(now_ns + STOP_LATENCY.as_nanos() as u64));
                 continue;
             }
-            let burst = (due - next).min(schedule.burst());
-            next = self.emit_all(next, burst)?;
+            next = self.emit_all(next, (due - next).min(schedule.most_at_once()))?;
             if due > next {
-                clock::sleep_until(now_ns + schedule.burst_period_ns());
+                clock::sleep_until(now_ns + schedule.catch_up_period_ns());
             }
         }
         let last_period_ns = if next == total { schedule.due_ns(total) } else { 0 };

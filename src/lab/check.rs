@@ -6,7 +6,7 @@ use crate::lan::Nic;
 use crate::results::metric::{METRICS, Metric};
 use crate::results::trial::Who;
 use crate::run::condition::HostGroup;
-use crate::run::{Condition, MeasurePlan};
+use crate::run::{Attribution, Condition, MeasurePlan};
 use crate::units::{Mode, Role};
 
 impl Claim {
@@ -156,9 +156,10 @@ fn lacks(metric: &Metric, condition: &Condition, groups: &[&HostGroup]) -> Optio
         ),
         "nic_filtered" => (condition.network.nic == Nic::Filter, "its cards don't filter"),
         "skew_p50" | "skew_p99" => (condition.count(Role::Receiver) > 1, "it takes two receivers"),
-        "cpu_kernel_rx" | "cpu_total" | "cpu_share" | "cpu_load" => {
-            (condition.attributed, "where a host works, the kernel's CPU time is not told apart; there is cpu_app")
-        }
+        "cpu_kernel_rx" | "cpu_total" | "cpu_share" | "cpu_load" => (
+            condition.attribution == Attribution::Threads,
+            "on plain veth the kernel's CPU time is not told apart; there is cpu_app",
+        ),
         _ => (true, ""),
     };
     (!has).then_some(why)

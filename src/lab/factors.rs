@@ -39,6 +39,7 @@ impl Factors {
             switch: self.switch.as_ref().map_or(usual.switch, Several::values),
             nic: self.nic.as_ref().map_or(usual.nic, Several::values),
             rate: self.rate.as_ref().map_or(usual.rate, given),
+            burst: self.burst.as_ref().map_or(usual.burst, Several::values),
             size: self.size.as_ref().map_or(usual.size, |size| size.values().iter().map(|bytes| bytes.0).collect()),
             ttl: self.ttl.as_ref().map_or(usual.ttl, Several::values),
             group: self.group.as_ref().map_or(usual.group, Several::values),
@@ -57,6 +58,7 @@ impl Factors {
                 .distance
                 .as_ref()
                 .map_or(usual.distance, |several| several.values().into_iter().map(|Distance(delay)| delay).collect()),
+            attribution: self.attribution.as_ref().map_or(usual.attribution, Several::values),
             loss_expected: value(&self.loss_expected).unwrap_or(usual.loss_expected),
         }
     }
@@ -132,6 +134,8 @@ impl Selector {
             Factor::Hosts => spots(&self.hosts),
             Factor::Igmp => spots(&self.igmp),
             Factor::Rate => spots(&self.rate),
+            Factor::Burst => spots(&self.burst),
+            Factor::Attribution => spots(&self.attribution),
             Factor::Size => spots(&self.size),
             Factor::Ttl => spots(&self.ttl),
             Factor::Group => spots(&self.group),
@@ -209,6 +213,8 @@ pub(crate) mod tests {
             Factor::Hosts => (["7", "9"], ""),
             Factor::Igmp => (["3", "2"], ""),
             Factor::Rate => (["500", "\"1k\""], ""),
+            Factor::Burst => (["1", "16"], ""),
+            Factor::Attribution => (["\"threads\"", "\"plain\""], ""),
             Factor::Size => (["64", "\"1k\""], ""),
             Factor::Ttl => (["1", "9"], ""),
             Factor::Group => (["\"239.1.1.1\"", "\"239.2.2.2\""], ""),

@@ -15,7 +15,7 @@ use super::value::{Bits, Distance, Key, Name, Qos, Scalar, Several, Spot, Table,
 use crate::chat::options::Relay;
 use crate::lan::{Igmp, Nic, SwitchKind};
 use crate::results::factor::Factor;
-use crate::run::BroadcastAddress;
+use crate::run::{Attribution, BroadcastAddress};
 use crate::units::{Bytes, Mode, Rate, Role};
 
 /// A lab of netlab: a network, what is measured on it, and claims about the outcome.
@@ -62,8 +62,10 @@ macro_rules! with_common_keys {
             /// what is for another MAC.
             nic: Option<Several<Nic>>,
             /// Messages a second: 500, "10k", "max"; or "sustainable": the highest of those to `try` at which nothing is lost.
-            /// 2000 unless said.
+            /// 2000 unless said. With a burst it counts the wake-ups of the sender.
             rate: Option<Several<WantedRate>>,
+            /// Messages that leave at each wake-up of the sender, so that there are rate * burst a second. 1 unless said.
+            burst: Option<Several<u32>>,
             /// Size of a message in bytes of UDP payload, 32 or more: 64, "8k". 64 unless said.
             size: Option<Several<Bytes>>,
             /// How long each trial sends: "400ms", "5s". "1200ms" unless said.
@@ -92,6 +94,9 @@ macro_rules! with_common_keys {
             server_dies_at: Option<Spot<Duration>>,
             /// One-way delay that the router between LANs adds: "20ms". None unless said.
             distance: Option<Several<Distance>>,
+            /// Who does the receive work of the virtual links: threads (one for each end, so that each host's CPU time can be told)
+            /// or plain (whoever is on the CPU, as virtual links have it). threads unless said.
+            attribution: Option<Several<Attribution>>,
             /// Whether loss is what is looked for, so that it does not speak against a trial; nor does a sender that a server holds
             /// up.
             loss_expected: Option<Spot<bool>>,
@@ -295,7 +300,7 @@ pub struct Claim {
     pub at_least: Option<Spot<Bound>>,
     /// The figure is this, within the tolerance.
     pub about: Option<Spot<Bound>>,
-    /// The figure grows with this factor: receivers, hosts, rate, size, ttl, distance (in ms).
+    /// The figure grows with this factor: receivers, hosts, rate, burst, size, ttl, distance (in ms).
     pub grows_with: Option<Spot<Factor>>,
     /// With grows_with: by more than this for each one more. 0 unless said.
     pub by_at_least: Option<Spot<f64>>,
@@ -341,8 +346,10 @@ pub struct Selector {
     pub switch: Option<Several<SwitchKind>>,
     /// Kinds of network card.
     pub nic: Option<Several<Nic>>,
-    /// Messages a second.
+    /// Messages a second, or wake-ups with a burst.
     pub rate: Option<Several<Rate>>,
+    /// Messages at each wake-up.
+    pub burst: Option<Several<u32>>,
     /// Sizes of a message in bytes.
     pub size: Option<Several<Bytes>>,
     /// Hop limits.
@@ -359,4 +366,6 @@ pub struct Selector {
     pub relay: Option<Several<Relay>>,
     /// MQTT's quality of service.
     pub qos: Option<Several<Qos>>,
+    /// Who does the receive work of the virtual links.
+    pub attribution: Option<Several<Attribution>>,
 }

@@ -556,7 +556,7 @@ mod tests {
             (&format!("{CLAIM}about = true\n"), &["5:9: 'true' is no number"]),
             (
                 &format!("{CLAIM}grows_with = \"mode\"\n"),
-                &["5:14: unknown factor 'mode'; write receivers, hosts, rate, size, ttl"],
+                &["5:14: unknown factor 'mode'; write receivers, hosts, rate, burst, size, ttl"],
             ),
             (&format!("{CLAIM}about = 1\nexpect = \"maybe\"\n"), &["6:10: unknown expectation 'maybe'; write holds"]),
             (

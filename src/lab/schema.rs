@@ -19,7 +19,7 @@ use super::value::{
 use crate::chat::options::Relay;
 use crate::lan::{Igmp, Nic, SwitchKind};
 use crate::results::factor::Factor;
-use crate::run::BroadcastAddress;
+use crate::run::{Attribution, BroadcastAddress};
 use crate::units::{Bytes, Mode, Rate, Role};
 
 /// How a value is written, as JSON Schema.
@@ -50,6 +50,7 @@ described! {
     Nic: {"enum": (Nic::ALL.map(Nic::as_str))},
     Role: {"enum": (HOST_ROLES.map(Role::as_str))},
     BroadcastAddress: {"enum": (BROADCAST_ADDRESSES.map(|address| address.to_string()))},
+    Attribution: {"enum": (Attribution::ALL.map(Attribution::as_str))},
     Relay: {"enum": (Relay::ALL.map(Relay::as_str))},
     Qos: {"enum": [0, 1]},
     Factor: {"enum": (Factor::numbers().map(|factor| factor.about().key).collect::<Vec<_>>())},

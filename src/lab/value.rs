@@ -15,7 +15,7 @@ use super::claim::{Expect, Tolerance};
 use crate::chat::options::Relay;
 use crate::lan::{Nic, SwitchKind};
 use crate::results::factor::{Factor, Value};
-use crate::run::BroadcastAddress;
+use crate::run::{Attribution, BroadcastAddress};
 use crate::units::{Bytes, Mode, Rate, Role, parse_duration};
 
 /// Where something stands in the file, in bytes from its beginning.
@@ -342,6 +342,12 @@ pub const BROADCAST_ADDRESSES: [BroadcastAddress; 2] = [BroadcastAddress::Limite
 impl Written for BroadcastAddress {
     fn read(scalar: Scalar<'_>) -> Result<Self, String> {
         one_of(scalar, "broadcast address", &BROADCAST_ADDRESSES)
+    }
+}
+
+impl Written for Attribution {
+    fn read(scalar: Scalar<'_>) -> Result<Self, String> {
+        spelled(scalar)
     }
 }
 

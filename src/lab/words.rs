@@ -74,7 +74,7 @@ fn test_in_words(test: &Test, unit: &str) -> String {
 /// The unit beside an expression, whose value is in it.
 fn unit_alone(unit: &str) -> &'static str {
     match unit {
-        "us/message" => " µs",
+        "us/message" | "us/wake-up" => " µs",
         "ns" => " ns",
         "s" => " s",
         "times" => " times",

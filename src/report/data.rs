@@ -195,6 +195,8 @@ fn condition_of(first: &HostRow, hosts: &[HostRow], facts: Option<&Facts>) -> Co
         distance_s: 0.0,
         igmp: String::new(),
         broadcast_address: String::new(),
+        burst: 1,
+        attribution: String::new(),
     }
 }
 

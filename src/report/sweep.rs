@@ -366,6 +366,8 @@ mod tests {
             distance_s: 0.0,
             igmp: String::new(),
             broadcast_address: String::new(),
+            burst: 1,
+            attribution: String::new(),
         }
     }
 
@@ -562,6 +564,8 @@ mod tests {
             Factor::Hosts => row.hosts += 1,
             Factor::Igmp => row.igmp = "2".to_owned(),
             Factor::Rate => row.offered_rate = Some(900.0),
+            Factor::Burst => (row.burst, row.offered_rate) = (16, row.offered_rate.map(|rate| rate * 16.0)),
+            Factor::Attribution => row.attribution = "plain".to_owned(),
             Factor::Size => row.size_bytes = 900,
             Factor::Ttl => row.ttl = Some(9),
             Factor::Group => row.group_address = "239.9.9.9".to_owned(),

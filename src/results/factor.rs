@@ -30,8 +30,10 @@ pub enum Factor {
     Hosts,
     /// How membership is kept.
     Igmp,
-    /// Messages a second asked for.
+    /// Due times a second asked for, and so messages a second where a burst is of one.
     Rate,
+    /// Messages that leave at each due time.
+    Burst,
     /// Payload in bytes.
     Size,
     /// Hop limit of group messages.
@@ -46,6 +48,8 @@ pub enum Factor {
     Qos,
     /// One-way delay of the router between LANs, in ms.
     Distance,
+    /// Whether each host's receive work is done by threads of its own, or on plain veth.
+    Attribution,
 }
 
 /// What a condition is in a factor.
@@ -102,7 +106,7 @@ enum Says {
 
 impl Factor {
     /// All of them, those first that tell most.
-    pub const ALL: [Factor; 15] = [
+    pub const ALL: [Factor; 17] = [
         Factor::Case,
         Factor::Mode,
         Factor::Switch,
@@ -111,6 +115,7 @@ impl Factor {
         Factor::Hosts,
         Factor::Igmp,
         Factor::Rate,
+        Factor::Burst,
         Factor::Size,
         Factor::Ttl,
         Factor::Group,
@@ -118,6 +123,7 @@ impl Factor {
         Factor::Relay,
         Factor::Qos,
         Factor::Distance,
+        Factor::Attribution,
     ];
 
     /// Those along which figures can grow.
@@ -210,7 +216,19 @@ impl Factor {
                 says: Says::Before(" messages/s"),
                 in_name: ("", "ps"),
                 number: number("messages/s asked for", "the rate", (1000.0, "1,000 messages/s")),
-                of_row: |row| Some(row.offered_rate.map_or(Value::from(MAX), Value::Number)),
+                of_row: |row| {
+                    let due_times = row.offered_rate.map(|rate| rate / f64::from(row.burst.max(1)));
+                    Some(due_times.map_or(Value::from(MAX), Value::Number))
+                },
+            },
+            Factor::Burst => About {
+                key: "burst",
+                noun: "burst",
+                label: "burst",
+                says: Says::After("bursts of "),
+                in_name: ("burst", ""),
+                number: number("messages at once", "the burst", (1.0, "message at once")),
+                of_row: |row| Some(Value::from(row.burst)),
             },
             Factor::Size => About {
                 key: "size",
@@ -275,6 +293,18 @@ impl Factor {
                 number: number("ms of distance to the other LAN", "the distance", (1.0, "ms of distance")),
                 of_row: |row| Some(Value::Number(row.distance_s * 1e3)),
             },
+            Factor::Attribution => About {
+                key: "attribution",
+                noun: "attribution",
+                label: "links",
+                says: Says::Each(|word| match word {
+                    "plain" => "plain veth".to_owned(),
+                    _ => "a thread for each link".to_owned(),
+                }),
+                in_name: ("", ""),
+                number: None,
+                of_row: |row| Value::told(&row.attribution),
+            },
         }
     }
 
@@ -297,6 +327,8 @@ impl Factor {
             | Factor::Receivers
             | Factor::Hosts
             | Factor::Rate
+            | Factor::Burst
+            | Factor::Attribution
             | Factor::Size
             | Factor::Distance => true,
         }

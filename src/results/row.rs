@@ -166,6 +166,17 @@ pub struct ConditionRow {
     /// `limited` (255.255.255.255) or `directed` (the subnet's own); empty in other modes.
     #[serde(default)]
     pub broadcast_address: String,
+    /// Messages that leave at each due time: `offered_rate` / `burst` due times a second.
+    #[serde(default = "one")]
+    pub burst: u32,
+    /// `threads` (each host's receive work is done by threads of its own, so that its CPU time can be told) or `plain`.
+    #[serde(default)]
+    pub attribution: String,
+}
+
+/// A burst where there were none.
+fn one() -> u32 {
+    1
 }
 
 impl Row for ConditionRow {
@@ -194,6 +205,8 @@ impl Row for ConditionRow {
         "distance_s",
         "igmp",
         "broadcast_address",
+        "burst",
+        "attribution",
     ];
 }
 
@@ -320,7 +333,7 @@ mod tests {
             &header[FIXED_HOST_COLUMNS.len()..],
             ",kernel_latency_p50_ns,kernel_latency_p99_ns,jitter_ns,lateness_p99_ns,socket_dropped,skew_p50_ns,skew_p99_ns,counts_valid,group,lan,\
              nic_filtered,flow_sent,flow_received,join_delay_ns,leave_delay_ns,last_received_s,work_per_s,link_limit_dropped,tcp_in_segs,tcp_out_segs,tcp_retrans_segs,tcp_active_opens,\
-             tcp_passive_opens,request_p50_ns,server_accepts,server_clients,server_threads,server_dropped,server_accept_cpu_ns,cpu_send_ns,cpu_wake_ns"
+             tcp_passive_opens,request_p50_ns,server_accepts,server_clients,server_threads,server_dropped,server_accept_cpu_ns,cpu_send_ns,cpu_wake_ns,wake_ups,machine_busy_ns"
         );
     }
 
@@ -363,6 +376,8 @@ mod tests {
             distance_s: 0.0,
             igmp: "3".to_owned(),
             broadcast_address: String::new(),
+            burst: 1,
+            attribution: "threads".to_owned(),
         };
         assert_eq!(ConditionRow::COLUMNS.join(","), header(&condition));
         let claim = ClaimRow {

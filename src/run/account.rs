@@ -54,7 +54,7 @@ impl TrialFigures {
         let over = |share: Option<f64>, tolerated: f64| share.filter(|&share| share > tolerated);
         let traffic = &condition.traffic;
         // At `max` neither a schedule nor a loss-free load was asked for.
-        if let Rate::PerSecond(asked) = traffic.rate {
+        if let Some(asked) = traffic.messages_per_second() {
             let held = self.held_rate();
             let held_up = condition.loss_expected && condition.mode.has_server();
             if held < asked * (1.0 - mark::TOLERATED_LAG) && !held_up {
@@ -99,7 +99,7 @@ impl TrialFigures {
 
     /// Whether the sender held its rate and every receiver that wants all messages got them; one that is lost does not count.
     pub fn is_sustained(&self, condition: &Condition) -> bool {
-        let asked = condition.traffic.rate.per_second().unwrap_or(0.0);
+        let asked = condition.traffic.messages_per_second().unwrap_or(0.0);
         let received_all = condition.receivers_of_all().filter_map(|host| self.received_by(host)).all(|receive| {
             stream_of(receive, self.stream).is_some_and(|stream| stream.messages_received == self.sent.messages_sent)
         });
@@ -140,7 +140,7 @@ impl TrialFigures {
             invalid_reason: reason.clone(),
             duration_s: Some(self.sent.duration_ns as f64 / 1e9),
             size_bytes: Some(condition.traffic.size as u64),
-            offered_rate: condition.traffic.rate.per_second(),
+            offered_rate: condition.traffic.messages_per_second(),
             cpu_method: bench.cpu_method().to_owned(),
             ..HostRow::new(run_id, &condition.name, condition.mode, trial.number, host, role)
         };
@@ -245,12 +245,15 @@ impl TrialFigures {
     fn with_sent(&self, condition: &Condition, row: HostRow) -> HostRow {
         let streams = condition.receivers_of_all().filter_map(|host| stream_of(self.received_by(host)?, self.stream));
         let skews = skews(&streams.map(|stream| stream.trace_ns.as_slice()).collect::<Vec<_>>());
+        let traffic = &condition.traffic;
         HostRow {
             messages_sent: Some(self.sent.messages_sent),
             copies_sent: Some(self.sent.copies_sent),
             lateness_p99_ns: self.sent.lateness_p99_ns,
             cpu_send_ns: self.sent.cpu_send_ns,
             cpu_wake_ns: difference(row.cpu_app_ns, self.sent.cpu_send_ns),
+            wake_ups: traffic.rate.per_second().map(|_| self.sent.messages_sent.div_ceil(traffic.burst.max(1).into())),
+            machine_busy_ns: self.machine.own_ns(),
             request_p50_ns: percentile(&self.answers_ns, 0.50),
             skew_p50_ns: percentile(&skews, 0.50),
             skew_p99_ns: percentile(&skews, 0.99),

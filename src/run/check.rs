@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::condition::HostGroup;
+use super::condition::{Condition, HostGroup, Traffic};
 use super::design::Case;
 use super::refused::{Refused, refuse};
 use crate::delivery::stream::Language;
 use crate::lan::plan::MAX_HOSTS;
 use crate::results::factor::Value;
-use crate::units::{Mode, Role};
+use crate::units::{Mode, Rate, Role};
 use crate::wire::probe;
 
 /// Largest payload of a raw frame on the LAN's links (their MTU), in bytes.
@@ -19,6 +19,43 @@ const LARGEST_DATAGRAM: usize = 65_507;
 const FARTHEST: Duration = Duration::from_secs(10);
 /// Longer windows nobody wants to wait for.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Frames that the ring of a veth link holds (`VETH_RING_SIZE` in the kernel's `drivers/net/veth.c`).
+const RING_FRAMES: usize = 256;
+/// What IP and UDP need of a frame, in bytes.
+const HEADERS: usize = 28;
+
+/// Whether what leaves at once has room on the way: a link's ring loses what it cannot hold.
+pub(super) fn check_burst(condition: &Condition) -> Result<(), Refused> {
+    let Traffic { rate, burst, size, .. } = condition.traffic;
+    if burst == 0 {
+        return refuse("burst", 0, "sends nothing; 1 is one message at each due time");
+    }
+    if burst > 1 && rate == Rate::Max {
+        return refuse("burst", burst, "leaves at each due time, and at the rate max there is none; give a rate");
+    }
+    // A stream has a queue of its own before the link's.
+    if burst == 1 || condition.mode.has_server() {
+        return Ok(());
+    }
+    let copies = if condition.mode == Mode::Unicast { condition.count(Role::Receiver) } else { 1 };
+    let frames_of_one = (size + HEADERS).div_ceil(LARGEST_RAW);
+    if burst as usize * copies * frames_of_one > RING_FRAMES {
+        let most = RING_FRAMES / (copies * frames_of_one);
+        let frames = copies * frames_of_one;
+        let why = format!(
+            "a virtual link holds {RING_FRAMES} frames and loses what is more; with {frames} for each message ({}) {}",
+            condition.mode,
+            if most < 2 {
+                "there can be no bursts".to_owned()
+            } else {
+                format!("{most} messages at once are the most")
+            }
+        );
+        return refuse("burst", burst, why);
+    }
+    Ok(())
+}
 
 impl Case {
     /// Who does what.

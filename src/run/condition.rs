@@ -1,8 +1,10 @@
 //! One point of a measurement's design: everything that is the same in all its trials. Pure data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -48,8 +50,8 @@ pub struct Condition {
     /// Whether loss is what is looked for, so that it does not speak against a trial; nor does a sender that a server
     /// holds up.
     pub loss_expected: bool,
-    /// Whether each host's receive work is done by a thread of its own, so that its CPU time can be told.
-    pub attributed: bool,
+    /// Who does the receive work; plain where hosts have work of their own, which threads would disturb.
+    pub attribution: Attribution,
 }
 
 /// Hosts that do the same.
@@ -101,8 +103,10 @@ impl HostGroup {
 /// What is sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Traffic {
-    /// Messages a second.
+    /// Due times a second, and so messages a second where a burst is of one.
     pub rate: Rate,
+    /// Messages that leave at each due time.
+    pub burst: u32,
     /// UDP (or frame) payload in bytes.
     pub size: usize,
     /// Length of the send window.
@@ -115,6 +119,54 @@ pub struct Traffic {
     pub source_specific: bool,
     /// Where broadcast messages go.
     pub broadcast_address: BroadcastAddress,
+}
+
+impl Traffic {
+    /// Messages a second asked for; `None` for `max`.
+    pub fn messages_per_second(&self) -> Option<f64> {
+        self.rate.per_second().map(|due_times| due_times * f64::from(self.burst))
+    }
+}
+
+/// Who does the receive work of the virtual links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attribution {
+    /// A thread for each end, so that the CPU time of each host and of the switch can be told.
+    #[default]
+    Threads,
+    /// Whoever is on the CPU, as plain veth has it: only the machine as a whole tells what it costs.
+    Plain,
+}
+
+impl Attribution {
+    /// Both.
+    pub const ALL: [Attribution; 2] = [Attribution::Threads, Attribution::Plain];
+
+    /// The spelling on the command line and in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Attribution::Threads => "threads",
+            Attribution::Plain => "plain",
+        }
+    }
+}
+
+impl fmt::Display for Attribution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Attribution {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = Attribution::ALL;
+        let found = all.into_iter().find(|one| one.as_str() == text);
+        found
+            .ok_or_else(|| format!("unknown attribution '{text}'; write {}", all.map(Attribution::as_str).join(" or ")))
+    }
 }
 
 /// Datagrams beside the measured messages, sent by the first host of one group of hosts.
@@ -257,7 +309,8 @@ impl Condition {
         let mut network = self.network_in_words();
         // What is as usual goes without saying.
         let usual = Case { ipv6: self.network.ipv6, ..Case::default() };
-        let of_modes = Factor::ALL.into_iter().filter(|factor| !factor.matters_to_all());
+        let beside = [Factor::Burst, Factor::Attribution];
+        let of_modes = Factor::ALL.into_iter().filter(|f| !f.matters_to_all() || beside.contains(f));
         for factor in of_modes.filter(|factor| modes.iter().any(|mode| factor.matters_to(*mode))) {
             let value = factor.of(self);
             if !factor.values(&usual).contains(&value) {
@@ -268,7 +321,7 @@ impl Condition {
             case: self.case.clone(),
             hosts: self.hosts(),
             receivers: self.count(Role::Receiver),
-            rate: self.traffic.rate,
+            rate: self.traffic.messages_per_second().map_or(Rate::Max, Rate::PerSecond),
             size_bytes: self.traffic.size,
             trials,
             switch: network,
@@ -295,7 +348,7 @@ impl Condition {
             nic: word(Factor::Nic),
             lans: self.network.lans.len() as u64,
             ipv6: self.network.ipv6,
-            offered_rate: number(Factor::Rate),
+            offered_rate: self.traffic.messages_per_second(),
             size_bytes: self.traffic.size as u64,
             duration_s: self.traffic.duration.as_secs_f64(),
             trials,
@@ -306,6 +359,8 @@ impl Condition {
             distance_s: self.network.distance.as_secs_f64(),
             igmp: word(Factor::Igmp),
             broadcast_address: word(Factor::BroadcastAddress),
+            burst: self.traffic.burst,
+            attribution: word(Factor::Attribution),
         }
     }
 

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::condition::{Condition, Flow, GROUP_V4, GROUP_V6, HostGroup, Querier, ServerPlan, Traffic};
+use super::check::check_burst;
+use super::condition::{Attribution, Condition, Flow, GROUP_V4, GROUP_V6, HostGroup, Querier, ServerPlan, Traffic};
 use super::naming;
 use super::plan::MeasurePlan;
 use super::refused::{Refused, refuse};
@@ -66,6 +67,8 @@ pub struct Case {
     pub nic: Vec<Nic>,
     /// Messages a second.
     pub rate: Vec<Rate>,
+    /// Messages that leave at each due time; `rate` then counts those.
+    pub burst: Vec<u32>,
     /// Payloads in bytes.
     pub size: Vec<usize>,
     /// Hop limits of multicast.
@@ -96,6 +99,8 @@ pub struct Case {
     pub server_dies_at: Option<Duration>,
     /// One-way delays that the router between LANs adds.
     pub distance: Vec<Duration>,
+    /// Who does the receive work.
+    pub attribution: Vec<Attribution>,
     /// See [`Condition::loss_expected`].
     pub loss_expected: bool,
 }
@@ -111,6 +116,7 @@ impl Default for Case {
             switch: vec![SwitchKind::Snooping],
             nic: vec![Nic::Promiscuous],
             rate: vec![Rate::PerSecond(2000.0)],
+            burst: vec![1],
             size: vec![64],
             ttl: vec![1],
             group: Vec::new(),
@@ -126,6 +132,7 @@ impl Default for Case {
             retain: false,
             server_dies_at: None,
             distance: vec![Duration::ZERO],
+            attribution: vec![Attribution::Threads],
             loss_expected: false,
         }
     }
@@ -204,7 +211,9 @@ impl Case {
         }
         // The mode last, so that those that differ in nothing else are neighbours.
         let others = Factor::ALL.into_iter().filter(|factor| *factor != Factor::Mode);
-        Ok(others.chain([Factor::Mode]).fold(conditions, |conditions, factor| factor.vary(self, conditions)))
+        let all = others.chain([Factor::Mode]).fold(conditions, |conditions, factor| factor.vary(self, conditions));
+        all.iter().try_for_each(check_burst)?;
+        Ok(all)
     }
 
     /// The modes that there are, in the order of the tables.
@@ -220,6 +229,12 @@ impl Case {
         if self.group.is_empty() { vec![usual] } else { self.group.clone() }
     }
 
+    /// Who does the receive work. Where hosts have work of their own, threads would disturb it.
+    pub(super) fn attributions(&self) -> Vec<Attribution> {
+        let works = self.groups.iter().any(|group| group.works);
+        if works { vec![Attribution::Plain] } else { self.attribution.clone() }
+    }
+
     /// The condition of these hosts with the first value of every factor.
     fn first_condition(&self, groups: Vec<HostGroup>) -> Result<Condition, Refused> {
         Ok(Condition {
@@ -230,6 +245,7 @@ impl Case {
             network: self.network(&groups)?,
             traffic: Traffic {
                 rate: self.rate[0],
+                burst: self.burst[0],
                 size: self.size[0],
                 duration: self.duration,
                 ttl: self.ttl[0],
@@ -246,7 +262,7 @@ impl Case {
                 dies_at: self.server_dies_at,
             },
             loss_expected: self.loss_expected,
-            attributed: !groups.iter().any(|group| group.works),
+            attribution: self.attribution[0],
             groups,
         })
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::condition::Condition;
+use super::condition::{Attribution, Condition};
 use super::design::Case;
 use crate::chat::options::Relay;
 use crate::delivery::BroadcastAddress;
@@ -24,6 +24,7 @@ impl Factor {
             Factor::Hosts => condition.hosts().into(),
             Factor::Igmp => network.igmp.into(),
             Factor::Rate => traffic.rate.into(),
+            Factor::Burst => traffic.burst.into(),
             Factor::Size => traffic.size.into(),
             Factor::Ttl => traffic.ttl.into(),
             Factor::Group => traffic.group.into(),
@@ -31,6 +32,7 @@ impl Factor {
             Factor::Relay => server.relay.into(),
             Factor::Qos => server.qos.into(),
             Factor::Distance => network.distance.into(),
+            Factor::Attribution => condition.attribution.into(),
         }
     }
 
@@ -53,6 +55,7 @@ impl Factor {
             Factor::Hosts => all(&case.hosts),
             Factor::Igmp => all(&case.igmp),
             Factor::Rate => all(&case.rate),
+            Factor::Burst => all(&case.burst),
             Factor::Size => all(&case.size),
             Factor::Ttl => all(&case.ttl),
             Factor::Group => all(&case.multicast_groups()),
@@ -60,6 +63,7 @@ impl Factor {
             Factor::Relay => all(&case.relay),
             Factor::Qos => all(&case.qos),
             Factor::Distance => all(&case.distance),
+            Factor::Attribution => all(&case.attributions()),
         }
     }
 
@@ -71,6 +75,7 @@ impl Factor {
             Factor::Nic => each(conditions, &case.nic, |c, &nic| c.network.nic = nic),
             Factor::Igmp => each(conditions, &case.igmp, |c, &igmp| c.network.igmp = igmp),
             Factor::Rate => each(conditions, &case.rate, |c, &rate| c.traffic.rate = rate),
+            Factor::Burst => each(conditions, &case.burst, |c, &burst| c.traffic.burst = burst),
             Factor::Size => each(conditions, &case.size, |c, &size| c.traffic.size = size),
             Factor::Ttl => each(conditions, &case.ttl, |c, &ttl| c.traffic.ttl = ttl),
             Factor::Group => each(conditions, &case.multicast_groups(), |c, &group| c.traffic.group = group),
@@ -80,6 +85,9 @@ impl Factor {
             Factor::Relay => each(conditions, &case.relay, |c, &relay| c.server.relay = relay),
             Factor::Qos => each(conditions, &case.qos, |c, &qos| c.server.qos = qos),
             Factor::Distance => each(conditions, &case.distance, |c, &distance| c.network.distance = distance),
+            Factor::Attribution => {
+                each(conditions, &case.attributions(), |c, &attribution| c.attribution = attribution)
+            }
             // These are there before: a case has one name, and who the hosts are makes the network.
             Factor::Case | Factor::Hosts | Factor::Receivers => conditions,
         }
@@ -109,7 +117,7 @@ macro_rules! words {
     };
 }
 
-words!(SwitchKind, Nic, BroadcastAddress, Relay, IpAddr);
+words!(SwitchKind, Nic, BroadcastAddress, Relay, Attribution, IpAddr);
 
 impl From<Rate> for Value {
     fn from(rate: Rate) -> Value {

@@ -30,7 +30,7 @@ pub mod site;
 pub mod work;
 
 pub use crate::delivery::BroadcastAddress;
-pub use condition::Condition;
+pub use condition::{Attribution, Condition};
 pub use design::{Case, Design};
 pub use event::Event;
 pub use outcome::{Limit, Measured};

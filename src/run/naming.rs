@@ -13,6 +13,7 @@ pub(super) fn number_settings(conditions: &mut [Condition]) {
         let same = |&first: &usize| {
             let (a, b): (&Condition, &Condition) = (&conditions[first], &conditions[index]);
             let same_network = a.network == b.network && a.groups == b.groups && a.traffic == b.traffic;
+            let same_network = same_network && a.attribution == b.attribution;
             same_network && a.case == b.case && a.flow == b.flow && a.querier == b.querier && a.server == b.server
         };
         let setting = first_of.iter().position(same).unwrap_or_else(|| {

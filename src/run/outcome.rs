@@ -168,8 +168,8 @@ impl Measured {
         let mut held: Vec<f64> = self.marks_of(condition).filter_map(Mark::held).collect();
         held.sort_by(f64::total_cmp);
         let trials = self.marks[&condition].len();
-        match (plan.conditions[condition].traffic.rate, held.get(held.len() / 2)) {
-            (Rate::PerSecond(asked), Some(&held_rate)) if 2 * held.len() > trials => {
+        match (plan.conditions[condition].traffic.messages_per_second(), held.get(held.len() / 2)) {
+            (Some(asked), Some(&held_rate)) if 2 * held.len() > trials => {
                 warnings.push(Warning::RateNotHeld { condition: name(), asked, held: held_rate });
             }
             (_, Some(_)) => {

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::sync::LazyLock;
 
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, fstatat};
@@ -214,6 +215,21 @@ impl ProcessSweep {
         foreign.cpu_ns += credited_ns.saturating_sub(used_before_ns);
         foreign
     }
+}
+
+/// The kernel threads that finish what interrupts and RCU began, whoever caused it: `ksoftirqd/N`, `rcu…`. Looked up once:
+/// they are there as long as their CPUs are.
+pub fn deferred_work_threads() -> &'static BTreeSet<u32> {
+    static THREADS: LazyLock<BTreeSet<u32>> = LazyLock::new(|| {
+        let read = |pid: &u32, file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let is_one = |pid: &u32| {
+            let name = read(pid, "comm");
+            // Kernel threads have no command line.
+            (name.starts_with(b"ksoftirqd/") || name.starts_with(b"rcu")) && read(pid, "cmdline").is_empty()
+        };
+        numeric_entries("/proc").into_iter().flatten().filter(is_one).collect()
+    });
+    &THREADS
 }
 
 /// What processes other than our own used between two sweeps.
