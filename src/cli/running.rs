@@ -12,6 +12,7 @@ use super::interrupt;
 use crate::counters::environment::Environment;
 use crate::error::{Error, ExitClass, Result};
 use crate::report;
+use crate::results::burst::burst_costs;
 use crate::results::delay::delays;
 use crate::results::funnel::funnel;
 use crate::results::json::{condition_json, run_json};
@@ -127,6 +128,9 @@ impl Run {
                 writeln!(out, "\n{}", delays(&setting, &rows, Paint::Ansi))?;
                 writeln!(out, "{}", funnel(&setting, &rows, Paint::Ansi))?;
             }
+        }
+        for costs in burst_costs(&self.plan.rows(), &self.measured.hosts) {
+            writeln!(out, "{}", costs.table(self.metadata.calibration.as_ref(), Paint::Ansi))?;
         }
         Ok(())
     }

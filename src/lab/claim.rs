@@ -18,12 +18,32 @@ pub struct Claim {
     pub figure: Figure,
     /// In which conditions; each of them has to bear the claim out.
     pub select: Selector,
-    /// As a ratio to the same figure in the conditions these match (all else being equal).
-    pub against: Option<Selector>,
+    /// What it is set beside, round by round.
+    pub against: Option<Against>,
     /// What it should be.
     pub test: Test,
     /// What the lab expects of it.
     pub expect: Expect,
+}
+
+/// The same figure, or another of the same role, in other conditions, all else being equal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Against {
+    /// Which they are.
+    pub select: Selector,
+    /// How the two are compared.
+    pub by: Comparison,
+    /// The metric there, where it is another one, in the same unit.
+    pub metric: Option<String>,
+}
+
+/// How two figures are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// How many times the one is the other.
+    Ratio,
+    /// How much the one is above the other.
+    Difference,
 }
 
 /// A question for `--predict`: guess this figure before it is measured.
@@ -55,10 +75,21 @@ pub enum Test {
     AtLeast(Bound),
     /// It is this, within the tolerance.
     About(Bound, Tolerance),
-    /// Over the factor, the line through it rises: the interval of the slope lies above this (0 unless said).
-    GrowsWith(Factor, f64),
+    /// Over the factor, the line through it has such a slope.
+    GrowsWith(Factor, Growth),
     /// Over the factor, the line through it changes by no more than the tolerance from end to end (relative to the mean).
     FlatIn(Factor, Tolerance),
+}
+
+/// What should be true of a slope, which is the growth for each one more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Growth {
+    /// It is above this.
+    MoreThan(f64),
+    /// It is not above this.
+    AtMost(f64),
+    /// It is this, within the tolerance.
+    About(f64, Tolerance),
 }
 
 /// How far off is near enough.
@@ -103,6 +134,14 @@ pub struct Selector(BTreeMap<Factor, Vec<Value>>);
 impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+impl Claim {
+    /// What the figure is set beside: the same one, unless another metric is named.
+    pub fn other_figure(&self) -> Figure {
+        let metric = self.against.as_ref().and_then(|against| against.metric.clone());
+        Figure { metric: metric.unwrap_or_else(|| self.figure.metric.clone()), role: self.figure.role.clone() }
     }
 }
 

@@ -291,9 +291,14 @@ pub struct Claim {
     pub role: Spot<Text>,
     /// In which conditions; each of them has to bear the claim out.
     pub r#where: Option<Table<Selector>>,
-    /// As a ratio to the same figure in these conditions, all else being equal: of the means, of geometric means where it is a
-    /// time that something took.
+    /// As a ratio to the same figure in these conditions, all else being equal, round by round: how many times as much. Of
+    /// what grows, the ratio of the two slopes.
     pub against: Option<Table<Selector>>,
+    /// As a difference from the same figure in these conditions, all else being equal, round by round: how much more. Of
+    /// what grows, the difference of the two slopes.
+    pub minus: Option<Table<Selector>>,
+    /// With against or minus: the metric there, where it is another one in the same unit, of the same role.
+    pub against_metric: Option<Spot<Text>>,
     /// The figure is not above this: a number, or an expression such as "2 * receivers".
     pub at_most: Option<Spot<Bound>>,
     /// The figure is not below this.
@@ -304,10 +309,14 @@ pub struct Claim {
     pub grows_with: Option<Spot<Factor>>,
     /// With grows_with: by more than this for each one more. 0 unless said.
     pub by_at_least: Option<Spot<f64>>,
+    /// With grows_with: by no more than this for each one more.
+    pub by_at_most: Option<Spot<f64>>,
+    /// With grows_with: by this for each one more, within the tolerance.
+    pub by_about: Option<Spot<f64>>,
     /// Over this factor the figure stays the same, within the tolerance.
     pub flat_in: Option<Spot<Factor>>,
-    /// The tolerance of about ("1 %" unless said) and flat_in ("10 %" unless said): a share, or a number in the unit of
-    /// the figure.
+    /// The tolerance of about and by_about ("1 %" unless said) and flat_in ("10 %" unless said): a share, or a number in the
+    /// unit of the figure.
     pub within: Option<Spot<Tolerance>>,
     /// "fails" where the lab shows that something does not hold; "holds-if-decided" where it may stay undecided, as what is
     /// rare and short on a busy machine.

@@ -1,6 +1,6 @@
 //! From the tables of claims and questions to what they mean, held against the conditions they speak of.
 
-use super::claim::{Claim, Expect, Figure, Question, Selector, Test, Tolerance};
+use super::claim::{Against, Claim, Comparison, Expect, Figure, Growth, Question, Selector, Test, Tolerance};
 use super::file;
 use super::problem::Found;
 use super::read::with_quick;
@@ -47,13 +47,23 @@ impl<'a> Interpreter<'a> {
         let test = self.test(claim, &place);
         let figure = figure(&claim.metric, &claim.role);
         let select = self.selector(claim.r#where.as_ref());
-        let against = claim.against.as_ref().map(|against| self.selector(Some(against)));
+        let tables = [(&claim.against, Comparison::Ratio), (&claim.minus, Comparison::Difference)];
+        let mut tables = tables.into_iter().filter_map(|(table, by)| Some((table.as_ref()?, by)));
+        let compared = tables.next();
+        if let Some((second, _)) = tables.next() {
+            self.found.add(&second.span, "against is a ratio, minus a difference: leave out one of them");
+        }
+        let metric = claim.against_metric.as_ref().map(|metric| metric.value.0.clone());
+        if let (Some(metric), None) = (&claim.against_metric, compared) {
+            self.found.add(&metric.span, "against_metric goes with against or minus");
+        }
+        let against = compared.map(|(table, by)| Some(Against { select: self.selector(Some(table))?, by, metric }));
         if let Some(select) = &select {
             let place = claim.r#where.as_ref().map_or(&place, |table| &table.span);
             self.selects_some(select, place);
         }
-        if let (Some(Some(against)), Some(place)) = (&against, &claim.against) {
-            self.selects_some(against, &place.span);
+        if let (Some(Some(against)), Some((table, _))) = (&against, compared) {
+            self.selects_some(&against.select, &table.span);
         }
         let claim = Claim {
             statement: claim.statement.as_ref().map_or(String::new(), |statement| statement.value.0.clone()),
@@ -97,14 +107,22 @@ impl<'a> Interpreter<'a> {
     fn test(&mut self, claim: &file::Claim, place: &Span) -> Option<Test> {
         let within = claim.within.as_ref();
         let tolerance = |usual| within.map_or(usual, |within| within.value);
+        let growths = [
+            ("by_at_least", claim.by_at_least.as_ref().map(|by| (&by.span, Growth::MoreThan(by.value)))),
+            ("by_at_most", claim.by_at_most.as_ref().map(|by| (&by.span, Growth::AtMost(by.value)))),
+            ("by_about", claim.by_about.as_ref().map(|by| (&by.span, Growth::About(by.value, tolerance(ABOUT))))),
+        ];
+        let mut growths = growths.into_iter().filter_map(|(key, growth)| Some((key, growth?)));
+        let by = growths.next();
+        if let Some((_, (second, _))) = growths.next() {
+            self.found.add(second, "a claim has one bound of a slope alone; make a claim of its own of this one");
+        }
+        let growth = by.map_or(Growth::MoreThan(0.0), |(_, (_, growth))| growth);
         let tests = [
             claim.at_most.as_ref().map(|at_most| (&at_most.span, Test::AtMost(at_most.value.clone()))),
             claim.at_least.as_ref().map(|at_least| (&at_least.span, Test::AtLeast(at_least.value.clone()))),
             claim.about.as_ref().map(|about| (&about.span, Test::About(about.value.clone(), tolerance(ABOUT)))),
-            claim.grows_with.as_ref().map(|factor| {
-                let by = claim.by_at_least.as_ref().map_or(0.0, |by| by.value);
-                (&factor.span, Test::GrowsWith(factor.value, by))
-            }),
+            claim.grows_with.as_ref().map(|factor| (&factor.span, Test::GrowsWith(factor.value, growth))),
             claim.flat_in.as_ref().map(|factor| (&factor.span, Test::FlatIn(factor.value, tolerance(FLAT)))),
         ];
         let mut tests = tests.into_iter().flatten();
@@ -115,11 +133,17 @@ impl<'a> Interpreter<'a> {
         if let Some((second, _)) = tests.next() {
             self.found.add(second, "a claim has one test alone; make a claim of its own of this one");
         }
-        if let Some(by) = claim.by_at_least.as_ref().filter(|_| !matches!(test, Test::GrowsWith(..))) {
-            self.found.add(&by.span, "by_at_least goes with grows_with");
+        let grows = matches!(test, Test::GrowsWith(..));
+        match by {
+            Some((key, (place, _))) if !grows => self.found.add(place, format!("{key} goes with grows_with")),
+            None if grows && claim.against.is_some() => {
+                self.found.add(place, "say how many times as steep: by_at_least, by_at_most or by_about");
+            }
+            _ => {}
         }
-        if let Some(within) = within.filter(|_| !matches!(test, Test::About(..) | Test::FlatIn(..))) {
-            self.found.add(&within.span, "within goes with about and flat_in");
+        let is_about = matches!(test, Test::About(..) | Test::FlatIn(..) | Test::GrowsWith(_, Growth::About(..)));
+        if let Some(within) = within.filter(|_| !is_about) {
+            self.found.add(&within.span, "within goes with about, by_about and flat_in");
         }
         Some(test)
     }

@@ -284,7 +284,7 @@ fn take_out(value: &mut Spanned<DeValue<'_>>, span: &Span) -> Option<String> {
 mod tests {
     use super::*;
     use crate::lab::Bound;
-    use crate::lab::claim::{Expect, Selector, Test, Tolerance};
+    use crate::lab::claim::{Comparison, Expect, Growth, Selector, Test, Tolerance};
     use crate::lab::library::LABS;
     use crate::lan::{Nic, SwitchKind};
     use crate::results::factor::Factor;
@@ -451,6 +451,10 @@ mod tests {
             "about = 1\nwithin = 0.2\nwhere = { mode = \"unicast\", receivers = [4, 16] }\n\
              against = { mode = \"multicast\" }",
             "grows_with = \"receivers\"\nby_at_least = 0.9",
+            "grows_with = \"receivers\"\nby_at_most = 0.1\nagainst = { mode = \"multicast\" }\n\
+             where = { mode = \"unicast\" }",
+            "grows_with = \"receivers\"\nby_about = 1\nminus = { mode = \"multicast\" }\n\
+             where = { mode = \"unicast\" }",
             "flat_in = \"receivers\"",
             "flat_in = \"receivers\"\nwithin = \"5 %\"\nexpect = \"fails\"",
         ];
@@ -469,19 +473,22 @@ mod tests {
                 &Test::AtLeast(bound("2*receivers")),
                 &Test::About(bound("1"), Tolerance::Relative(0.01)),
                 &Test::About(bound("1"), Tolerance::Absolute(0.2)),
-                &Test::GrowsWith(Factor::Receivers, 0.9),
+                &Test::GrowsWith(Factor::Receivers, Growth::MoreThan(0.9)),
+                &Test::GrowsWith(Factor::Receivers, Growth::AtMost(0.1)),
+                &Test::GrowsWith(Factor::Receivers, Growth::About(1.0, Tolerance::Relative(0.01))),
                 &Test::FlatIn(Factor::Receivers, Tolerance::Relative(0.1)),
                 &Test::FlatIn(Factor::Receivers, Tolerance::Relative(0.05)),
             ]
         );
-        let last = &lab.claims[6];
+        let last = &lab.claims[8];
         assert_eq!((last.statement.as_str(), last.expect), ("L3 L8", Expect::Fails));
         let ratio = &lab.claims[3];
-        assert_eq!(
-            ratio.select,
-            Selector::default().and(Factor::Mode, [Mode::Unicast]).and(Factor::Receivers, [4usize, 16])
-        );
-        assert_eq!(ratio.against, Some(Selector::default().and(Factor::Mode, [Mode::Multicast])));
+        let unicast = Selector::default().and(Factor::Mode, [Mode::Unicast]);
+        assert_eq!(ratio.select, unicast.and(Factor::Receivers, [4usize, 16]));
+        let compared: Vec<_> = lab.claims.iter().filter_map(|claim| claim.against.as_ref()).collect();
+        assert!(compared.iter().all(|against| against.select.values(Factor::Mode) == [Mode::Multicast.into()]));
+        let by: Vec<_> = compared.iter().map(|against| against.by).collect();
+        assert_eq!(by, [Comparison::Ratio, Comparison::Ratio, Comparison::Difference]);
         assert_eq!((lab.questions.len(), lab.questions[0].select.values(Factor::Receivers)), (1, &[4usize.into()][..]));
     }
 
@@ -643,7 +650,20 @@ mod tests {
             (CLAIM, &["1:1: a claim needs one of at_most, at_least, about, grows_with, flat_in"]),
             (&format!("{CLAIM}about = 1\nat_most = 2\n"), &["5:9: a claim has one test alone"]),
             (&format!("{CLAIM}about = 1\nby_at_least = 2\n"), &["6:15: by_at_least goes with grows_with"]),
-            (&format!("{CLAIM}at_most = 1\nwithin = 2\n"), &["6:10: within goes with about and flat_in"]),
+            (&format!("{CLAIM}about = 1\nby_at_most = 2\n"), &["6:14: by_at_most goes with grows_with"]),
+            (
+                &format!("{CLAIM}grows_with = \"receivers\"\nby_at_most = 2\nby_about = 1\n"),
+                &["7:12: a claim has one bound of a slope alone; make a claim of its own of this one"],
+            ),
+            (
+                &format!("{CLAIM}grows_with = \"receivers\"\nagainst = {{ mode = \"multicast\" }}\n"),
+                &["1:1: say how many times as steep: by_at_least, by_at_most or by_about"],
+            ),
+            (
+                &format!("{CLAIM}about = 1\nagainst = {{ receivers = 4 }}\nminus = {{ receivers = 4 }}\n"),
+                &["7:9: against is a ratio, minus a difference: leave out one of them"],
+            ),
+            (&format!("{CLAIM}at_most = 1\nwithin = 2\n"), &["6:10: within goes with about, by_about and flat_in"]),
             (
                 &format!("{CLAIM}about = 1\nwhere = {{ mode = \"unicast\", receivers = [4, 7] }}\n"),
                 &["6:45: no condition has the number of receivers 7; there are 4, 16"],

@@ -1,7 +1,7 @@
 //! What is judged, and the figures of it, in words: for a table in the terminal and a page on the wall.
 
 use super::bound::Bound;
-use super::claim::{Claim, Selector, Test, Tolerance};
+use super::claim::{Against, Claim, Comparison, Figure, Growth, Selector, Test, Tolerance};
 use super::telling;
 use super::verdict::{Finding, Outcome, Verdict};
 use crate::results::factor::{Factor, Value};
@@ -12,36 +12,53 @@ use crate::run::Condition;
 
 /// What a claim judges: `frames sent by the sender per message, unicast: about receivers, ± 1 %`.
 pub fn judged(claim: &Claim) -> String {
-    let metric = Metric::named(&claim.figure.metric);
-    let mut words = match (metric, Who::named(&claim.figure.role)) {
-        (Some(metric), Some(who)) => metric.in_words(who),
-        _ => format!("{} of {}", claim.figure.metric, claim.figure.role),
-    };
+    let mut words = figure_in_words(&claim.figure);
     let select = telling::selector_in_words(&claim.select);
     if !select.is_empty() {
         words += &format!(", {select}");
     }
-    if let Some(against) = claim.against.as_ref().map(telling::selector_in_words) {
-        words += &format!(", against {}", if against.is_empty() { "any" } else { &against });
+    if let Some(Against { select, by, metric }) = &claim.against {
+        let beside = match by {
+            Comparison::Ratio => "against",
+            Comparison::Difference => "minus",
+        };
+        let select = telling::selector_in_words(select);
+        let other = metric.as_ref().map(|_| figure_in_words(&claim.other_figure()));
+        let other = other.map_or_else(String::new, |other| format!("{other}, "));
+        words += &format!(", {beside} {other}{}", if select.is_empty() { "any" } else { &select });
     }
-    format!("{words}: {}", test_in_words(&claim.test, unit_of(claim)))
+    format!("{words}: {}", test_in_words(&claim.test, unit_of(claim), is_ratio(claim)))
+}
+
+fn figure_in_words(figure: &Figure) -> String {
+    match (Metric::named(&figure.metric), Who::named(&figure.role)) {
+        (Some(metric), Some(who)) => metric.in_words(who),
+        _ => format!("{} of {}", figure.metric, figure.role),
+    }
+}
+
+fn is_ratio(claim: &Claim) -> bool {
+    claim.against.as_ref().is_some_and(|against| against.by == Comparison::Ratio)
 }
 
 /// The unit of what is compared with the bound: the metric's, or that of a ratio.
 pub fn unit_of(claim: &Claim) -> &'static str {
     let bound = match &claim.test {
-        Test::AtMost(bound) | Test::AtLeast(bound) | Test::About(bound, _) => Some(bound),
-        Test::GrowsWith(..) | Test::FlatIn(..) => None,
+        Test::AtMost(bound) | Test::AtLeast(bound) | Test::About(bound, _) => bound.constant(),
+        Test::GrowsWith(_, Growth::MoreThan(growth) | Growth::AtMost(growth) | Growth::About(growth, _)) => {
+            Some(*growth)
+        }
+        Test::FlatIn(..) => None,
     };
-    match (&claim.against, bound) {
+    match bound {
         // A part is read best in percent, a multiple as one.
-        (Some(_), Some(bound)) if bound.constant().is_some_and(|bound| bound <= 1.0) => "ratio",
-        (Some(_), Some(_)) => "times",
+        Some(bound) if is_ratio(claim) && bound <= 1.0 => "ratio",
+        _ if is_ratio(claim) => "times",
         _ => Metric::named(&claim.figure.metric).map_or("", |metric| metric.unit),
     }
 }
 
-fn test_in_words(test: &Test, unit: &str) -> String {
+fn test_in_words(test: &Test, unit: &str, is_ratio: bool) -> String {
     let is_share = figure::chosen(unit, 1.0).ends_with('%');
     let bound_in_words = |bound: &Bound| match bound.constant() {
         Some(value) => figure::chosen(unit, value),
@@ -60,10 +77,22 @@ fn test_in_words(test: &Test, unit: &str) -> String {
         Test::About(bound, tolerance) => {
             format!("about {}, {}", bound_in_words(bound), tolerance_in_words(tolerance))
         }
-        Test::GrowsWith(factor, least) if *least == 0.0 => format!("grows with {}", factor_in_words(*factor)),
-        Test::GrowsWith(factor, least) => {
+        Test::GrowsWith(factor, Growth::MoreThan(least)) if *least == 0.0 => {
+            format!("grows with {}", factor_in_words(*factor))
+        }
+        Test::GrowsWith(factor, growth) => {
             let (step, noun) = factor.step();
-            format!("grows by more than {} per {noun}", figure::chosen(unit, least * step))
+            let (bound, amount, off) = match growth {
+                Growth::MoreThan(least) => ("more than", least, None),
+                Growth::AtMost(most) => ("at most", most, None),
+                Growth::About(growth, tolerance) => ("about", growth, Some(tolerance)),
+            };
+            let off = off.map_or_else(String::new, |off| format!(", {}", tolerance_in_words(off)));
+            if is_ratio {
+                let amount = figure::chosen(unit, *amount);
+                return format!("grows with {}, {bound} {amount} as steeply{off}", factor_in_words(*factor));
+            }
+            format!("grows by {bound} {} per {noun}{off}", figure::chosen(unit, amount * step))
         }
         Test::FlatIn(factor, tolerance) => {
             format!("flat over {}, {}", factor_in_words(*factor), tolerance_in_words(tolerance))
@@ -173,8 +202,11 @@ impl Findings<'_> {
             Verdict::CannotBeShown => remarks.extend(self.why_not_here()),
             Verdict::Holds => {}
         }
-        let (doubtful, trials) =
-            self.all.iter().fold((0, 0), |(d, t), (_, finding)| (d + finding.doubtful, t + finding.trials));
+        let total = |of: fn(&Finding) -> usize| self.all.iter().map(|(_, finding)| of(finding)).sum::<usize>();
+        let (trials, run, doubtful) = (total(|of| of.trials), total(|of| of.run), total(|of| of.doubtful));
+        if trials < run {
+            remarks.push(format!("{trials} of {run} repeats count"));
+        }
         if doubtful > 0 {
             remarks.push(format!("{doubtful} of {trials} repeats were disturbed"));
         }

@@ -14,6 +14,7 @@ pub(super) fn claims(claims: &[ClaimRow]) -> Markup {
         ol.claims {
             @for claim in claims { (item(claim)) }
         }
+        @if let Some(chance) = ClaimRow::chance(claims) { p.remark { (chance) } }
     }
 }
 

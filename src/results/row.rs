@@ -233,6 +233,17 @@ pub struct ClaimRow {
     pub remark: String,
 }
 
+impl ClaimRow {
+    /// What to say below verdicts some of which rest on 95 % intervals; `None` where none does, counts being exact.
+    pub fn chance(rows: &[ClaimRow]) -> Option<&'static str> {
+        let has_interval = rows.iter().any(|row| row.figures.contains('['));
+        has_interval.then_some(
+            "[…] is a 95 % interval: one in twenty misses what is true, so a single surprise may be chance. Another run \
+             tells.",
+        )
+    }
+}
+
 impl Row for ClaimRow {
     const FILE: &'static str = "claims.csv";
     const COLUMNS: &'static [&'static str] =

@@ -19,13 +19,22 @@ pub use super::trial::ALL;
 
 /// What the trials of one condition brought.
 #[derive(Clone, Debug)]
-pub struct Trials<'a>(Vec<Trial<'a>>);
+pub struct Trials<'a> {
+    /// Those that count.
+    counting: Vec<Trial<'a>>,
+    /// How many there were.
+    run: usize,
+}
 
 /// The values of one metric, in the order of the trials.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrialValues {
     /// One for each trial that can be used and has one; at least one.
     pub values: Vec<f64>,
+    /// By value: the round, which is the trial's number; trials of one round are neighbours in time.
+    pub rounds: Vec<u32>,
+    /// Number of trials there were, whether they can be used or not.
+    pub run: usize,
     /// Of the values.
     pub unit: &'static str,
     /// Whether it is a count, which is right on a busy machine too.
@@ -41,28 +50,47 @@ impl<'a> Trials<'a> {
         for row in rows {
             by_number.entry(row.trial).or_default().push(row);
         }
-        Trials(by_number.into_values().filter_map(Trial::of).collect())
+        Trials { run: by_number.len(), counting: by_number.into_values().filter_map(Trial::of).collect() }
     }
 
     /// All of them, each with whether its times count.
     pub fn all(&self) -> impl Iterator<Item = (&Trial<'a>, bool)> {
         let all = self.too_few_timed();
-        self.0.iter().map(move |trial| (trial, all || trial.is_timed()))
+        self.counting.iter().map(move |trial| (trial, all || trial.is_timed()))
     }
 
     /// Whether marked trials are taken in for times.
     fn too_few_timed(&self) -> bool {
-        self.0.iter().filter(|trial| trial.is_timed()).count() < ENOUGH.min(self.0.len())
+        self.counting.iter().filter(|trial| trial.is_timed()).count() < ENOUGH.min(self.counting.len())
     }
 
     /// A metric of theirs; `None` where no trial has it.
     pub fn values(&self, who: Who, metric: &Metric) -> Option<TrialValues> {
         let all = metric.is_count() || self.too_few_timed();
-        let of = |trial: &Trial| Some((metric.value(trial, who)?, trial.is_timed() || metric.is_count()));
-        let usable = self.0.iter().filter(|trial| all || trial.is_timed());
-        let (values, sure): (Vec<f64>, Vec<bool>) = usable.filter_map(of).unzip();
+        let of =
+            |trial: &Trial| Some((metric.value(trial, who)?, (trial.number(), trial.is_timed() || metric.is_count())));
+        let usable = self.counting.iter().filter(|trial| all || trial.is_timed());
+        let (values, (rounds, sure)): (Vec<f64>, (Vec<u32>, Vec<bool>)) = usable.filter_map(of).unzip();
         let doubtful = sure.iter().filter(|sure| !**sure).count();
-        (!values.is_empty()).then_some(TrialValues { values, unit: metric.unit, is_count: metric.is_count(), doubtful })
+        let (unit, is_count, run) = (metric.unit, metric.is_count(), self.run);
+        (!values.is_empty()).then_some(TrialValues { values, rounds, run, unit, is_count, doubtful })
+    }
+}
+
+impl TrialValues {
+    /// The values of the rounds in which all of these have one, a row for each round. A count is exact: one round of it
+    /// tells as much as two that are alike, and stands for them.
+    pub fn by_round(all: &[&TrialValues]) -> Vec<Vec<f64>> {
+        let Some(first) = all.first() else { return Vec::new() };
+        let in_round = |round: &u32, of: &TrialValues| {
+            of.rounds.iter().position(|other| other == round).map(|index| of.values[index])
+        };
+        let round = |round| all.iter().map(|of| in_round(round, of)).collect::<Option<Vec<f64>>>();
+        let mut rounds: Vec<Vec<f64>> = first.rounds.iter().filter_map(round).collect();
+        if rounds.len() == 1 && all.iter().all(|of| of.is_count) {
+            rounds.extend_from_within(..);
+        }
+        rounds
     }
 }
 

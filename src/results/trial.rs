@@ -58,6 +58,11 @@ impl<'a> Trial<'a> {
         &self.rows
     }
 
+    /// Repetition of its condition, from 1.
+    pub fn number(&self) -> u32 {
+        self.sender.trial
+    }
+
     /// Whether its times count, and not its counts alone.
     pub fn is_timed(&self) -> bool {
         self.sender.valid

@@ -7,7 +7,8 @@ use crate::results::table::{Colour, Paint};
 /// Under the sign and the statement.
 const INDENT: &str = "           ";
 
-/// All verdicts below each other, in lines of at most `columns`, and how many are as expected.
+/// All verdicts below each other, in lines of at most `columns`, how far they can be relied on, and how
+/// many are as expected.
 pub(super) fn verdicts(rows: &[ClaimRow], columns: usize, paint: Paint) -> String {
     let mut text = String::new();
     for row in rows {
@@ -23,6 +24,9 @@ pub(super) fn verdicts(rows: &[ClaimRow], columns: usize, paint: Paint) -> Strin
         for line in wrapped(&in_words(row), columns, INDENT, INDENT) {
             text += &format!("{line}\n");
         }
+    }
+    for line in ClaimRow::chance(rows).iter().flat_map(|chance| wrapped(chance, columns, "", "")) {
+        text += &format!("{line}\n");
     }
     text + &format!("{}\n", count(rows))
 }
@@ -111,6 +115,11 @@ mod tests {
                 "1 of 2 claims came out as expected.",
             ]
         );
+        let measured = [ClaimRow { figures: "4.00 µs [3.9, 4.1]".to_owned(), ..row("holds", "holds", true, "") }];
+        let text = verdicts(&measured, 50, Paint::Plain);
+        let below: Vec<&str> = text.lines().skip(3).collect();
+        assert!(below[0].starts_with("[…] is a 95 % interval: one in twenty"), "{text}");
+        assert!(below.iter().all(|line| line.chars().count() <= 50), "{text}");
         let painted = verdicts(&rows, 50, Paint::Ansi);
         assert!(painted.starts_with("\u{1b}[32m✓\u{1b}[0m L3 L8") && painted.contains("\u{1b}[31m✗\u{1b}[0m L3"));
         let broken = verdicts(&[row("does-not-hold", "fails", true, "")], 50, Paint::Ansi);
