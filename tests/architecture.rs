@@ -75,6 +75,19 @@ fn unsafe_stays_in_sys() {
     }
 }
 
+/// They panic on an argument, or on any variable of the environment, that is no UTF-8.
+#[test]
+fn arguments_and_environment_are_not_taken_for_text() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in ["src", "examples"].iter().flat_map(|folder| sources(&root.join(folder))) {
+        let text = fs::read_to_string(&file).unwrap();
+        for panics in ["env::args()", "env::vars()", "to_str().unwrap()", "to_str().expect("] {
+            let code = text.split("\n#[cfg(test)]").next().unwrap_or_default();
+            assert!(!code.contains(panics), "{}: {panics}", file.display());
+        }
+    }
+}
+
 #[test]
 fn uses_are_found() {
     let text =

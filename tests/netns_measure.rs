@@ -3,14 +3,17 @@
 
 mod support;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use netlab::results::metadata::Status;
-use netlab::results::row::HostRow;
+use netlab::results::row::{HostRow, SummaryRow};
 use netlab::results::store::Store;
+use netlab::results::summary::find;
 use netlab::units::{Mode, Role};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -354,7 +357,7 @@ fn a_killed_run_leaves_whole_trials_and_nothing_else() {
 }
 
 #[test]
-fn a_lost_host_is_marked_and_the_rest_completes() {
+fn a_trial_that_lost_a_host_is_left_out_and_the_next_has_all_hosts_again() {
     let Some(_machine) = the_machine() else { return };
     let run = Disturbed::start("4");
     // The last host is a bystander, the third a receiver.
@@ -368,14 +371,31 @@ fn a_lost_host_is_marked_and_the_rest_completes() {
     assert!(said.contains("h8 was lost") && said.contains("h3 was lost"), "{said}");
     let rows = assert_whole(&dir, Status::Complete);
     assert!(rows.len() >= 4 * 4 * 9);
-    for row in &rows {
-        match row.host.as_str() {
-            "h3" | "h8" => assert_eq!(row.invalid_reason == "host lost", row.link_rx_frames.is_none()),
-            _ => assert!(row.link_rx_frames.is_some() && row.invalid_reason != "host lost", "{}", row.host),
+    let mut lost: Vec<&str> = Vec::new();
+    let trials: Vec<&[HostRow]> = rows.chunks(9).collect();
+    for trial in &trials {
+        for row in *trial {
+            let is_lost = row.invalid_reason.contains(&format!("{} was lost", row.host));
+            assert_eq!(is_lost, row.link_rx_frames.is_none(), "{row:?}");
+            lost.extend(is_lost.then_some(row.host.as_str()));
+        }
+        if trial.iter().any(|row| row.link_rx_frames.is_none()) {
+            assert!(trial.iter().all(|row| !row.counts_valid && !row.valid), "{trial:?}");
         }
     }
-    let last = &rows[rows.len() - 9..];
-    assert!(last.iter().filter(|row| row.invalid_reason == "host lost").map(|row| row.host.as_str()).eq(["h3", "h8"]));
+    lost.sort_unstable();
+    assert_eq!(lost, ["h3", "h8"], "each once: the trial after had all hosts again");
+
+    // Each figure is of trials with all four receivers and three bystanders.
+    let summary = Store::read::<SummaryRow>(&dir).unwrap();
+    for mode in Mode::OF_THE_NETWORK {
+        let counted = trials.iter().filter(|trial| trial[0].mode == mode && trial.iter().all(|row| row.counts_valid));
+        let counted = counted.count() as u64;
+        for (role, metric) in [("receiver", "delivered"), ("bystander", "link_rx_frames"), ("all", "link_frames")] {
+            let row = find(&summary, mode, role, metric);
+            assert_eq!(row.map_or(0, |row| row.n), counted, "{mode} {role} {metric}");
+        }
+    }
 }
 
 /// Whole trials only, and a `run.json` that says how the run ended.
@@ -399,6 +419,21 @@ fn agents_of(run: &Disturbed) -> Vec<i32> {
 fn interface_of(pid: i32) -> String {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
     String::from_utf8(line).unwrap().split('\0').nth(3).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_folder_whose_name_is_no_text_is_as_good_as_any() {
+    let Some(_machine) = the_machine() else { return };
+    let out = open_folder();
+    let dir = out.path().join(OsStr::from_bytes(b"q\xff"));
+    let mut command = support::netlab(Who::Me);
+    command.args(small(&["--hosts", "3", "--receivers", "1", "--trials", "1", "--modes", "unicast"])).arg("--out");
+    let output = command.arg(&dir).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{said}");
+    assert!(dir.join("report.html").exists(), "{said}");
+    let command_line = Store::read_metadata(&dir).unwrap().command_line;
+    assert!(command_line.last().is_some_and(|out| out.ends_with("/q\\xff")), "{command_line:?}");
 }
 
 #[test]

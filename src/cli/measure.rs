@@ -130,7 +130,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let plan = design.plan().map_err(|refused| Error::usage(format!("--{refused}")))?;
     let leaves_out_broadcast = design.leaves_out_broadcast();
     let run = carry_out(Order { plan, leaves_out_broadcast, out: args.out.as_deref(), lab: None })?;
-    let shown = if args.json { run.print_json(&[]) } else { run.print(Detail::All) };
+    let shown = if args.json { run.print_json(&[]) } else { run.print(Detail::All).and_then(|()| run.print_bursts()) };
     shown.context("writing to standard output")?;
     run.conclude()?;
     Ok(ExitCode::SUCCESS)

@@ -2,12 +2,14 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
+use super::escaped::escaped;
 use super::interrupt;
 use crate::counters::environment::Environment;
 use crate::error::{Error, ExitClass, Result};
@@ -61,7 +63,9 @@ pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
 
     let run_id = format!("{:08x}", random_seed() as u32);
     let store = Store::create(out, &run_id)?;
-    let mut metadata = RunMetadata::start(&run_id, plan.seed, std::env::args().collect());
+    // Arguments need not be text.
+    let command_line = std::env::args_os().map(|argument| escaped(argument.as_bytes())).collect();
+    let mut metadata = RunMetadata::start(&run_id, plan.seed, command_line);
     let to_try = plan.try_rates.clone();
     let described = |plan: &MeasurePlan| -> serde_json::Result<Value> {
         let mut described = serde_json::to_value(plan)?;
@@ -129,6 +133,15 @@ impl Run {
                 writeln!(out, "{}", funnel(&setting, &rows, Paint::Ansi))?;
             }
         }
+        Ok(())
+    }
+
+    /// Prints what a wake-up costs and what a frame, where bursts were measured.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print).
+    pub(crate) fn print_bursts(&self) -> io::Result<()> {
+        let mut out = anstream::stdout().lock();
         for costs in burst_costs(&self.plan.rows(), &self.measured.hosts) {
             writeln!(out, "{}", costs.table(self.metadata.calibration.as_ref(), Paint::Ansi))?;
         }

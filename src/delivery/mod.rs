@@ -22,6 +22,7 @@ pub mod multicast;
 pub mod policy;
 pub mod raw;
 pub mod receiver;
+mod rehearsal;
 mod schedule;
 pub mod sender;
 pub mod stream;

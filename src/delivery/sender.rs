@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::Outlet;
 use super::STOP_LATENCY;
 use super::carrier::{Carrier, Datagrams, Nowhere, Timed};
+use super::rehearsal::Rehearsal;
 use super::schedule::{Schedule, due_times_within};
 use crate::error::{Error, Result};
 use crate::sys::clock;
 use crate::units::Rate;
+use crate::wire::probe;
 
 /// What to send, how much of it and how fast.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,28 +123,35 @@ pub fn send(outlet: &Outlet, plan: &SendPlan, stop: &AtomicBool, live: &SendLive
 /// # Errors
 /// As [`send`].
 pub fn send_timed(outlet: &Outlet, plan: &SendPlan, stop: &AtomicBool, live: &SendLive) -> Result<SendReport> {
-    outlet.check_size(plan.payload.size())?;
-    send_timed_by(&mut Datagrams::new(outlet, &plan.payload), plan, stop, live)
+    let size = plan.payload.size();
+    outlet.check_size(size)?;
+    let description = outlet.description();
+    let ipv6 = description.to.first().is_some_and(|to| to.is_ipv6());
+    let rehearsal = Rehearsal::open(description.interface.as_deref(), ipv6, size);
+    send_timed_by(&mut Datagrams::new(outlet, &plan.payload), rehearsal, plan, stop, live)
 }
 
-/// Wakes and paces as for messages of this rate, and sends none: what is left of a sender's CPU time without them.
+/// Wakes and paces as for messages of this rate by this interface, and sends none: what is left of a sender's CPU time
+/// without them.
 ///
 /// # Errors
 /// None that is known of.
-pub fn pace(rate: Rate, duration: Duration) -> Result<SendReport> {
+pub fn pace(rate: Rate, duration: Duration, interface: &str) -> Result<SendReport> {
     let payload = Payload::Text(String::new());
     let plan = SendPlan { rate, burst: 1, count: None, duration: Some(duration), catches_up: true, payload };
-    send_timed_by(&mut Nowhere, &plan, &AtomicBool::new(false), &SendLive::default())
+    let rehearsal = Rehearsal::open(Some(interface), false, probe::HEADER_LEN);
+    send_timed_by(&mut Nowhere, rehearsal, &plan, &AtomicBool::new(false), &SendLive::default())
 }
 
 /// The loop itself, with the CPU time of sending taken.
 pub(super) fn send_timed_by(
     carrier: &mut dyn Carrier,
+    rehearsal: Option<Rehearsal>,
     plan: &SendPlan,
     stop: &AtomicBool,
     live: &SendLive,
 ) -> Result<SendReport> {
-    let mut timed = Timed::new(carrier);
+    let mut timed = Timed::new(carrier, rehearsal);
     let report = send_by(&mut timed, plan, stop, live)?;
     Ok(SendReport { cpu_send_ns: Some(timed.cpu_ns()), ..report })
 }

@@ -116,12 +116,13 @@ fn crews(hosts: &[HostMeans], doubtful: impl Fn(Role) -> bool) -> Vec<Crew> {
     kinds.dedup();
     let crew = |(role, lan, group): (Role, Option<u32>, String)| {
         let of_kind = || hosts.iter().filter(|host| kind(host) == (role, lan, group.clone()));
-        let costs: Vec<f64> = of_kind().filter_map(|host| host.cpu).collect();
+        // Of all of them, or not known.
+        let costs = of_kind().map(|host| host.cpu).collect::<Option<Vec<f64>>>().unwrap_or_default();
         Crew {
             role,
             lan,
             hosts: of_kind().count(),
-            frames: mean(&of_kind().filter_map(frames).collect::<Vec<_>>()),
+            frames: mean(&of_kind().map(frames).collect::<Option<Vec<_>>>().unwrap_or_default()),
             ways: of_kind().find(|host| host.role == Role::Server).map(cell::ways),
             cost: mean(&costs).map(|mean| {
                 let (low, high) = costs.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), &c| (l.min(c), h.max(c)));

@@ -227,7 +227,7 @@ impl Factor {
                 label: "burst",
                 says: Says::After("bursts of "),
                 in_name: ("burst", ""),
-                number: number("messages at once", "the burst", (1.0, "message at once")),
+                number: number("messages at once", "the burst", (1.0, "message in the burst")),
                 of_row: |row| Some(Value::from(row.burst)),
             },
             Factor::Size => About {

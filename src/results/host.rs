@@ -33,7 +33,7 @@ pub fn each_host(rows: &[HostRow], condition: &str, mode: Mode) -> Vec<HostMeans
     let mut counts: BTreeMap<&str, [Vec<f64>; 3]> = BTreeMap::new();
     for (trial, is_timed) in trials.all() {
         let Some(messages) = trial.messages() else { continue };
-        for row in trial.rows().iter().filter(|row| row.counts_valid) {
+        for row in trial.rows() {
             let [sent, got, cpu] = counts.entry(&row.host).or_default();
             sent.extend(row.link_tx_frames.map(|frames| frames as f64 / messages));
             got.extend(row.link_rx_frames.map(|frames| frames as f64 / messages));

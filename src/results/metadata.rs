@@ -184,6 +184,13 @@ pub enum Warning {
         /// Trials marked for it.
         trials: u32,
     },
+    /// The CPU itself was slower than usual.
+    Slowdown {
+        /// The condition.
+        condition: String,
+        /// Trials marked for it.
+        trials: u32,
+    },
     /// A hypervisor took CPU time away.
     StealTime {
         /// The condition.
@@ -236,6 +243,7 @@ impl Warning {
             Warning::LowClosure { .. } => "low-closure",
             Warning::HighClosure { .. } => "high-closure",
             Warning::ForeignLoad { .. } => "foreign-load",
+            Warning::Slowdown { .. } => "slowdown",
             Warning::StealTime { .. } => "steal-time",
             Warning::AppOnly { .. } => "app-only",
             Warning::BroadcastSkippedIpv6 => "broadcast-skipped-ipv6",
@@ -259,6 +267,10 @@ impl Warning {
             }
             Warning::HighClosure { .. } => "Measure for longer: idle time is counted in steps of 10 ms.",
             Warning::ForeignLoad { .. } => "Close other programs and measure again.",
+            Warning::Slowdown { .. } => {
+                "Something shares the CPU (another virtual machine, the other half of a core), or it saves power: plug the \
+                 machine in, or measure again later."
+            }
             Warning::StealTime { .. } => "Measure on a virtual machine whose host is quiet, or on real hardware.",
             Warning::AppOnly { .. } => {
                 "Read the frame counts, which are exact; for CPU time, run it where /sys can be mounted and the \
@@ -295,6 +307,9 @@ impl fmt::Display for Warning {
                 "{condition}: more CPU time is accounted for than the machine used ({:.0} %).",
                 closure * 100.0
             ),
+            Warning::Slowdown { condition, trials } => {
+                write!(f, "{condition}: the CPU was slower than usual in {}.", repeats(*trials))
+            }
             Warning::ForeignLoad { condition, trials } => {
                 write!(f, "{condition}: other programs kept the machine busy in {}.", repeats(*trials))
             }
@@ -307,7 +322,9 @@ impl fmt::Display for Warning {
                 write!(f, "The kernel's share of each host's CPU time could not be measured: {reason}.")
             }
             Warning::BroadcastSkippedIpv6 => f.write_str("Broadcast was left out: IPv6 has none."),
-            Warning::HostLost { host } => write!(f, "{host} was lost: its agent ended during the run."),
+            Warning::HostLost { host } => {
+                write!(f, "{host} was lost: its agent ended during the run, and that repeat is left out.")
+            }
             Warning::ReceiveBufferSmall { asked, granted } => {
                 write!(f, "The kernel granted {granted} bytes of receive buffer of the {asked} asked for.")
             }
@@ -360,6 +377,7 @@ mod tests {
             Warning::LowClosure { condition: condition(), closure: 0.71 },
             Warning::HighClosure { condition: condition(), closure: 1.21 },
             Warning::ForeignLoad { condition: condition(), trials: 1 },
+            Warning::Slowdown { condition: condition(), trials: 1 },
             Warning::StealTime { condition: condition(), trials: 1 },
             Warning::AppOnly { reason: "/sys cannot be mounted".to_owned() },
             Warning::BroadcastSkippedIpv6,

@@ -27,7 +27,7 @@ pub struct Metric {
 enum Value {
     /// Mean over the hosts / messages sent.
     PerMessage(Column),
-    /// Sum over the hosts / messages sent; not known where a host was lost.
+    /// Sum over the hosts / messages sent.
     TotalPerMessage(Column),
     /// Mean over the hosts / due times at which messages were sent.
     PerWakeUp(Column),
@@ -83,9 +83,7 @@ impl Metric {
         let of_hosts = |column: Column| trial.hosts(who).map(column).collect::<Option<Vec<f64>>>();
         let value = match self.value {
             Value::PerMessage(column) => stats::mean(&of_hosts(column)?)? / trial.messages()?,
-            Value::TotalPerMessage(column) => {
-                trial.hosts_and_lost(who).map(column).sum::<Option<f64>>()? / trial.messages()?
-            }
+            Value::TotalPerMessage(column) => trial.hosts(who).map(column).sum::<Option<f64>>()? / trial.messages()?,
             Value::PerWakeUp(column) => stats::mean(&of_hosts(column)?)? / trial.wake_ups()?,
             Value::TotalPerWakeUp(column) => {
                 trial.rows().iter().map(|row| column(row)).sum::<Option<f64>>()? / trial.wake_ups()?

@@ -20,6 +20,7 @@ pub mod json;
 pub mod metadata;
 pub mod metric;
 pub mod paired;
+pub mod read;
 pub mod row;
 pub mod sentence;
 pub mod setting;

@@ -1,10 +1,10 @@
 //! From the rows of the hosts to one row a metric: what a message costs each role, and each group a lab has named.
 //!
 //! Within a trial, the hosts are brought to one value ([`metric`](super::metric)); the statistics are over the trials.
-//! Counts are from the trials whose sender's `counts_valid` is true, times (CPU, latency, rate) from those whose `valid`
-//! is (where those are too few, from the others too, and the row says how many are `doubtful`); a host that was lost is
-//! left out of its role. A figure that any other host lacks is missing from the trial, and a metric no trial has is
-//! missing from the summary: never 0. So a figure that only one group of a role has by design, such as work, is that
+//! Counts are from the trials in which every host's `counts_valid` is true (so none in which a host was lost), times (CPU,
+//! latency, rate) from those whose `valid` is (where those are too few, from the others too, and the row says how many are
+//! `doubtful`). A figure that any of the hosts lacks is missing from the trial, and a metric no trial has is missing from
+//! the summary: never 0. So a figure that only one group of a role has by design, such as work, is that
 //! group's and not the role's.
 
 use std::collections::BTreeMap;
@@ -329,16 +329,21 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_host_is_left_out_of_its_role() {
-        let mut rows = trial(1, 200_000);
-        rows[2] = HostRow {
-            valid: false,
-            counts_valid: false,
-            ..HostRow::new("1f", "uni", Mode::Unicast, 1, "h3", Role::Receiver)
-        };
-        let delivered = of(&rows, "receiver", "delivered").unwrap();
-        assert_eq!((delivered.n, delivered.mean), (1, Some(1.0)), "h2 alone");
-        assert_eq!(of(&rows, "all", "link_frames"), None, "the frames on the lost host's link are not known");
+    fn a_trial_that_lost_a_host_does_not_count() {
+        for (lost, role) in [(2, Role::Receiver), (3, Role::Bystander)] {
+            let mut rows = trial(1, 200_000);
+            rows[lost] = HostRow {
+                valid: false,
+                counts_valid: false,
+                ..HostRow::new("1f", "uni", Mode::Unicast, 1, &rows[lost].host, role)
+            };
+            assert_eq!(summarize(&rows), [], "with fewer hosts it is another trial");
+            let rows = [rows, trial(2, 200_000)].concat();
+            let value = |role, metric| of(&rows, role, metric).map(|row| (row.n, row.mean));
+            assert_eq!(value("receiver", "delivered"), Some((1, Some(0.99))), "of both receivers");
+            assert_eq!(value("receiver", "cpu_share"), Some((1, Some(400.0 / 900.0))), "of both receivers");
+            assert_eq!(value("sender", "link_tx_frames"), Some((1, Some(2.0))));
+        }
     }
 
     #[test]

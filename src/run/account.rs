@@ -35,6 +35,8 @@ pub struct TrialFigures {
     pub samples: Vec<(Duration, Look)>,
     /// By host: its agent's part; `None` for a lost host.
     pub collected: Vec<Option<Collected>>,
+    /// The hosts that are lost, by name.
+    pub lost: Vec<String>,
     /// What the machine as a whole did meanwhile.
     pub machine: MachineUse,
     /// Whether the LAN fell still in time.
@@ -49,8 +51,10 @@ pub struct TrialFigures {
 
 impl TrialFigures {
     /// What speaks against using this trial.
-    pub fn marks(&self, condition: &Condition, napi: &[NapiThread]) -> Vec<Mark> {
-        let mut marks = Vec::new();
+    ///
+    /// `slowdown` is how many times as long as usual a fixed piece of work took around it.
+    pub fn marks(&self, condition: &Condition, napi: &[NapiThread], slowdown: f64) -> Vec<Mark> {
+        let mut marks: Vec<Mark> = self.lost.iter().map(|host| Mark::HostLost { host: host.clone() }).collect();
         let over = |share: Option<f64>, tolerated: f64| share.filter(|&share| share > tolerated);
         let traffic = &condition.traffic;
         // At `max` neither a schedule nor a loss-free load was asked for.
@@ -76,12 +80,16 @@ impl TrialFigures {
         if !self.drained {
             marks.push(Mark::NotDrained);
         }
-        if traffic.duration >= mark::SHORTEST_FOR_CLOSURE {
-            let mut closure = CpuClosure::default();
-            closure.add(&self.cpu(napi), &self.machine);
-            marks.extend(closure.ratio().filter(|ratio| !mark::TOLERATED_CLOSURE.contains(ratio)).map(Mark::Closure));
-        }
-        marks.extend(over(self.machine.foreign_share(), mark::TOLERATED_FOREIGN).map(Mark::ForeignLoad));
+        let cpu = self.cpu(napi);
+        let mut closure = CpuClosure::default();
+        closure.add(&cpu, &self.machine);
+        marks.extend(closure.sure_ratio().filter(|ratio| !mark::TOLERATED_CLOSURE.contains(ratio)).map(Mark::Closure));
+        let share = self.machine.foreign_share().unwrap_or(0.0);
+        marks.extend(
+            over(self.machine.foreign_beside(cpu.attributed_ns()), mark::TOLERATED_FOREIGN)
+                .map(|beside| Mark::ForeignLoad { beside, share }),
+        );
+        marks.extend(over(Some(slowdown), mark::TOLERATED_SLOWDOWN).map(Mark::Slowdown));
         marks.extend(over(self.machine.steal_share(), mark::TOLERATED_STEAL).map(Mark::Steal));
         marks
     }
@@ -97,30 +105,33 @@ impl TrialFigures {
         }
     }
 
-    /// Whether the sender held its rate and every receiver that wants all messages got them; one that is lost does not count.
+    /// Whether the sender held its rate and every receiver that wants all messages got them.
     pub fn is_sustained(&self, condition: &Condition) -> bool {
         let asked = condition.traffic.messages_per_second().unwrap_or(0.0);
-        let received_all = condition.receivers_of_all().filter_map(|host| self.received_by(host)).all(|receive| {
-            stream_of(receive, self.stream).is_some_and(|stream| stream.messages_received == self.sent.messages_sent)
+        let received_all = condition.receivers_of_all().all(|host| {
+            let stream = self.received_by(host).and_then(|receive| stream_of(receive, self.stream));
+            stream.is_some_and(|stream| stream.messages_received == self.sent.messages_sent)
         });
         self.held_rate() >= asked * (1.0 - mark::TOLERATED_LAG) && received_all
     }
 
-    /// CPU time of the parts of the run; nothing where the kernel's share is not known.
+    /// CPU time of the parts of the run; nothing where that of a host, or the kernel's share, is not known.
     pub fn cpu(&self, napi: &[NapiThread]) -> CpuComponents {
         let app = |hosts: std::ops::Range<usize>| {
-            hosts.map(|host| difference(self.after.agents_ns[host], self.before.agents_ns[host]).unwrap_or(0)).sum()
+            hosts.map(|host| difference(self.after.agents_ns[host], self.before.agents_ns[host])).sum::<Option<u64>>()
         };
         let hosts_kernel_rx = self.napi_ns(napi, |thread| !thread.is_port);
-        if hosts_kernel_rx.is_none() {
+        let (sender_app, hosts_app) = (app(0..1), app(1..self.after.agents_ns.len()));
+        if hosts_kernel_rx.and(sender_app).and(hosts_app).is_none() {
             return CpuComponents::default();
         }
         CpuComponents {
-            sender_app: Some(app(0..1)),
-            hosts_app: Some(app(1..self.after.agents_ns.len())),
+            sender_app,
+            hosts_app,
             hosts_kernel_rx,
             switch: self.napi_ns(napi, |thread| thread.is_port),
             runner: self.machine.runner_ns,
+            helpers: self.machine.helpers_ns,
         }
     }
 
@@ -152,14 +163,7 @@ impl TrialFigures {
                 if let Some(group) = condition.group_of(index) {
                     (row.group, row.lan) = (group.name.clone(), group.lan as u32);
                 }
-                let Some(collected) = &self.collected[index] else {
-                    return HostRow {
-                        valid: false,
-                        counts_valid: false,
-                        invalid_reason: "host lost".to_owned(),
-                        ..row
-                    };
-                };
+                let Some(collected) = &self.collected[index] else { return row };
                 let mut row = with_counters(row, collected, &bench.facts);
                 row.link_ring_dropped = rings[index];
                 row.cpu_app_ns = difference(self.after.agents_ns[index], self.before.agents_ns[index]);
@@ -243,8 +247,11 @@ impl TrialFigures {
     }
 
     fn with_sent(&self, condition: &Condition, row: HostRow) -> HostRow {
-        let streams = condition.receivers_of_all().filter_map(|host| stream_of(self.received_by(host)?, self.stream));
-        let skews = skews(&streams.map(|stream| stream.trace_ns.as_slice()).collect::<Vec<_>>());
+        let traces = condition.receivers_of_all().map(|host| {
+            let stream = stream_of(self.received_by(host)?, self.stream);
+            Some(stream.map_or(&[][..], |stream| stream.trace_ns.as_slice()))
+        });
+        let skews = skews(&traces.collect::<Option<Vec<_>>>().unwrap_or_default());
         let traffic = &condition.traffic;
         HostRow {
             messages_sent: Some(self.sent.messages_sent),

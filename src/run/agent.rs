@@ -145,7 +145,7 @@ impl HostAgent {
                 presence::sleep_until(at_ns);
                 self.send(&plan).map(Reply::Sent)
             }
-            Order::Pace { rate, duration } => sender::pace(rate, duration).map(Reply::Sent),
+            Order::Pace { rate, duration } => sender::pace(rate, duration, &self.interface).map(Reply::Sent),
             Order::End => {
                 self.end = Some(self.reader.read()?);
                 self.delayed[1] = self.delayed();

@@ -87,6 +87,11 @@ impl Agents {
         self.agents[host].lost.as_deref()
     }
 
+    /// The names of the hosts that are lost, each with why.
+    pub fn lost_hosts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.agents.iter().filter_map(|agent| Some((agent.name.as_str(), agent.lost.as_deref()?)))
+    }
+
     /// Gives every host that is not lost its order and gathers the replies; `None` where there is no order or the
     /// host is lost.
     pub fn all(&mut self, order: impl Fn(usize) -> Option<Order>) -> Vec<Option<Reply>> {

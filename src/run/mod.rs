@@ -17,6 +17,7 @@ pub mod host;
 pub mod mark;
 mod naming;
 pub mod outcome;
+mod pace;
 pub mod part;
 pub mod phases;
 pub mod plan;

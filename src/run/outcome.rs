@@ -12,7 +12,6 @@ use crate::results::row::{HostRow, SummaryRow};
 use crate::results::summary;
 use crate::results::trial::ALL;
 use crate::sys::socket::RECEIVE_BUFFER;
-use crate::units::Rate;
 
 /// What a run brought.
 #[derive(Debug, Default)]
@@ -103,21 +102,29 @@ impl Measured {
         of_setting.map(|(_, closure)| *closure).sum::<CpuClosure>().ratio()
     }
 
-    /// Conditions (by index) of which trials were run, none of them valid.
+    /// Conditions (by index) of which trials were run, none of which can be used. One that something outside disturbed
+    /// can: its counts are right, and its times bear their doubt.
     pub fn without_valid_trial(&self) -> Vec<usize> {
-        let none_valid = |marks: &&Vec<Vec<Mark>>| marks.iter().all(|marks| !marks.is_empty());
-        self.marks.iter().filter(|(_, marks)| none_valid(marks)).map(|(condition, _)| *condition).collect()
+        let is_no_use = |marks: &Vec<Mark>| !marks.iter().all(|mark| mark.is_disturbance() && !mark.spoils_counts());
+        let of_no_use = self.marks.iter().filter(|(_, trials)| trials.iter().all(is_no_use));
+        of_no_use.map(|(condition, _)| *condition).collect()
     }
 
-    /// One more trial for each condition of which every trial was disturbed from outside, until it has had twice as many
-    /// as planned.
-    pub fn second_chances(&self, plan: &MeasurePlan) -> Vec<Trial> {
-        let disturbed = |marks: &Vec<Mark>| marks.iter().any(Mark::is_disturbance);
-        let taken = self.marks.iter().filter(|(_, trials)| trials.iter().all(disturbed));
-        taken
-            .map(|(&condition, trials)| Trial { condition, number: trials.len() as u32 + 1 })
-            .filter(|trial| trial.number <= 2 * plan.trials)
-            .collect()
+    /// One more round of all conditions, neighbours in time again, while some condition has fewer undisturbed trials than
+    /// were planned; twice as many as planned at the most. None after one more that was disturbed for all of those: what
+    /// lasts is not waited for.
+    pub fn another_round(&self, plan: &MeasurePlan) -> Vec<Trial> {
+        let is_disturbed = |marks: &Vec<Mark>| marks.iter().any(Mark::is_disturbance);
+        let rounds = self.marks.values().map(Vec::len).max().unwrap_or(0);
+        let lacking = || {
+            let undisturbed = |trials: &Vec<Vec<Mark>>| trials.iter().filter(|marks| !is_disturbed(marks)).count();
+            self.marks.values().filter(move |trials| undisturbed(trials) < plan.trials as usize)
+        };
+        let in_vain = rounds > plan.trials as usize && lacking().all(|trials| trials.last().is_some_and(is_disturbed));
+        if lacking().next().is_none() || in_vain || rounds >= 2 * plan.trials as usize {
+            return Vec::new();
+        }
+        plan.round(rounds as u32 + 1)
     }
 
     /// What spoke against the trials of a condition, in words, each once.
@@ -185,9 +192,13 @@ impl Measured {
         if messages > 0 {
             warnings.push(Warning::SocketBufferOverflow { condition: name(), messages });
         }
-        let foreign = count(|mark| matches!(mark, Mark::ForeignLoad(_)));
+        let foreign = count(|mark| matches!(mark, Mark::ForeignLoad { .. }));
         if foreign > 0 {
             warnings.push(Warning::ForeignLoad { condition: name(), trials: foreign });
+        }
+        let slow = count(|mark| matches!(mark, Mark::Slowdown(_)));
+        if slow > 0 {
+            warnings.push(Warning::Slowdown { condition: name(), trials: slow });
         }
         let steal = count(|mark| matches!(mark, Mark::Steal(_)));
         if steal > 0 {
@@ -210,7 +221,7 @@ impl Measured {
 mod tests {
     use super::*;
     use crate::run::design::{Case, Design};
-    use crate::units::Mode;
+    use crate::units::{Mode, Rate};
 
     const CONDITION: usize = 0;
 
@@ -244,13 +255,17 @@ mod tests {
     }
 
     #[test]
-    fn what_was_disturbed_in_every_trial_gets_more_chances() {
+    fn what_was_disturbed_is_made_up_for_in_whole_rounds() {
         let steal = || vec![Mark::Steal(0.2), Mark::BehindSchedule { held: 900.0 }];
-        let number = |marks| measured(marks).second_chances(&plan()).first().map(|trial| trial.number);
-        assert_eq!(number(vec![steal(), steal(), steal()]), Some(4));
-        assert_eq!(number(vec![steal(); 5]), Some(6));
-        assert_eq!(number(vec![steal(); 6]), None, "twice the three planned ones are enough");
-        assert_eq!(number(vec![steal(), vec![], steal()]), None, "one was valid");
+        let number = |marks| measured(marks).another_round(&plan()).first().map(|trial| trial.number);
+        assert_eq!(number(vec![vec![]; 3]), None);
+        assert_eq!(number(vec![steal(), vec![], vec![]]), Some(4));
+        assert_eq!(number(vec![steal(); 3]), Some(4), "it may have ended");
+        assert_eq!(number(vec![steal(); 4]), None, "it has not");
+        assert_eq!(number(vec![steal(), steal(), steal(), vec![], vec![]]), Some(6));
+        assert_eq!(number(vec![steal(), vec![], steal(), steal(), steal(), vec![]]), None, "twice the three planned");
+        assert_eq!(number(vec![steal(), vec![], steal(), vec![], vec![]]), None, "three were undisturbed");
+        assert!(measured(vec![vec![Mark::Slowdown(1.4)]; 3]).without_valid_trial().is_empty());
         assert_eq!(
             number(vec![vec![Mark::BehindSchedule { held: 900.0 }]; 3]),
             None,

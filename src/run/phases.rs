@@ -10,6 +10,7 @@ use super::bench::{Bench, Look};
 use super::condition::{Condition, Traffic};
 use super::event::Event;
 use super::outcome::{Limit, Measured, Pacing};
+use super::pace::Pace;
 use super::plan::{ASKING, MeasurePlan, QUESTIONS};
 use super::protocol::{Collected, Order, Reply, Window};
 use super::send::{Meanwhile, Sends, probes};
@@ -31,7 +32,7 @@ const WARM_UP_TIME: Duration = Duration::from_millis(150);
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Carries out `plan`: builds the networks it needs, takes all trials (more of those that something outside disturbed),
-/// and stores the rows as each trial ends. Rates to be tried are tried first, and the plan then has the one that was found.
+/// and stores the rows as each trial ends. After a trial that lost a host the network is built anew. Rates to be tried are tried first, and the plan then has the one that was found.
 ///
 /// Setting `stop` ends it after whole rows; so does a failure in a trial, which is then the error.
 ///
@@ -52,7 +53,7 @@ pub fn measure(
     }
     store.write(&plan.rows())?;
     let mut schedule = VecDeque::from(plan.schedule());
-    let (mut done, control_rate) = (0, plan.main_rate());
+    let (mut done, control_rate, mut pace) = (0, plan.main_rate(), Pace::begin());
     while let Some(trial) = schedule.pop_front().filter(|_| !measured.interrupted) {
         let condition = &plan.conditions[trial.condition];
         observe(Event::TrialStarted { condition: condition.name.clone(), trial, done, of: done + 1 + schedule.len() });
@@ -73,7 +74,7 @@ pub fn measure(
             }
             Err(error) => return Err(error),
         };
-        let marks = figures.marks(condition, &bench.napi);
+        let marks = figures.marks(condition, &bench.napi, pace.slowdown(figures.machine.yardstick_ns));
         let rows = figures.host_rows(bench, condition, run_id, trial, &marks);
         store.append_hosts(&rows)?;
         store.append_samples(&figures.sample_rows(bench, condition, run_id, trial))?;
@@ -86,7 +87,7 @@ pub fn measure(
         observe(Event::TrialEnded { condition: condition.name.clone(), trial, marks });
         done += 1;
         if schedule.is_empty() {
-            schedule.extend(measured.second_chances(plan));
+            schedule.extend(measured.another_round(plan));
         }
     }
     (measured.networks, measured.lost) = site.leave();
@@ -155,6 +156,7 @@ pub(super) fn take(
             _ => None,
         });
     }
+    let lost = bench.agents.lost_hosts().map(|(host, _)| host.to_owned()).collect();
     Ok(TrialFigures {
         sent: sent.main,
         flow_sent: sent.beside,
@@ -162,6 +164,7 @@ pub(super) fn take(
         after,
         samples,
         collected,
+        lost,
         machine,
         drained,
         stream: (run_id, MEASURED),

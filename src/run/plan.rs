@@ -71,17 +71,20 @@ impl MeasurePlan {
     /// All trials in the order in which they are run: round by round; in each round the networks in a fresh random order,
     /// and on each network its conditions in a fresh random order, so that a drift of the machine hits all of them alike.
     pub fn schedule(&self) -> Vec<Trial> {
-        let mut random = SplitMix64(self.seed);
+        (1..=self.trials).flat_map(|number| self.round(number)).collect()
+    }
+
+    /// The trials of one round, counted from 1; there may be more of them than were planned.
+    pub fn round(&self, number: u32) -> Vec<Trial> {
+        let mut random = SplitMix64(self.seed ^ u64::from(number).wrapping_mul(0xd6e8_feb8_6659_fd93));
+        let mut networks = self.networks();
+        random.shuffle(&mut networks);
         let mut trials = Vec::new();
-        for number in 1..=self.trials {
-            let mut networks = self.networks();
-            random.shuffle(&mut networks);
-            for network in networks {
-                let on_it = |&index: &usize| self.conditions[index].network == *network;
-                let mut round: Vec<usize> = (0..self.conditions.len()).filter(on_it).collect();
-                random.shuffle(&mut round);
-                trials.extend(round.into_iter().map(|condition| Trial { condition, number }));
-            }
+        for network in networks {
+            let on_it = |&index: &usize| self.conditions[index].network == *network;
+            let mut on_network: Vec<usize> = (0..self.conditions.len()).filter(on_it).collect();
+            random.shuffle(&mut on_network);
+            trials.extend(on_network.into_iter().map(|condition| Trial { condition, number }));
         }
         trials
     }

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::print_stdout)] // the program under test tells the test its outcome that way
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -126,8 +127,8 @@ const OUTCOME: &str = "outcome ";
 
 /// Runs the tests; or, in a copy, measures or serves as an agent.
 pub(crate) fn main(tests: Vec<Trial>) -> ExitCode {
-    let mut words = std::env::args().skip(1);
-    match words.next().as_deref() {
+    let mut words = std::env::args_os().skip(1);
+    match words.next().as_deref().and_then(OsStr::to_str) {
         Some("agent") => netlab::cli::main(),
         Some(MEASURE) => measure_here(Path::new(&words.next().expect("a folder"))),
         // One after the other: measuring needs the machine to itself.

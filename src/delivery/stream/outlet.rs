@@ -53,7 +53,7 @@ impl Language {
 /// # Errors
 /// A usage error for a size that does not fit.
 pub fn send(outlet: &StreamOutlet, plan: &SendPlan, stop: &AtomicBool, live: &SendLive) -> Result<SendReport> {
-    sender::send_timed_by(&mut Lines::new(outlet, &plan.payload)?, plan, stop, live)
+    sender::send_timed_by(&mut Lines::new(outlet, &plan.payload)?, None, plan, stop, live)
 }
 
 /// Messages one behind the other, as the stream takes them.
