@@ -260,7 +260,7 @@ impl Factor {
             Factor::BroadcastAddress => About {
                 key: "broadcast_address",
                 noun: "broadcast address",
-                label: "broadcast address",
+                label: "broadcast",
                 says: Says::Before(" broadcast"),
                 in_name: ("", ""),
                 number: None,
