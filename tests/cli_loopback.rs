@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 #[path = "support/cli.rs"]
 mod cli;
 
-use cli::{Done, NETLAB, Running, free_port, netlab, netlab_with};
+use cli::{Done, NETLAB, Running, ahead, free_port, netlab, netlab_with};
 
 /// Starts `recv`, runs `send`, and gives both ends' results: sender first. `{port}` stands for a free port.
 #[track_caller]
@@ -51,6 +51,7 @@ fn every_message_is_counted_once() {
         assert_eq!(received.summary()["socket_dropped"].as_u64().unwrap_or(0), 0, "{received:?}");
         assert_eq!(received.figure("bytes"), 300 * 64, "{received:?}");
         // One machine, one clock.
+        assert_eq!(received.summary()["streams"][0]["clock"], "same", "{received:?}");
         let (p50, max) = (received.figure("latency_p50_ns"), received.figure("latency_max_ns"));
         assert!(0 < p50 && p50 <= max, "{received:?}");
     }
@@ -104,6 +105,50 @@ fn no_loop_keeps_messages_from_this_host() {
     netlab(&format!("{send} --no-loop")).expect(0);
     netlab(&send).expect(0);
     assert_eq!(receiver.wait().expect(0).summary()["streams"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn two_clocks_give_no_latency_and_the_summary_says_why() {
+    let receiver = |more: &str, port| Running::start(&format!("unicast recv --port {port} --duration 20s {more}"));
+    // The receiver's clock behind the sender's, and ahead by less than a minute, which looks like a latency.
+    for (seconds, sender_is_ahead) in [(10, true), (10, false)] {
+        let Some(mut ahead) = ahead(seconds, NETLAB) else { return };
+        let port = free_port();
+        let (recv, send) = (
+            format!("unicast recv --port {port} --duration 20s --count 50"),
+            format!("unicast --to 127.0.0.1:{port} send --count 50"),
+        );
+        let done = if sender_is_ahead {
+            let receiver = Running::start(&recv);
+            assert!(ahead.args(send.split(' ')).stdin(Stdio::null()).output().unwrap().status.success());
+            receiver.wait()
+        } else {
+            ahead.args(recv.split(' '));
+            let receiver = Running::start_command(ahead);
+            netlab(&send).expect(0);
+            receiver.wait()
+        };
+        let done = done.expect(0);
+        assert!(done.out.contains("50 messages"), "{done:?}");
+        assert!(done.out.contains("latency        not measured: the sender's clock is another one"), "{done:?}");
+        assert!(done.out.contains("jitter "), "{done:?}");
+    }
+    // What an older netlab sends, with the send time of this very clock: who does not name it gives no evidence.
+    let port = free_port();
+    let [told, asked] = ["", "--json"].map(|more| {
+        let receiver = receiver(&format!("--count 1 {more}"), port);
+        let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap();
+        let send_time_ns = (time.tv_sec() * 1_000_000_000 + time.tv_nsec()) as u64;
+        let old = [&b"NLAB\x01\0\0\0"[..], &[7; 8], &[0; 8], &send_time_ns.to_be_bytes()].concat();
+        UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&old, ("127.0.0.1", port)).unwrap();
+        receiver.wait().expect(0)
+    });
+    assert!(told.out.contains("not measured: the sender does not say which clock it reads"), "{told:?}");
+    let stream = &asked.summary()["streams"][0];
+    assert_eq!((stream["clock"].as_str(), stream["run_id"].as_str()), (Some("untold"), Some("0707070707070707")));
+    for key in ["latency_p50_ns", "latency_p99_ns", "latency_max_ns", "kernel_latency_p50_ns"] {
+        assert!(stream[key].is_null() && asked.summary()[key].is_null(), "{key}: {asked:?}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ mod mqtt;
 #[path = "support/terminal.rs"]
 mod terminal;
 
-use cli::{Done, NETLAB, Running, netlab, netlab_with};
+use cli::{Done, NETLAB, Running, ahead, netlab, netlab_with};
 use terminal::OnTerminal;
 
 /// A running `netlab pubsub broker`, and where it listens.
@@ -96,6 +96,19 @@ fn every_quality_of_service_delivers_each_message_once_here() {
         }
         assert!(received.figure("latency_p50_ns") > 0, "{received:?}");
     }
+    end(broker);
+}
+
+#[test]
+fn a_publisher_of_another_clock_gives_no_latency() {
+    let Some(mut publisher) = ahead(10, NETLAB) else { return };
+    let (broker, url) = broker("");
+    let quiet = subscribe(&url, "--topic load --quiet --count 20");
+    let command = format!("pubsub publish --broker {url} --topic load --size 100 --count 20");
+    assert!(publisher.args(command.split(' ')).stdin(Stdio::null()).output().unwrap().status.success());
+    let done = quiet.wait().expect(0);
+    assert!(done.out.contains("20 messages"), "{done:?}");
+    assert!(done.out.contains("latency        not measured: the sender's clock is another one"), "{done:?}");
     end(broker);
 }
 

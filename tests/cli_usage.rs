@@ -174,6 +174,27 @@ fn an_environment_that_is_no_text_is_no_obstacle() {
     }
 }
 
+/// Before anything is made, and with the figure that is needed.
+#[test]
+fn a_lan_for_which_there_are_too_few_open_files_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    for (args, files) in [
+        (vec!["measure", "--hosts", "101", "--out", out.to_str().unwrap()], 4 * 101 + 32),
+        (vec!["lab", "run", "two-hundred-users", "--quick", "--out", out.to_str().unwrap()], 4 * 201 + 32),
+        (vec!["lan", "shell", "--hosts", "101", "--", "true"], 4 * 101 + 32),
+        (vec!["lan", "shell", "--hosts", "100", "--lans", "2", "--", "true"], 4 * 102 + 32),
+    ] {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", NETLAB]).args(&args);
+        let done = Done::from(shell.stdin(Stdio::null()).output().unwrap()).expect(4);
+        for words in [format!("take {files} open files"), format!("--nofile={files}:{files}"), "8 at most".to_owned()] {
+            assert!(done.err.contains(&words), "{args:?}: {done:?}");
+        }
+    }
+    assert!(!out.exists(), "no half-made folder");
+}
+
 #[test]
 fn a_port_in_use_is_explained() {
     let taken = UdpSocket::bind("0.0.0.0:0").unwrap();

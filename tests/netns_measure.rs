@@ -277,7 +277,10 @@ fn a_server_is_in_all_that_is_printed() {
     let server = |line: &str| line.split_whitespace().nth(2).map(str::to_owned);
     assert_eq!(server(table[1]).as_deref(), Some("–"), "{text}");
     assert!(server(table[2]).unwrap().parse::<f64>().unwrap() > 0.0, "{text}");
-    assert!(text.contains("\nchat: the server paid. ") && text.contains("; the server, which makes the copies, sent "));
+    assert!(
+        text.contains("\nchat: the server paid for the copies, the bystanders nothing. ")
+            && text.contains("; the server, which makes the copies, sent ")
+    );
     assert!(text.contains("   request to answer\n"), "{text}");
     let funnel = lines_from(&text, "at each");
     let places: Vec<&str> = funnel[0].split_whitespace().collect();

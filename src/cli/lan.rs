@@ -18,10 +18,11 @@ use clap::{Args, Subcommand};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::symlinkat;
 
+use super::paragraph::{columns_of, fitted};
 use super::spelled;
 use crate::error::{Error, Result};
 use crate::lan::plan::Plan;
-use crate::lan::{Attribution, Lan, LanSpec, Nic, SwitchKind};
+use crate::lan::{Attribution, Lan, LanSpec, Nic, SwitchKind, check_room};
 use crate::sys::netns;
 use crate::sys::proc::own_pid;
 use crate::units::parse_duration;
@@ -57,8 +58,8 @@ struct ShellArgs {
     /// with nobody to ask who is a member: no-querier (a Linux bridge then floods), no-querier-quiet (groups reach nobody).
     #[arg(long, value_name = "KIND", default_value_t = SwitchKind::Snooping, value_parser = spelled::<SwitchKind, _>(SwitchKind::ALL.map(SwitchKind::as_str)))]
     switch: SwitchKind,
-    /// What a host's network card does with unicast for others: promiscuous (the host's kernel has to drop it) or filter
-    /// (the card drops it).
+    /// What a host's network card does with unicast for others and with groups its host has not joined: promiscuous (the
+    /// host's kernel has to drop it) or filter (the card drops it).
     #[arg(long, value_name = "CARD", default_value_t = Nic::Promiscuous, value_parser = spelled::<Nic, _>(Nic::ALL.map(Nic::as_str)))]
     nic: Nic,
     /// Gives the hosts IPv6 addresses as well.
@@ -92,6 +93,8 @@ fn shell(args: &ShellArgs) -> Result<ExitCode> {
         ..LanSpec::single(0, args.switch, args.ipv6)
     };
     Plan::new(&spec)?; // an impossible LAN is refused before anything is touched
+    // The shell, and what the router runs.
+    check_room(&spec, 3)?;
     netns::enter_private()?;
     let mut lan = Lan::build(&spec)?;
     start_forwarder(&mut lan)?;
@@ -260,7 +263,7 @@ impl Folder {
 }
 
 fn write_banner(lan: &Lan) -> io::Result<()> {
-    let mut err = anstream::stderr().lock();
+    let mut err = Vec::new();
     let spec = lan.spec();
     let kind = spec.switch.in_words(spec.ipv6);
     let hosts = spec.hosts();
@@ -296,7 +299,9 @@ fn write_banner(lan: &Lan) -> io::Result<()> {
     writeln!(err, "Try:")?;
     writeln!(err, "  on h2 netlab multicast --group 239.1.1.1 recv &     # h2 joins a group")?;
     writeln!(err, "  on h1 netlab multicast --group 239.1.1.1 send --count 10")?;
-    writeln!(err, "  on h3 ip -s link show h3                            # did h3 see any of it?")
+    writeln!(err, "  on h3 ip -s link show h3                            # did h3 see any of it?")?;
+    let banner = fitted(&String::from_utf8_lossy(&err), columns_of(io::stderr()));
+    io::stderr().write_all(banner.as_bytes())
 }
 
 fn command_of(program: &OsStr, arguments: &[OsString]) -> Command {

@@ -36,7 +36,8 @@ pub(crate) struct Args {
     /// The switch: snooping keeps multicast to the members, flooding does not, a hub sends every frame everywhere
     #[arg(long, value_name = "KIND", default_value = "snooping", value_parser = spelled::<SwitchKind, _>(SwitchKind::ALL.map(SwitchKind::as_str)))]
     switch: SwitchKind,
-    /// The hosts' network cards: promiscuous lets every frame through to the kernel, filter drops what is for another MAC
+    /// The hosts' network cards: promiscuous lets every frame through to the kernel, filter drops what is for
+    /// another MAC, or for a group the host has not joined
     #[arg(long, value_name = "KIND", default_value = "promiscuous", value_parser = spelled::<Nic, _>(Nic::ALL.map(Nic::as_str)))]
     nic: Nic,
     /// Where broadcast goes: limited is 255.255.255.255, directed the subnet's own address, which costs Linux hosts less
@@ -133,7 +134,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let shown = if args.json { run.print_json(&[]) } else { run.print(Detail::All).and_then(|()| run.print_bursts()) };
     shown.context("writing to standard output")?;
     run.conclude()?;
-    Ok(ExitCode::SUCCESS)
+    run.shortfall().map_or(Ok(ExitCode::SUCCESS), |what| Err(Error::not_shown(what).into()))
 }
 
 #[cfg(test)]

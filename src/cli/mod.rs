@@ -25,6 +25,7 @@ use std::str::FromStr;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
+use self::paragraph::{columns_of, fitted};
 use crate::error::{Error, ExitClass};
 
 mod address;
@@ -125,7 +126,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(stop) => {
             // Help and version come this way too; a reader that has gone away is no failure.
-            let _ = stop.print();
+            let _ = print_fitted(&stop);
             return if stop.use_stderr() { ExitClass::Usage.code().into() } else { ExitCode::SUCCESS };
         }
     };
@@ -146,12 +147,23 @@ pub fn main() -> ExitCode {
     outcome.unwrap_or_else(|error| explain(&error))
 }
 
+/// Prints what the parser has to say, in its own style unless some of it is too long for the terminal.
+fn print_fitted(stop: &clap::Error) -> io::Result<()> {
+    let text = stop.render().to_string();
+    let columns = if stop.use_stderr() { columns_of(io::stderr()) } else { columns_of(io::stdout()) };
+    match fitted(&text, columns) {
+        fits if fits == text => stop.print(),
+        lines if stop.use_stderr() => io::stderr().write_all(lines.as_bytes()),
+        lines => io::stdout().write_all(lines.as_bytes()),
+    }
+}
+
 /// Prints a failure with its causes and its remedy, and gives the exit code its class asks for.
 fn explain(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
         return ExitCode::SUCCESS;
     }
-    let _ = writeln!(io::stderr(), "netlab: {error:#}");
+    let _ = writeln!(io::stderr(), "{}", fitted(&format!("netlab: {error:#}"), columns_of(io::stderr())));
     let class = error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map_or(ExitClass::Failed, Error::class);
     class.code().into()
 }

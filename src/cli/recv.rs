@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::HumanCount;
@@ -14,6 +15,7 @@ use super::silence::Silence;
 use super::summary::{Summary, received, write_csv};
 use super::traffic::TrafficArgs;
 use crate::delivery::receiver::{self, ReceiveLive};
+use crate::delivery::watch::LinkWatch;
 use crate::delivery::{InletSpec, open_inlet};
 use crate::error::{Error, ExitClass, Result};
 use crate::units::Mode;
@@ -29,6 +31,7 @@ pub(crate) fn run(mode: Mode, spec: &InletSpec, traffic: &TrafficArgs) -> anyhow
     let inlet = open_inlet(spec)?;
     let description = inlet.description();
     // Without the kernel's counters there is nothing to explain silence by, and still much to receive.
+    let mut links = LinkWatch::of_inlet(&inlet, spec).ok().flatten();
     let mut silence = Silence::new(&spec.listen, description.interface.as_deref()).ok();
     let limits = Limits { count: plan.count, duration: plan.duration };
     let screen = Screen::new(traffic.json, limits);
@@ -42,6 +45,9 @@ pub(crate) fn run(mode: Mode, spec: &InletSpec, traffic: &TrafficArgs) -> anyhow
         let totals = [&live.messages_received, &live.messages_lost, &live.messages_unrecognized, &live.bytes]
             .map(|total| total.load(Ordering::Relaxed));
         let counted = live.datagrams.load(Ordering::Relaxed);
+        if let Some(change) = links.as_mut().and_then(|links| links.look(now)) {
+            screen.tell(now, "interface", &change, &change.text);
+        }
         if let Some(explanation) = silence.as_mut().and_then(|silence| silence.explain(now, counted)) {
             screen.note(&explanation);
         }
@@ -50,12 +56,13 @@ pub(crate) fn run(mode: Mode, spec: &InletSpec, traffic: &TrafficArgs) -> anyhow
     })?;
 
     let interrupted = stop.load(Ordering::Relaxed);
+    let outage = links.map(|links| links.outage(Duration::from_nanos(report.duration_ns)));
     if let Some((path, file)) = csv {
         write_csv(file, mode, &report)
             .map_err(|cause| Error::failed(format!("writing {}", path.display())).because(cause))?;
     }
     screen
-        .result(&received(&report), &Summary::of_recv(mode, &report, interrupted))
+        .result(&received(&report, outage), &Summary::of_recv(mode, &report, outage, interrupted))
         .context("writing to standard output")?;
     // Without a limit there is no other way to end than Ctrl-C.
     Ok(if interrupted && limits.any() { ExitClass::Interrupted.code().into() } else { ExitCode::SUCCESS })

@@ -3,7 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,8 +12,10 @@ use serde_json::Value;
 
 use super::escaped::escaped;
 use super::interrupt;
+use super::paragraph::{columns_of, fitted};
 use crate::counters::environment::Environment;
 use crate::error::{Error, ExitClass, Result};
+use crate::lan::check_room;
 use crate::report;
 use crate::results::burst::burst_costs;
 use crate::results::delay::delays;
@@ -38,6 +41,18 @@ pub(crate) struct Order<'a> {
     pub lab: Option<Value>,
 }
 
+/// A run that has ended, to which trials may be added.
+pub(crate) struct Ended {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Its `run.json`.
+    pub metadata: RunMetadata,
+    /// What was measured.
+    pub plan: MeasurePlan,
+    /// What that brought.
+    pub measured: Measured,
+}
+
 /// A run that has ended, its tables and `run.json` on disk.
 pub(crate) struct Run {
     /// What was to be measured, with the rate that was found where it was to be found.
@@ -56,16 +71,18 @@ pub(crate) struct Run {
 /// # Errors
 /// A machine that does not permit the LAN, a failure while running. An interruption is none: see [`Run::conclude`].
 pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
-    let Order { mut plan, leaves_out_broadcast, out, lab } = order;
+    let Order { plan, leaves_out_broadcast, out, lab } = order;
+    for condition in &plan.conditions {
+        // An agent for each host, the router's, the runner and its guard.
+        check_room(&condition.network, condition.network.hosts() + 3)?;
+    }
     // From here on this is process 1 of its own namespaces; no thread may exist before.
     netns::enter_private()?;
     let stop = interrupt::stop_flag().context("installing signal handlers")?;
 
     let run_id = format!("{:08x}", random_seed() as u32);
     let store = Store::create(out, &run_id)?;
-    // Arguments need not be text.
-    let command_line = std::env::args_os().map(|argument| escaped(argument.as_bytes())).collect();
-    let mut metadata = RunMetadata::start(&run_id, plan.seed, command_line);
+    let mut metadata = RunMetadata::start(&run_id, plan.seed, command_line());
     let to_try = plan.try_rates.clone();
     let described = |plan: &MeasurePlan| -> serde_json::Result<Value> {
         let mut described = serde_json::to_value(plan)?;
@@ -81,10 +98,48 @@ pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
         metadata.warn(Warning::BroadcastSkippedIpv6);
         note("IPv6 has no broadcast, so it is left out.");
     }
-    store.write_metadata(&metadata)?;
+    let rounds = plan.trials;
+    take(plan, rounds, Measured::default(), store, metadata, &described, &stop)
+}
 
+/// Adds so many trials of each condition to a run that has ended: the same plan on the same machine, to be checked before.
+/// To be called before any thread exists.
+///
+/// # Errors
+/// As for [`carry_out`]; a folder that cannot be written.
+pub(crate) fn add_to(ended: Ended, trials: u32) -> anyhow::Result<Run> {
+    let Ended { dir, mut metadata, mut plan, measured } = ended;
+    netns::enter_private()?;
+    let stop = interrupt::stop_flag().context("installing signal handlers")?;
+    let store = Store::reopen(&dir)?;
+    let described = metadata.plan.clone();
+    let described = |plan: &MeasurePlan| -> serde_json::Result<Value> {
+        let mut described = described.clone();
+        described["trials"] = plan.trials.into();
+        Ok(described)
+    };
+    plan.trials = plan.trials.saturating_add(trials);
+    metadata.plan = described(&plan)?;
+    metadata.add(trials, command_line());
+    // All others follow from what is measured.
+    metadata.warnings.retain(|warning| *warning == Warning::BroadcastSkippedIpv6);
+    take(plan, trials, measured, store, metadata, &described, &stop)
+}
+
+/// Takes so many rounds of a plan, on top of what was measured before; `described` is what `run.json` says of it.
+fn take(
+    mut plan: MeasurePlan,
+    rounds: u32,
+    before: Measured,
+    store: Store,
+    mut metadata: RunMetadata,
+    described: &dyn Fn(&MeasurePlan) -> serde_json::Result<Value>,
+    stop: &AtomicBool,
+) -> anyhow::Result<Run> {
+    store.write_metadata(&metadata)?;
     let screen = Progress::new();
-    let measured = measure(&mut plan, &run_id, &store, &stop, &mut |event| screen.show(event));
+    let run_id = metadata.run_id.clone();
+    let measured = measure(&mut plan, rounds, before, &run_id, &store, stop, &mut |event| screen.show(event));
     screen.clear();
     metadata.plan = described(&plan)?;
     let measured = match measured {
@@ -119,18 +174,19 @@ impl Run {
     /// # Errors
     /// When standard output cannot be written to.
     pub(crate) fn print(&self, detail: Detail) -> io::Result<()> {
+        let columns = columns_of(io::stdout());
         let mut out = anstream::stdout().lock();
         for (index, setting) in self.plan.settings().into_iter().enumerate() {
             let rows = self.measured.rows_of(&self.plan, index, &self.summary);
             let accounted = self.measured.accounted(&self.plan, index);
             let control = self.measured.pacing.control();
-            writeln!(out, "{}", table(&setting, &rows, accounted, control.as_ref(), Paint::Ansi))?;
+            writeln!(out, "{}", table(&setting, &rows, accounted, control.as_ref(), Paint::Ansi, columns))?;
             if detail == Detail::All {
                 for sentence in sentences(&setting, &rows) {
-                    writeln!(out, "{sentence}")?;
+                    writeln!(out, "{}", fitted(&sentence, columns))?;
                 }
-                writeln!(out, "\n{}", delays(&setting, &rows, Paint::Ansi))?;
-                writeln!(out, "{}", funnel(&setting, &rows, Paint::Ansi))?;
+                writeln!(out, "\n{}", delays(&setting, &rows, Paint::Ansi, columns))?;
+                writeln!(out, "{}", funnel(&setting, &rows, Paint::Ansi, columns))?;
             }
         }
         Ok(())
@@ -172,7 +228,7 @@ impl Run {
     /// Draws the report, says what is doubtful and where everything is.
     ///
     /// # Errors
-    /// A report that cannot be written; an interruption; a condition without a valid trial.
+    /// A report that cannot be written; an interruption.
     pub(crate) fn conclude(&self) -> Result<()> {
         for line in in_short(&self.metadata.warnings) {
             note(&line);
@@ -184,13 +240,20 @@ impl Run {
         if self.measured.interrupted {
             return Err(Error::interrupted("interrupted; the trials that ended before are on disk"));
         }
-        if let Some(condition) = self.measured.without_valid_trial().first() {
-            let marks = self.measured.reasons(*condition);
-            let name = &self.plan.conditions[*condition].name;
-            return Err(Error::not_shown(format!("{name} had no valid trial: {marks}")));
-        }
         Ok(())
     }
+
+    /// What keeps a run that went well from having shown everything: a condition without a valid trial. Not a sentence.
+    pub(crate) fn shortfall(&self) -> Option<String> {
+        let condition = *self.measured.without_valid_trial().first()?;
+        let marks = self.measured.reasons(condition);
+        Some(format!("{} had no valid trial: {marks}", self.plan.conditions[condition].name))
+    }
+}
+
+/// As `run.json` holds it; arguments need not be text.
+fn command_line() -> Vec<String> {
+    std::env::args_os().map(|argument| escaped(argument.as_bytes())).collect()
 }
 
 /// Different for every run; it need not be unpredictable.
@@ -201,7 +264,7 @@ pub(crate) fn random_seed() -> u64 {
 /// A line for the person. One who is gone is no failure.
 pub(crate) fn note(text: &str) {
     // In one piece.
-    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+    let _ = io::stderr().write_all((fitted(text, columns_of(io::stderr())) + "\n").as_bytes());
 }
 
 /// A line for each kind of warning: the first of the kind, how many more there are, and the advice.

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::paragraph::{columns_of, fitted};
 use super::summary::rate_text;
 
 /// Between two looks at a running loop.
@@ -43,6 +44,13 @@ impl Screen {
     /// What writes such lines, for another thread.
     pub(crate) fn notes(&self) -> Notes {
         Notes { bar: self.bar.clone() }
+    }
+
+    /// News for everybody: a line for the person, and with `--json` an object of this `event`.
+    pub(crate) fn tell(&self, now: Duration, event: &'static str, news: &impl Serialize, text: &str) {
+        self.note(text);
+        // A standard output that is gone is met again with the next interval, and the result.
+        let _ = self.event(&News { event, time_s: now.as_secs_f64(), news });
     }
 
     /// Notes of what is doubtful, each marked as that.
@@ -100,8 +108,22 @@ impl Screen {
     /// As [`event`](Self::event).
     pub(crate) fn result(&self, text: &str, event: &impl Serialize) -> io::Result<()> {
         self.bar.finish_and_clear();
-        if self.json { self.event(event) } else { io::stdout().write_all(text.as_bytes()) }
+        if self.json {
+            self.event(event)
+        } else {
+            io::stdout().write_all(fitted(text, columns_of(io::stdout())).as_bytes())
+        }
     }
+}
+
+/// What happened, and when.
+#[derive(Serialize)]
+struct News<'a, T> {
+    event: &'static str,
+    /// In s since the start.
+    time_s: f64,
+    #[serde(flatten)]
+    news: &'a T,
 }
 
 /// Writes lines for the person beside the progress.
@@ -112,7 +134,8 @@ pub(crate) struct Notes {
 impl Notes {
     /// See [`Screen::note`].
     pub(crate) fn note(&self, text: &str) {
-        let write = || drop(io::stderr().write_all(format!("{text}\n").as_bytes()));
+        let text = fitted(text, columns_of(io::stderr())) + "\n";
+        let write = || drop(io::stderr().write_all(text.as_bytes()));
         // Where no progress is drawn, nobody who draws it has to wait while this is written.
         if self.bar.is_hidden() { write() } else { self.bar.suspend(write) }
     }

@@ -8,8 +8,9 @@ use indicatif::HumanCount;
 
 use super::interrupt;
 use super::screen::{Limits, Look, Screen};
-use super::summary::{Summary, counted, rate_text, sent};
+use super::summary::{Summary, counted, not_reached, rate_text, sent};
 use super::traffic::TrafficArgs;
+use crate::delivery::answers::Answers;
 use crate::delivery::policy::check_reach;
 use crate::delivery::sender::{self, Payload, SendLive, SendPlan};
 use crate::delivery::{Outlet, OutletDescription, OutletSpec, open_outlet};
@@ -32,6 +33,7 @@ pub(crate) fn run(mode: Mode, spec: &OutletSpec, traffic: &TrafficArgs) -> anyho
     screen.note(&announcement(outlet.description(), &plan));
     screen.warn(&outlet.description().warnings);
 
+    let answers = Answers::hear(&outlet);
     let live = SendLive::default();
     let send = || sender::send(&outlet, &plan, &stop, &live);
     let report = screen.watch(send, &stop, limits, ["messages_sent", "copies_sent"], |_| {
@@ -40,9 +42,10 @@ pub(crate) fn run(mode: Mode, spec: &OutletSpec, traffic: &TrafficArgs) -> anyho
     })?;
 
     let interrupted = stop.load(Ordering::Relaxed);
-    screen
-        .result(&sent(&plan, &report), &Summary::of_send(mode, &plan, &report, interrupted))
-        .context("writing to standard output")?;
+    let unreached = answers.map(|answers| answers.collect(&stop));
+    let summary = Summary::of_send(mode, &plan, &report, interrupted).not_reaching(unreached.as_deref());
+    let text = sent(&plan, &report) + &not_reached(unreached.as_deref(), outlet.copies_per_message());
+    screen.result(&text, &summary).context("writing to standard output")?;
     if interrupted {
         return Ok(ExitClass::Interrupted.code().into());
     }

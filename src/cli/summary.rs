@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
+use crate::delivery::answers::Unreached;
 use crate::delivery::receiver::ReceiveReport;
 use crate::delivery::sender::{SendPlan, SendReport};
-use crate::delivery::tally::{LatencySummary, StreamReport};
+use crate::delivery::tally::{LatencySummary, SenderClock, StreamReport};
 use crate::units::Mode;
 
 /// Streams that get a line of their own in the block for people.
@@ -28,6 +30,10 @@ pub(crate) struct Summary {
     copies_sent: Option<u64>,
     copies_failed: Option<u64>,
     first_failure: Option<String>,
+    /// Receivers that messages did not reach, as far as the kernel knows; of unicast alone.
+    receivers_unreached: Option<usize>,
+    /// The first of them in words: which, and why.
+    first_unreached: Option<String>,
     messages_received: Option<u64>,
     messages_lost: Option<u64>,
     messages_duplicate: Option<u64>,
@@ -38,6 +44,8 @@ pub(crate) struct Summary {
     bytes: Option<u64>,
     socket_dropped: Option<u64>,
     receive_buffer_bytes: Option<u64>,
+    /// How long the only interface listened on was gone, down or without a link.
+    interface_outage_s: Option<f64>,
     jitter_ns: Option<u64>,
     latency_p50_ns: Option<u64>,
     latency_p99_ns: Option<u64>,
@@ -67,6 +75,7 @@ struct Stream {
     latency_max_ns: Option<u64>,
     kernel_latency_p50_ns: Option<u64>,
     kernel_latency_p99_ns: Option<u64>,
+    clock: Option<SenderClock>,
 }
 
 /// What the whole socket saw, repeated in every row: no stream can be named for it.
@@ -101,8 +110,17 @@ impl Summary {
         }
     }
 
+    /// The same, of unicast, with those it did not reach.
+    pub(crate) fn not_reaching(self, unreached: Option<&[Unreached]>) -> Self {
+        Summary {
+            receivers_unreached: unreached.map(<[_]>::len),
+            first_unreached: unreached.and_then(|unreached| Some(unreached.first()?.to_string())),
+            ..self
+        }
+    }
+
     /// Of `recv`. Percentiles of several streams cannot be put together, and stay with each stream.
-    pub(crate) fn of_recv(mode: Mode, report: &ReceiveReport, interrupted: bool) -> Self {
+    pub(crate) fn of_recv(mode: Mode, report: &ReceiveReport, outage: Option<Duration>, interrupted: bool) -> Self {
         let streams = &report.streams;
         let total = |field| Some(total(streams, field));
         let only = match &streams[..] {
@@ -124,6 +142,7 @@ impl Summary {
             bytes: Some(report.bytes),
             socket_dropped: report.socket_dropped,
             receive_buffer_bytes: Some(report.receive_buffer_bytes),
+            interface_outage_s: outage.map(|outage| outage.as_secs_f64()),
             jitter_ns: only.jitter_ns,
             latency_p50_ns: only.latency_p50_ns,
             latency_p99_ns: only.latency_p99_ns,
@@ -152,6 +171,7 @@ impl Stream {
             latency_max_ns: report.latency.map(|latency| latency.max_ns),
             kernel_latency_p50_ns: report.kernel_latency.map(|latency| latency.p50_ns),
             kernel_latency_p99_ns: report.kernel_latency.map(|latency| latency.p99_ns),
+            clock: Some(report.clock),
         }
     }
 }
@@ -187,8 +207,17 @@ pub(crate) fn sent(plan: &SendPlan, report: &SendReport) -> String {
     out
 }
 
+/// The line of that block about those whom messages did not reach, of so many receivers; nothing when there are none.
+pub(crate) fn not_reached(unreached: Option<&[Unreached]>, receivers: usize) -> String {
+    let Some([first, others @ ..]) = unreached else { return String::new() };
+    match (others, receivers) {
+        ([], 1) => format!("not reached    {first}\n"),
+        _ => format!("not reached    {} of {receivers} receivers; the first: {first}\n", others.len() + 1),
+    }
+}
+
 /// The block for people at the end of `recv`.
-pub(crate) fn received(report: &ReceiveReport) -> String {
+pub(crate) fn received(report: &ReceiveReport, outage: Option<Duration>) -> String {
     let mut out = String::new();
     let total = |field| total(&report.streams, field);
     let (distinct, lost) = (total(|stream| stream.messages_received), total(|stream| stream.messages_lost));
@@ -230,6 +259,9 @@ pub(crate) fn received(report: &ReceiveReport) -> String {
     }
     let dropped = report.socket_dropped.map_or("unknown".to_owned(), |count| HumanCount(count).to_string());
     let _ = writeln!(out, "socket drops   {dropped}   (buffer of {})", HumanBytes(report.receive_buffer_bytes));
+    if let Some(outage) = outage.filter(|outage| !outage.is_zero()) {
+        let _ = writeln!(out, "interface      gone, down or without a link for {}", nanos(outage.as_nanos() as u64));
+    }
     out
 }
 
@@ -274,13 +306,22 @@ fn timing(stream: &StreamReport) -> String {
             let _ = writeln!(out, "latency        {}   (send to program, same clock)", spread(latency));
         }
         None => {
-            let _ = writeln!(out, "latency        not measured: the sender's clock is another one");
+            let _ = writeln!(out, "latency        {}", no_latency(stream));
         }
     }
     if let Some(latency) = stream.kernel_latency {
         let _ = writeln!(out, "  to kernel    {}   (send to the kernel's timestamp)", spread(latency));
     }
     out
+}
+
+/// Why a stream has no latency, in words.
+pub(crate) fn no_latency(stream: &StreamReport) -> &'static str {
+    match stream.clock {
+        SenderClock::Another => "not measured: the sender's clock is another one",
+        SenderClock::Untold => "not measured: the sender does not say which clock it reads",
+        SenderClock::Same => "not measured: the send times are none of this clock",
+    }
 }
 
 /// One of several streams.
@@ -340,6 +381,7 @@ fn percent(lost: u64, received: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::answers::Why;
     use crate::delivery::sender::Payload;
     use crate::units::Rate;
 
@@ -348,6 +390,7 @@ mod tests {
             LatencySummary { samples: 9, min_ns: 1, p50_ns: 2_000, p90_ns: 3, p99_ns: 4_000, p999_ns: 5, max_ns };
         StreamReport {
             run_id,
+            clock: SenderClock::Same,
             messages_received: 9,
             messages_lost: 1,
             messages_duplicate: 2,
@@ -365,7 +408,7 @@ mod tests {
     #[test]
     fn a_single_stream_is_the_summary() {
         let value =
-            serde_json::to_value(Summary::of_recv(Mode::Multicast, &report(vec![stream(1, 70)]), false)).unwrap();
+            serde_json::to_value(Summary::of_recv(Mode::Multicast, &report(vec![stream(1, 70)]), None, false)).unwrap();
         assert_eq!((&value["event"], &value["mode"]), (&"summary".into(), &"multicast".into()));
         assert_eq!((&value["messages_received"], &value["messages_lost"]), (&9.into(), &1.into()));
         assert_eq!((&value["messages_unrecognized"], &value["latency_p50_ns"]), (&4.into(), &2000.into()));
@@ -376,17 +419,61 @@ mod tests {
     #[test]
     fn several_streams_add_up_where_they_can() {
         let report = report(vec![stream(1, 70), stream(2, 90)]);
-        let value = serde_json::to_value(Summary::of_recv(Mode::Unicast, &report, false)).unwrap();
+        let value = serde_json::to_value(Summary::of_recv(Mode::Unicast, &report, None, false)).unwrap();
         assert_eq!((&value["messages_received"], &value["messages_reordered"]), (&18.into(), &6.into()));
         assert_eq!(value["latency_max_ns"], 90);
         assert!(value["latency_p50_ns"].is_null());
         assert_eq!(value["streams"].as_array().unwrap().len(), 2);
-        let text = received(&report);
+        let text = received(&report, None);
         assert!(
             text.contains("18 messages from 2 senders") && text.contains("run 0000000000000002: 9 messages"),
             "{text}"
         );
         assert!(text.contains("lost           2 (10.00 %)"), "{text}");
+    }
+
+    #[test]
+    fn who_was_not_reached() {
+        let unreached = |host: u8| Unreached { to: ([10, 9, 0, host], 4747).into(), why: Why::NoNeighbourAtFirst };
+        let some = [unreached(2), unreached(3)];
+        assert_eq!(not_reached(None, 1), "");
+        assert_eq!(not_reached(Some(&[]), 2), "");
+        let reason = "10.9.0.2 did not answer ARP for some of the time";
+        assert_eq!(not_reached(Some(&some[..1]), 1), format!("not reached    {reason}\n"));
+        assert_eq!(not_reached(Some(&some[..1]), 3), format!("not reached    1 of 3 receivers; the first: {reason}\n"));
+        assert_eq!(not_reached(Some(&some), 3), format!("not reached    2 of 3 receivers; the first: {reason}\n"));
+        let value = |unreached| serde_json::to_value(Summary::default().not_reaching(unreached)).unwrap();
+        let (none, two, unknown) = (value(Some(&[])), value(Some(&some)), value(None));
+        assert_eq!((&none["receivers_unreached"], &none["first_unreached"]), (&0.into(), &serde_json::Value::Null));
+        assert_eq!((&two["receivers_unreached"], &two["first_unreached"]), (&2.into(), &reason.into()));
+        assert!(unknown["receivers_unreached"].is_null());
+    }
+
+    #[test]
+    fn an_outage_is_told() {
+        let told = |outage| {
+            let value = serde_json::to_value(Summary::of_recv(Mode::Unicast, &report(vec![]), outage, false)).unwrap();
+            (
+                value["interface_outage_s"].clone(),
+                received(&report(vec![]), outage).contains("without a link for 1.500 s"),
+            )
+        };
+        assert_eq!(told(Some(Duration::from_millis(1_500))), (1.5.into(), true));
+        assert_eq!(told(Some(Duration::ZERO)), (0.0.into(), false));
+        assert_eq!(told(None), (serde_json::Value::Null, false));
+    }
+
+    #[test]
+    fn a_latency_that_was_not_measured_has_a_reason() {
+        for (clock, why) in [
+            (SenderClock::Another, "the sender's clock is another one"),
+            (SenderClock::Untold, "the sender does not say which clock it reads"),
+            (SenderClock::Same, "the send times are none of this clock"),
+        ] {
+            let text = received(&report(vec![StreamReport { clock, latency: None, ..stream(1, 0) }]), None);
+            assert!(text.contains(&format!("\nlatency        not measured: {why}\n")), "{text}");
+            assert!(text.contains("jitter         500 ns"), "{text}");
+        }
     }
 
     #[test]
@@ -397,16 +484,16 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         let header = "run_id,stream_id,messages_received,messages_lost,messages_duplicate,messages_reordered,messages_stale,jitter_ns,\
-                      latency_p50_ns,latency_p99_ns,latency_max_ns,kernel_latency_p50_ns,kernel_latency_p99_ns,\
+                      latency_p50_ns,latency_p99_ns,latency_max_ns,kernel_latency_p50_ns,kernel_latency_p99_ns,clock,\
                       mode,duration_s,messages_unrecognized,socket_dropped\n";
         assert_eq!(
             csv(&report(vec![stream(1, 70), stream(2, 90)])),
             format!(
-                "{header}0000000000000001,0,9,1,2,3,0,500,2000,4000,70,,,unicast,1.5,4,\n\
-                 0000000000000002,0,9,1,2,3,0,500,2000,4000,90,,,unicast,1.5,4,\n"
+                "{header}0000000000000001,0,9,1,2,3,0,500,2000,4000,70,,,same,unicast,1.5,4,\n\
+                 0000000000000002,0,9,1,2,3,0,500,2000,4000,90,,,same,unicast,1.5,4,\n"
             )
         );
-        assert_eq!(csv(&report(vec![])), format!("{header},,,,,,,,,,,,,unicast,1.5,4,\n"));
+        assert_eq!(csv(&report(vec![])), format!("{header},,,,,,,,,,,,,,unicast,1.5,4,\n"));
     }
 
     #[test]

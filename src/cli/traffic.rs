@@ -148,9 +148,9 @@ impl TrafficArgs {
     }
 }
 
-/// A number nobody else will have drawn: the standard library seeds its hashers from the kernel.
-fn random() -> u64 {
-    RandomState::new().hash_one(std::process::id())
+/// A number that hardly anybody else will have drawn: the standard library seeds its hashers from the kernel.
+fn random() -> u32 {
+    RandomState::new().hash_one(std::process::id()) as u32
 }
 
 #[cfg(test)]

@@ -60,8 +60,7 @@ impl<'a> Datagrams<'a> {
             Payload::Probe { run_id, stream_id, size } => {
                 body.resize(header_len + size, 0);
                 if *size >= probe::HEADER_LEN {
-                    let probe = Probe { run_id: *run_id, stream_id: *stream_id, sequence: 0, send_time_ns: 0 };
-                    probe.encode(&mut body[header_len..]);
+                    Probe::first(*run_id, *stream_id, clock::name()).encode(&mut body[header_len..]);
                     probe_at = Some(header_len);
                 }
             }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+pub mod answers;
 pub mod broadcast;
 mod carrier;
 mod choice;
@@ -28,6 +29,7 @@ pub mod sender;
 pub mod stream;
 pub mod tally;
 pub mod unicast;
+pub mod watch;
 
 pub use description::{InletDescription, Membership, OutletDescription};
 pub use endpoint::{Inlet, Outlet};

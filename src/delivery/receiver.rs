@@ -126,7 +126,7 @@ impl<'a> Counting<'a> {
     fn new(inlet: &'a Inlet, trace: usize, now_ns: u64) -> Self {
         Counting {
             inlet,
-            tally: Tally::new(trace),
+            tally: Tally::new(trace, clock::name()),
             datagrams: 0,
             other_destination: 0,
             dropped_before: None,

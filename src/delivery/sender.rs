@@ -46,7 +46,7 @@ pub enum Payload {
     /// A probe header, padded to `size` bytes; plain padding where `size` is too small for the header.
     Probe {
         /// See [`crate::wire::probe::Probe::run_id`].
-        run_id: u64,
+        run_id: u32,
         /// See [`crate::wire::probe::Probe::stream_id`].
         stream_id: u16,
         /// UDP payload (or frame payload) in bytes.

@@ -13,14 +13,16 @@
 //!   was sent, and computes its loss from that.)
 //! - **Stale** is an arrival further below the highest sequence than single messages are remembered, [`WINDOW`]: late
 //!   or a duplicate, nobody can say. It counts as neither, and its hole stays lost.
-//! - **Latency** is only known when sender and receiver read the same clock, which they do on one machine. A sample
-//!   that says otherwise, sent after it arrived or 60 s or more before, is counted as unusable; a stream whose samples
-//!   are not mostly usable has no latency. Duplicates and stale arrivals are no samples.
+//! - **Latency** is only known when sender and receiver read the same clock, which they do on one machine, and when
+//!   the sender says so: a stream whose sender names another clock, or none, has none. A sample that contradicts it,
+//!   sent after it arrived or 60 s or more before, is counted as unusable; a stream whose samples are not mostly usable
+//!   has no latency. Duplicates and stale arrivals are no samples.
 //!
 //! Nothing a sender can write makes a tally grow beyond [`MAX_STREAMS`] streams of [`MAX_STREAM_BYTES`] each, or
 //! spend more than a small fixed time on a message: 160 MiB at the worst, some 35 KiB a stream as a rule.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +50,8 @@ pub struct StreamReport {
     pub run_id: u64,
     /// The stream within the run.
     pub stream_id: u16,
+    /// Whose clock the send times are of.
+    pub clock: SenderClock,
     /// Distinct messages.
     pub messages_received: u64,
     /// Holes between the lowest and the highest sequence seen (what came before and after is unknown to a receiver).
@@ -68,7 +72,7 @@ pub struct StreamReport {
     pub last_arrival_ns: u64,
     /// Interarrival jitter (RFC 3550 section 6.4.1) of distinct messages at the application, in ns; `None` below two.
     pub jitter_ns: Option<u64>,
-    /// Send to application, one way, when both clocks are the same one; `None` without any sample.
+    /// Send to application, one way, when both clocks are the same one; `None` otherwise, or without any sample.
     pub latency: Option<LatencySummary>,
     /// Send to the receiving kernel's timestamp, likewise.
     pub kernel_latency: Option<LatencySummary>,
@@ -77,6 +81,19 @@ pub struct StreamReport {
     /// Latency in ns of messages 0, 1, 2 …, exactly as far as the plan asked; 0 where one did not arrive or its
     /// latency is unusable, 1 at the least where it is known, `u32::MAX` from 4.3 s up.
     pub trace_ns: Vec<u32>,
+}
+
+/// What a sender says about the clock it reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SenderClock {
+    /// Nothing: an older netlab, or a kernel that does not tell; or this one's does not.
+    #[default]
+    Untold,
+    /// It is the receiver's.
+    Same,
+    /// It is another one.
+    Another,
 }
 
 /// When a message arrived, in ns of this host's `CLOCK_MONOTONIC`.
@@ -97,12 +114,15 @@ pub struct Tally {
     unrecognized: u64,
     bytes: u64,
     trace: usize,
+    clock: Option<NonZeroU32>,
 }
 
 impl Tally {
-    /// An empty tally that keeps the latency of each of the first `trace` messages of every stream.
-    pub fn new(trace: usize) -> Tally {
-        Tally { streams: Vec::new(), index: HashMap::new(), last: 0, unrecognized: 0, bytes: 0, trace }
+    /// An empty tally that keeps the latency of each of the first `trace` messages of every stream. `clock`: the name of
+    /// the one that arrivals are timed by, as [`clock::name`](crate::sys::clock::name) gives it; without it there is no
+    /// latency.
+    pub fn new(trace: usize, clock: Option<NonZeroU32>) -> Tally {
+        Tally { streams: Vec::new(), index: HashMap::new(), last: 0, unrecognized: 0, bytes: 0, trace, clock }
     }
 
     /// Counts a message with a probe header and `payload_len` bytes in all.
@@ -176,7 +196,7 @@ impl Tally {
     /// The position of the stream `probe` belongs to, which may be a new one; `None` when there are too many.
     #[inline]
     fn stream_of(&mut self, probe: &Probe, arrival: Arrival) -> Option<usize> {
-        let key = StreamKey { run_id: probe.run_id, stream_id: probe.stream_id };
+        let key = StreamKey { run_id: probe.run_id, stream_id: probe.stream_id, clock: probe.clock };
         if self.streams.get(self.last).is_none_or(|stream| stream.key != key) {
             self.last = self.find_or_add(key, arrival)?;
         }
@@ -188,7 +208,12 @@ impl Tally {
         match self.index.get(&key) {
             Some(&index) => Some(index),
             None if next < MAX_STREAMS => {
-                self.streams.push(Stream::new(key, self.trace, arrival.app_ns));
+                let clock = match (key.clock, self.clock) {
+                    (Some(theirs), Some(ours)) if theirs == ours => SenderClock::Same,
+                    (Some(_), Some(_)) => SenderClock::Another,
+                    _ => SenderClock::Untold,
+                };
+                self.streams.push(Stream::new(key, clock, self.trace, arrival.app_ns));
                 self.index.insert(key, next);
                 Some(next)
             }
@@ -205,11 +230,13 @@ impl Tally {
 struct StreamKey {
     run_id: u64,
     stream_id: u16,
+    clock: Option<NonZeroU32>,
 }
 
 /// What one stream has brought so far.
 struct Stream {
     key: StreamKey,
+    clock: SenderClock,
     sequences: Sequences,
     duplicate: u64,
     reordered: u64,
@@ -223,9 +250,10 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(key: StreamKey, trace: usize, now_ns: u64) -> Stream {
+    fn new(key: StreamKey, clock: SenderClock, trace: usize, now_ns: u64) -> Stream {
         Stream {
             key,
+            clock,
             sequences: Sequences::default(),
             duplicate: 0,
             reordered: 0,
@@ -249,6 +277,9 @@ impl Stream {
         }
         self.last_arrival_ns = arrival.app_ns;
         self.jitter.record(probe.send_time_ns, arrival.app_ns);
+        if self.clock != SenderClock::Same {
+            return;
+        }
         let latency_ns = self.latencies.record(probe.send_time_ns, arrival.app_ns);
         if let Some(kernel_ns) = arrival.kernel_ns {
             self.kernel_latencies.record(probe.send_time_ns, kernel_ns);
@@ -270,6 +301,7 @@ impl Stream {
         StreamReport {
             run_id: self.key.run_id,
             stream_id: self.key.stream_id,
+            clock: self.clock,
             messages_received: self.sequences.distinct(),
             messages_lost: self.sequences.holes(),
             messages_duplicate: self.duplicate,
@@ -283,7 +315,10 @@ impl Stream {
             jitter_ns: self.jitter.estimate_ns(),
             latency: self.latencies.summary(),
             kernel_latency: self.kernel_latencies.summary(),
-            latency_unusable: self.latencies.unusable(),
+            latency_unusable: match self.clock {
+                SenderClock::Same => self.latencies.unusable(),
+                SenderClock::Another | SenderClock::Untold => self.sequences.distinct(),
+            },
             trace_ns: self.trace_ns,
         }
     }
@@ -294,9 +329,10 @@ mod tests {
     use super::*;
 
     const MS: u64 = 1_000_000;
+    const OURS: Option<NonZeroU32> = NonZeroU32::new(0xc10c);
 
     fn probe(stream_id: u16, sequence: u64) -> Probe {
-        Probe { run_id: 7, stream_id, sequence, send_time_ns: 0 }
+        Probe { run_id: 7, clock: OURS, stream_id, sequence, send_time_ns: 0 }
     }
 
     fn at(app_ns: u64) -> Arrival {
@@ -334,7 +370,7 @@ mod tests {
             case("no wrap-around", &[u64::MAX, 0], [1, 0, 0, 0, 1]),
             case("all there is", &[0, u64::MAX], [2, u64::MAX - 1, 0, 0, 0]),
         ] {
-            let mut tally = Tally::new(0);
+            let mut tally = Tally::new(0, OURS);
             for &sequence in sequences {
                 tally.probe(&probe(0, sequence), 64, at(0));
             }
@@ -363,7 +399,7 @@ mod tests {
 
     #[test]
     fn interleaved_streams_are_counted_apart() {
-        let mut tally = Tally::new(0);
+        let mut tally = Tally::new(0, OURS);
         for (stream_id, sequence) in [(4, 10), (2, 0), (4, 12), (2, 1), (2, 1), (4, 11), (2, 5)] {
             tally.probe(&probe(stream_id, sequence), 100, at(0));
         }
@@ -389,7 +425,7 @@ mod tests {
 
     #[test]
     fn streams_too_many_are_unrecognized_and_the_known_go_on() {
-        let mut tally = Tally::new(0);
+        let mut tally = Tally::new(0, OURS);
         for run_id in 0..MAX_STREAMS as u64 + 10 {
             tally.probe(&Probe { run_id, ..probe(0, 0) }, 32, at(0));
         }
@@ -402,7 +438,7 @@ mod tests {
 
     #[test]
     fn forged_losses_do_not_overflow_the_live_figure() {
-        let mut tally = Tally::new(0);
+        let mut tally = Tally::new(0, OURS);
         for (stream_id, sequence) in [(0, 0), (0, u64::MAX), (1, 0), (1, u64::MAX)] {
             tally.probe(&probe(stream_id, sequence), 32, at(0));
         }
@@ -411,7 +447,7 @@ mod tests {
 
     #[test]
     fn times_are_taken_from_first_arrivals_only() {
-        let mut tally = Tally::new(4);
+        let mut tally = Tally::new(4, OURS);
         let sent_at = |sequence, send_time_ns| Probe { send_time_ns, ..probe(0, sequence) };
         let kernel = |app_ns, kernel_ns| Arrival { app_ns, kernel_ns: Some(kernel_ns) };
         tally.probe(&sent_at(0, 1_000 * MS), 64, kernel(1_003 * MS, 1_001 * MS));
@@ -435,7 +471,7 @@ mod tests {
 
     #[test]
     fn clocks_that_disagree_give_jitter_but_no_latency() {
-        let mut tally = Tally::new(2);
+        let mut tally = Tally::new(2, OURS);
         for sequence in 0..10 {
             let send_time_ns = 5_000_000 * MS + sequence * MS;
             let kernel_ns = Some(sequence * MS);
@@ -452,8 +488,43 @@ mod tests {
     }
 
     #[test]
+    fn only_a_sender_that_names_this_clock_has_a_latency() {
+        let named = NonZeroU32::new(0xc10d);
+        for (theirs, ours, clock) in [
+            (OURS, OURS, SenderClock::Same),
+            (named, OURS, SenderClock::Another),
+            (None, OURS, SenderClock::Untold),
+            (OURS, None, SenderClock::Untold),
+            (None, None, SenderClock::Untold),
+        ] {
+            let mut tally = Tally::new(1, ours);
+            // Times that are as good as can be.
+            for sequence in 0..3 {
+                let arrival = Arrival { app_ns: 2 * MS, kernel_ns: Some(2 * MS) };
+                tally.probe(&Probe { clock: theirs, send_time_ns: MS, ..probe(0, sequence) }, 64, arrival);
+            }
+            let report = tally.into_streams().remove(0);
+            let same = clock == SenderClock::Same;
+            assert_eq!(report.clock, clock);
+            assert_eq!((report.latency.is_some(), report.kernel_latency.is_some()), (same, same), "{clock:?}");
+            assert_eq!(report.latency_unusable, if same { 0 } else { 3 }, "{clock:?}");
+            assert_eq!(report.trace_ns, [if same { MS as u32 } else { 0 }], "{clock:?}");
+            assert_eq!(report.jitter_ns, Some(0), "a difference needs no common clock");
+        }
+    }
+
+    #[test]
+    fn runs_of_the_same_number_by_two_clocks_are_two_streams() {
+        let mut tally = Tally::new(0, OURS);
+        tally.probe(&probe(0, 0), 64, at(0));
+        tally.probe(&Probe { clock: None, ..probe(0, 0) }, 64, at(0));
+        let clocks: Vec<_> = tally.into_streams().iter().map(|stream| stream.clock).collect();
+        assert_eq!(clocks, [SenderClock::Same, SenderClock::Untold]);
+    }
+
+    #[test]
     fn a_trace_tells_no_latency_from_none() {
-        let mut tally = Tally::new(3);
+        let mut tally = Tally::new(3, OURS);
         tally.probe(&probe(0, 0), 64, at(0));
         tally.probe(&probe(0, 2), 64, at(50_000 * MS));
         tally.probe(&probe(0, u64::MAX), 64, at(1));
@@ -462,7 +533,7 @@ mod tests {
 
     #[test]
     fn memory_stays_within_its_bound() {
-        let mut tally = Tally::new(0);
+        let mut tally = Tally::new(0, OURS);
         for page in 0..100 {
             let arrival = Arrival { app_ns: page, kernel_ns: Some(page) };
             tally.probe(&probe(0, page << 15), 64, arrival);

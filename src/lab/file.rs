@@ -276,12 +276,20 @@ impl Written for Igmp {
     }
 }
 
+/// For an editor's help: what the keys stand for.
+#[cfg(test)]
+fn described_statement() -> String {
+    let legend = super::statement::legend();
+    format!("The statements of the lecture it belongs to: \"L3\", or \"L3 L8\"; or a key of your own.{legend}")
+}
+
 /// Something that should be true of a figure. One of at_most, at_least, about, grows_with, flat_in says what.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table of a claim")]
 pub struct Claim {
-    /// The statements of the lecture it belongs to: "L3", or "L3 L8".
+    /// The statements of the lecture it belongs to: "L3", or "L3 L8"; or a key of your own.
+    #[cfg_attr(test, schemars(description = described_statement()))]
     pub statement: Option<Spot<Text>>,
     /// The sentence it stands for.
     pub says: Spot<Text>,

@@ -11,6 +11,7 @@
 use super::claim::{Claim, Comparison, Figure, Question, Test};
 use super::comparison;
 use super::line::{Beside, Points, no_round};
+use super::statement;
 use super::verdict::{Finding, Outcome, Range, Verdict};
 use super::words::{self, Findings};
 use crate::lan::Nic;
@@ -109,6 +110,8 @@ impl<'a> Evidence<'a> {
             as_expected: verdict.is_as_expected(claim.expect),
             figures: findings.figures(verdict),
             remark,
+            lecture: statement::sentences(&claim.statement),
+            more_trials: findings.more_trials(verdict),
         }
     }
 

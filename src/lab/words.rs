@@ -213,6 +213,19 @@ impl Findings<'_> {
         remarks.join("; ")
     }
 
+    /// How many more trials of each condition would probably decide what is undecided; `None` where nothing is, or no number
+    /// of them would.
+    pub fn more_trials(&self, verdict: Verdict) -> Option<u32> {
+        let open = self.all.iter().filter_map(|(_, finding)| match finding.outcome {
+            Outcome::Holds | Outcome::Fails => None,
+            Outcome::Noisy(more) => Some(more),
+            Outcome::TooFew(more) => Some(Some(more)),
+            Outcome::Unknown(_) | Outcome::NotHere(_) => Some(None),
+        });
+        let each = open.collect::<Option<Vec<usize>>>().filter(|_| verdict == Verdict::Undecided)?;
+        each.into_iter().max().and_then(|more| u32::try_from(more).ok())
+    }
+
     /// `in 2 of 8 conditions` that neither hold nor fail.
     fn open(&self) -> Option<String> {
         let is_open = |finding: &Finding| !matches!(finding.outcome, Outcome::Holds | Outcome::Fails);

@@ -44,7 +44,7 @@ pub enum Payload {
     /// A [`Probe`] header and padding, this many bytes; below the header's length, padding alone.
     Probe {
         /// Names the run.
-        run_id: u64,
+        run_id: u32,
         /// The length in bytes.
         size: usize,
     },
@@ -55,7 +55,7 @@ impl Payload {
     #[must_use]
     pub fn probe(size: usize) -> Payload {
         // The standard library seeds its hashers from the kernel.
-        Payload::Probe { run_id: RandomState::new().hash_one(std::process::id()), size }
+        Payload::Probe { run_id: RandomState::new().hash_one(std::process::id()) as u32, size }
     }
 
     /// Its length in bytes.
@@ -162,7 +162,7 @@ fn first_payload(payload: &Payload) -> Vec<u8> {
         Payload::Probe { run_id, size } => {
             let mut bytes = vec![0; *size];
             if *size >= HEADER_LEN {
-                Probe { run_id: *run_id, stream_id: 0, sequence: 0, send_time_ns: 0 }.encode(&mut bytes);
+                Probe::first(*run_id, 0, clock::name()).encode(&mut bytes);
             }
             bytes
         }

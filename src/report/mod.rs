@@ -37,6 +37,8 @@ mod sweep;
 mod table;
 mod time;
 
+pub(crate) use about::quoted;
+
 /// The page's file in the result folder.
 pub const PAGE_FILE: &str = "report.html";
 /// The folder in it for the charts.

@@ -74,7 +74,7 @@ impl Pictures {
 
         let heading = group.full_heading();
         let name = |what: &str| format!("network-{}{what}", group.number);
-        let verdicts: Vec<Vec<String>> = verdicts.iter().map(|verdict| wrap(verdict, 18.0, 340.0, 2)).collect();
+        let verdicts: Vec<Vec<String>> = verdicts.iter().map(|verdict| wrap(verdict, 18.0, 340.0, 4)).collect();
         let verdict_lines = verdicts.iter().map(Vec::len).max().unwrap_or(0);
         let panels: Vec<Drawing> = networks
             .iter()

@@ -200,10 +200,10 @@ fn setting(run: &Run, group: &Group, drawings: &mut Vec<Drawing>) -> Markup {
     }
 }
 
-/// The first part of a sentence on who paid, without the mode: `the sender paid`.
+/// The first part of a sentence on who paid, without the mode: `the sender paid for one copy, the bystanders nothing`.
 fn verdict(sentence: &str) -> &str {
     let verdict = sentence.split_once(": ").map_or(sentence, |(_, rest)| rest);
-    verdict.split(['.', ',']).next().unwrap_or(verdict)
+    verdict.split(". ").next().unwrap_or(verdict)
 }
 
 /// What limits the main table.
@@ -216,7 +216,7 @@ fn remarks(run: &Run, group: &Group) -> Vec<String> {
         remarks.push(format!("{accounted} of the machine’s CPU time accounted for"));
     }
     if let Some(switch) = figure::range(of_conditions("switch", "cpu_total"), figure::cost) {
-        remarks.push(format!("switch {switch} µs/message (hardware switches do this without a CPU)"));
+        remarks.push(format!("switch {switch} µs/message (hardware switches forward without a CPU)"));
     }
     let control = run.facts.as_ref().and_then(|facts| facts.control.as_ref());
     remarks.extend(remark_on_waking(&group.setting, &group.summary, control));

@@ -43,6 +43,13 @@ pub struct RunMetadata {
     /// What waking costs a sender that sends nothing; `None` where no condition has a rate to pace.
     #[serde(default)]
     pub control: Option<Control>,
+    /// What spoke against trials and what was accounted for, as the caller keeps it to add trials another day; null where
+    /// the run ended early.
+    #[serde(default)]
+    pub account: Value,
+    /// When trials were added to the run, each time.
+    #[serde(default)]
+    pub added: Vec<Added>,
     /// Bytes a frame by which the kernel's link counters fell short of the Ethernet header, and which `link_*_bytes`
     /// therefore have more; `None` where it was not found out.
     pub link_header_bytes_corrected: Option<u64>,
@@ -69,9 +76,18 @@ impl RunMetadata {
             environment: Value::Null,
             calibration: None,
             control: None,
+            account: Value::Null,
+            added: Vec::new(),
             link_header_bytes_corrected: None,
             warnings: Vec::new(),
         }
+    }
+
+    /// Marks it as running again, to have so many trials of each condition more.
+    pub fn add(&mut self, trials: u32, command_line: Vec<String>) {
+        self.added.push(Added { command_line, started: rfc3339(SystemTime::now()), trials });
+        self.ended = None;
+        self.status = Status::Running;
     }
 
     /// Marks it as ended now.
@@ -86,6 +102,17 @@ impl RunMetadata {
             self.warnings.push(warning);
         }
     }
+}
+
+/// Trials that were added to a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Added {
+    /// The command line, the program's name first.
+    pub command_line: Vec<String>,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// Repetitions of each condition.
+    pub trials: u32,
 }
 
 /// How far a run came.

@@ -231,6 +231,11 @@ pub struct ClaimRow {
     pub figures: String,
     /// Where it holds only, how many more trials it would take, or why it cannot be shown; else empty.
     pub remark: String,
+    /// What the statements of the lecture say; empty in older files.
+    #[serde(default)]
+    pub lecture: String,
+    /// Where it is undecided and more trials would probably decide it: how many of each condition.
+    pub more_trials: Option<u32>,
 }
 
 impl ClaimRow {
@@ -246,8 +251,19 @@ impl ClaimRow {
 
 impl Row for ClaimRow {
     const FILE: &'static str = "claims.csv";
-    const COLUMNS: &'static [&'static str] =
-        &["claim", "statement", "says", "judged", "expect", "verdict", "as_expected", "figures", "remark"];
+    const COLUMNS: &'static [&'static str] = &[
+        "claim",
+        "statement",
+        "says",
+        "judged",
+        "expect",
+        "verdict",
+        "as_expected",
+        "figures",
+        "remark",
+        "lecture",
+        "more_trials",
+    ];
 }
 
 /// `predictions.csv`: what the user guessed before the run, beside what was measured.
@@ -401,6 +417,8 @@ mod tests {
             as_expected: true,
             figures: "f".to_owned(),
             remark: String::new(),
+            lecture: "l".to_owned(),
+            more_trials: None,
         };
         assert_eq!(ClaimRow::COLUMNS.join(","), header(&claim));
         let prediction = PredictionRow {

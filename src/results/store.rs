@@ -44,6 +44,26 @@ impl Store {
         }
     }
 
+    /// Opens the folder of a run that has ended, for rows to be added to its tables.
+    ///
+    /// # Errors
+    /// Usage, with file and line, when a table is missing, cut off or malformed, or cannot be written.
+    pub fn reopen(dir: &Path) -> Result<Store> {
+        Store::read::<SampleRow>(dir)?;
+        Store::read::<HostRow>(dir)?;
+        let table = |file: &str| {
+            let path = dir.join(file);
+            let opened = OpenOptions::new().append(true).open(&path);
+            opened.map_err(|cause| Error::usage(format!("{} cannot be written", path.display())).because(cause))
+        };
+        Ok(Store {
+            dir: dir.to_owned(),
+            temporary: false,
+            hosts: table(HostRow::FILE)?,
+            samples: table(SampleRow::FILE)?,
+        })
+    }
+
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir

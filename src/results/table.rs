@@ -1,7 +1,7 @@
 //! The table of one setting: who sent, carried and paid for a message, mode by mode.
 
 use super::figure;
-use super::grid::{Grid, width};
+use super::grid::{Grid, width, wrapped};
 use super::metadata::Control;
 use super::row::SummaryRow;
 use super::setting::Setting;
@@ -64,12 +64,14 @@ impl Paint {
 ///
 /// `summary` holds the rows of this setting's conditions alone, one condition a mode. `accounted` is the part of the
 /// machine's CPU time that was attributed over all of them, and `control` what waking costs a sender that sends nothing.
+/// What has no room in so many `columns` goes below.
 pub fn table(
     setting: &Setting,
     summary: &[SummaryRow],
     accounted: Option<f64>,
     control: Option<&Control>,
     paint: Paint,
+    columns: usize,
 ) -> String {
     let served = setting.has_server();
     // With a server there are two more columns: headings of two lines make room for them.
@@ -103,16 +105,20 @@ pub fn table(
         ]);
         grid.row(row);
     }
-    let table_width = grid.width();
-    let mut text = paint.bold(&setting.to_string()) + "\n" + &grid.painted(paint);
+    let table_width = grid.width().min(columns);
+    let bold = |line: &String| paint.bold(line) + "\n";
+    let mut text: String = wrapped(&setting.to_string(), columns, "", "").iter().map(bold).collect();
+    text += &grid.fitted(paint, columns);
     let mut remarks = vec![remark_on_cpu(setting, summary, accounted)];
     remarks.extend(remark_on_waking(setting, summary, control));
     remarks.extend(remark_on_frames(setting));
     remarks.extend(remark_on_rate(setting, summary));
     remarks.extend(setting.modes.iter().filter_map(|&mode| remark_on_repeats(setting, summary, mode)));
     for remark in remarks {
-        let indent = " ".repeat(table_width.saturating_sub(width(&remark)));
-        text += &format!("{indent}{}\n", paint.dim(&remark));
+        for line in wrapped(&remark, columns, "", "") {
+            let indent = " ".repeat(table_width.saturating_sub(width(&line)));
+            text += &format!("{indent}{}\n", paint.dim(&line));
+        }
     }
     text
 }
@@ -139,7 +145,7 @@ fn remark_on_cpu(setting: &Setting, summary: &[SummaryRow], accounted: Option<f6
         figure::range(costs, figure::cost).map_or(figure::MISSING.to_owned(), |range| format!("{range} µs/message"));
     let accounted = figure::share(accounted);
     format!(
-        "{accounted} of the machine's CPU time accounted for; switch {switch} (hardware switches do this without a CPU)"
+        "{accounted} of the machine's CPU time accounted for; switch {switch} (hardware switches forward without a CPU)"
     )
 }
 
@@ -180,12 +186,14 @@ pub fn remark_on_repeats(setting: &Setting, summary: &[SummaryRow], mode: Mode) 
 
 #[cfg(test)]
 mod tests {
+    use super::super::delay::delays;
     use super::super::example::{rows, setting, snooping};
+    use super::super::funnel::funnel;
     use super::*;
 
     #[test]
     fn all_modes_measured() {
-        let text = table(&setting(), &snooping(), Some(0.96), None, Paint::Plain);
+        let text = table(&setting(), &snooping(), Some(0.96), None, Paint::Plain, usize::MAX);
         assert_eq!(
             text.lines().collect::<Vec<_>>(),
             [
@@ -196,7 +204,7 @@ mod tests {
                 "broadcast       1.00    21.00      1.00             6.30 ± 0.31  7.90 ± 0.39    5.21 ± 0.26      68 %         100 %",
                 "raw-broadcast   1.00    21.00      1.00             4.40 ± 0.22  7.70 ± 0.38    4.02 ± 0.20      64 %         100 %",
                 "multicast       1.00    5.00       0.00             4.70 ± 0.23  7.90 ± 0.39    0.00             0 %          100 %",
-                " 96 % of the machine's CPU time accounted for; switch 7.20 to 24.6 µs/message (hardware switches do this without a CPU)",
+                " 96 % of the machine's CPU time accounted for; switch 7.20 to 24.6 µs/message (hardware switches forward without a CPU)",
             ]
         );
         assert!(text.lines().all(|line| width(line) <= 120));
@@ -220,7 +228,7 @@ mod tests {
             row.n = 4;
         }
         let setting = Setting { modes: vec![Mode::Unicast, Mode::Multicast], ..setting() };
-        let text = table(&setting, &summary, None, None, Paint::Plain);
+        let text = table(&setting, &summary, None, None, Paint::Plain, usize::MAX);
         assert_eq!(
             text.lines().collect::<Vec<_>>(),
             [
@@ -229,7 +237,7 @@ mod tests {
                 "mode        sender  all links  each bystander   sender  each receiver  each bystander   bystanders   delivered",
                 "unicast     –       –          –                –       –              –                –            –",
                 "multicast   1.00    5.00       <0.01            –       –              –                –            99.93 %",
-                "                 – of the machine's CPU time accounted for; switch – (hardware switches do this without a CPU)",
+                "                 – of the machine's CPU time accounted for; switch – (hardware switches forward without a CPU)",
                 "                                                                           messages/s reached: multicast 1,850",
                 "                                                                         unicast: 0 of 5 repeats could be used",
                 "                                                                       multicast: 4 of 5 repeats could be used",
@@ -241,7 +249,7 @@ mod tests {
     fn without_a_rate_the_reached_ones_are_told() {
         let setting = Setting { rate: Rate::Max, modes: vec![Mode::Multicast], ..setting() };
         let summary = rows(Mode::Multicast, 0.0, &[("sender", "rate", 412_345.6), ("sender", "link_tx_frames", 1.0)]);
-        let text = table(&setting, &summary, None, None, Paint::Plain);
+        let text = table(&setting, &summary, None, None, Paint::Plain, usize::MAX);
         assert!(text.ends_with(" messages/s reached: multicast 412,346\n"), "{text}");
     }
 
@@ -260,7 +268,7 @@ mod tests {
             ("bystander", "cpu_share", 0.0),
         ];
         let chat = [rows(Mode::Chat, 0.0, &[exact, of_each].concat()), rows(Mode::Chat, 0.05, &costs)].concat();
-        let text = table(&setting, &[snooping(), chat].concat(), Some(0.96), None, Paint::Plain);
+        let text = table(&setting, &[snooping(), chat].concat(), Some(0.96), None, Paint::Plain, usize::MAX);
         assert_eq!(
             text.lines().collect::<Vec<_>>(),
             [
@@ -270,17 +278,36 @@ mod tests {
                 "mode        sender  server  links  bystander   sender       server   receiver     bystander   bystanders   delivered",
                 "multicast   1.00    –       5.00   0.00        4.70 ± 0.23  –        7.90 ± 0.39  0.00        0 %          100 %",
                 "chat        0.93    4.49    16.69  0.00        43.5 ± 2.1   158 ± 8  17.5 ± 0.9   0.00        0 %          100 %",
-                "      96 % of the machine's CPU time accounted for; switch 7.20 µs/message (hardware switches do this without a CPU)",
+                "      96 % of the machine's CPU time accounted for; switch 7.20 µs/message (hardware switches forward without a CPU)",
                 "                                             chat: a TCP frame may hold several messages, or only an acknowledgement",
             ]
         );
         assert!(text.lines().skip(1).all(|line| width(line) <= 120));
     }
 
+    /// At any width, and no word is broken.
+    #[test]
+    fn what_is_printed_fits_the_terminal() {
+        let (setting, rows) = (Setting { trials: 6, ..setting() }, snooping());
+        let of = |columns| {
+            table(&setting, &rows, Some(0.96), None, Paint::Plain, columns)
+                + &delays(&setting, &rows, Paint::Plain, columns)
+                + &funnel(&setting, &rows, Paint::Plain, columns)
+        };
+        let whole = of(usize::MAX);
+        let words: Vec<&str> = whole.split_whitespace().collect();
+        for columns in [40, 80, 100, 160] {
+            let text = of(columns);
+            assert!(text.lines().all(|line| width(line) <= columns), "{text}");
+            assert!(text.split_whitespace().all(|word| words.contains(&word)), "{text}");
+            assert!(words.iter().all(|word| text.contains(word)), "{text}");
+        }
+    }
+
     #[test]
     fn paint_changes_nothing_but_the_style() {
-        let plain = table(&setting(), &snooping(), Some(0.96), None, Paint::Plain);
-        let painted = table(&setting(), &snooping(), Some(0.96), None, Paint::Ansi);
+        let plain = table(&setting(), &snooping(), Some(0.96), None, Paint::Plain, usize::MAX);
+        let painted = table(&setting(), &snooping(), Some(0.96), None, Paint::Ansi, usize::MAX);
         assert!(painted.starts_with("\x1b[1m1 sender"));
         assert_eq!(anstream::adapter::strip_str(&painted).to_string(), plain);
     }

@@ -42,9 +42,9 @@ pub struct TrialFigures {
     /// Whether the LAN fell still in time.
     pub drained: bool,
     /// The run and the stream of the measured messages.
-    pub stream: (u64, u16),
+    pub stream: (u32, u16),
     /// The same of the flow's.
-    pub flow: (u64, u16),
+    pub flow: (u32, u16),
     /// How long the server took to answer the sender, in ns, ascending; none without a server.
     pub answers_ns: Vec<u64>,
 }
@@ -337,8 +337,8 @@ fn with_served(serve: Option<&ServeReport>, row: HostRow) -> HostRow {
 }
 
 /// A stream as a receiver saw it.
-fn stream_of(receive: &ReceiveReport, stream: (u64, u16)) -> Option<&StreamReport> {
-    receive.streams.iter().find(|s| (s.run_id, s.stream_id) == stream)
+fn stream_of(receive: &ReceiveReport, (run_id, stream_id): (u32, u16)) -> Option<&StreamReport> {
+    receive.streams.iter().find(|stream| (stream.run_id, stream.stream_id) == (run_id.into(), stream_id))
 }
 
 fn with_counters(row: HostRow, collected: &Collected, facts: &Facts) -> HostRow {
@@ -420,8 +420,8 @@ fn napi_sum(napi: &[NapiThread], before: &Look, after: &Look, which: impl Fn(&Na
 }
 
 /// Names the messages of one trial: different for every trial and, by the seed, for every run.
-pub fn trial_run_id(seed: u64, done: usize) -> u64 {
-    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(done as u64 + 1)
+pub fn trial_run_id(seed: u64, done: usize) -> u32 {
+    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(done as u64 + 1) as u32
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! What speaks against using a trial, and from where on it does.
 
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 /// A sender this far behind its schedule did not offer the load asked for.
 pub const TOLERATED_LAG: f64 = 0.01;
 /// CPU time that other programs may take for each ns that the run takes.
@@ -13,7 +16,8 @@ pub const TOLERATED_STEAL: f64 = 0.05;
 pub const TOLERATED_CLOSURE: std::ops::RangeInclusive<f64> = 0.80..=1.05;
 
 /// Why a trial is left out of the figures.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mark {
     /// A host's agent ended.
     HostLost {

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::facts::Facts;
 use super::mark::{Mark, TOLERATED_CLOSURE};
 use super::plan::{MeasurePlan, Trial};
@@ -13,10 +15,11 @@ use crate::results::summary;
 use crate::results::trial::ALL;
 use crate::sys::socket::RECEIVE_BUFFER;
 
-/// What a run brought.
-#[derive(Debug, Default)]
+/// What a run brought. What of it is serialized is all that another day needs to go on with it, beside the rows.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Measured {
     /// All rows, in the order of the trials.
+    #[serde(skip)]
     pub hosts: Vec<HostRow>,
     /// How much of the machine's CPU time is accounted for, over the valid trials of each condition (by its index
     /// in the plan).
@@ -26,17 +29,20 @@ pub struct Measured {
     /// What a sender that sends nothing paid for each message there would have been, window by window.
     pub pacing: Pacing,
     /// What was found out about each network that was built.
+    #[serde(skip)]
     pub networks: Vec<Facts>,
     /// Hosts that were lost, and why.
     pub lost: Vec<(String, String)>,
     /// Whether the user stopped it before the last trial.
+    #[serde(skip)]
     pub interrupted: bool,
     /// What could not be measured on this machine.
+    #[serde(skip)]
     pub limits: Vec<Limit>,
 }
 
 /// The control beside the measured trials: a sender that wakes and paces as for them, once a round, and sends nothing.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Pacing {
     /// At which rate, in messages a second.
     pub rate: f64,
@@ -102,6 +108,11 @@ impl Measured {
         of_setting.map(|(_, closure)| *closure).sum::<CpuClosure>().ratio()
     }
 
+    /// How many rounds there were.
+    pub fn rounds(&self) -> u32 {
+        self.marks.values().map(Vec::len).max().unwrap_or(0) as u32
+    }
+
     /// Conditions (by index) of which trials were run, none of which can be used. One that something outside disturbed
     /// can: its counts are right, and its times bear their doubt.
     pub fn without_valid_trial(&self) -> Vec<usize> {
@@ -115,16 +126,16 @@ impl Measured {
     /// lasts is not waited for.
     pub fn another_round(&self, plan: &MeasurePlan) -> Vec<Trial> {
         let is_disturbed = |marks: &Vec<Mark>| marks.iter().any(Mark::is_disturbance);
-        let rounds = self.marks.values().map(Vec::len).max().unwrap_or(0);
+        let rounds = self.rounds();
         let lacking = || {
             let undisturbed = |trials: &Vec<Vec<Mark>>| trials.iter().filter(|marks| !is_disturbed(marks)).count();
             self.marks.values().filter(move |trials| undisturbed(trials) < plan.trials as usize)
         };
-        let in_vain = rounds > plan.trials as usize && lacking().all(|trials| trials.last().is_some_and(is_disturbed));
-        if lacking().next().is_none() || in_vain || rounds >= 2 * plan.trials as usize {
+        let in_vain = rounds > plan.trials && lacking().all(|trials| trials.last().is_some_and(is_disturbed));
+        if lacking().next().is_none() || in_vain || rounds >= 2 * plan.trials {
             return Vec::new();
         }
-        plan.round(rounds as u32 + 1)
+        plan.round(rounds + 1)
     }
 
     /// What spoke against the trials of a condition, in words, each once.
@@ -138,7 +149,11 @@ impl Measured {
     /// Puts what is known of the LAN, the calibration and the warnings into `run.json`.
     pub fn describe(&self, plan: &MeasurePlan, metadata: &mut RunMetadata) {
         metadata.control = self.pacing.control();
-        metadata.lan = serde_json::to_value(&self.networks).unwrap_or_default();
+        // What a run was added to had networks, too.
+        let before = metadata.lan.as_array().cloned().unwrap_or_default();
+        let networks = self.networks.iter().map(|facts| serde_json::to_value(facts).unwrap_or_default());
+        metadata.lan = before.into_iter().chain(networks).collect();
+        metadata.account = serde_json::to_value(self).unwrap_or_default();
         for facts in &self.networks {
             metadata.calibration = metadata.calibration.or(facts.calibration);
             metadata.link_header_bytes_corrected = metadata.link_header_bytes_corrected.or(facts.rx_header_bytes_added);

@@ -11,7 +11,7 @@ use super::condition::{Condition, Traffic};
 use super::event::Event;
 use super::outcome::{Limit, Measured, Pacing};
 use super::pace::Pace;
-use super::plan::{ASKING, MeasurePlan, QUESTIONS};
+use super::plan::{ASKING, MeasurePlan, QUESTIONS, Trial};
 use super::protocol::{Collected, Order, Reply, Window};
 use super::send::{Meanwhile, Sends, probes};
 use super::site::Site;
@@ -31,8 +31,10 @@ const WARM_UP_TIME: Duration = Duration::from_millis(150);
 /// Time between two rows of a host in `samples.csv`.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Carries out `plan`: builds the networks it needs, takes all trials (more of those that something outside disturbed),
-/// and stores the rows as each trial ends. After a trial that lost a host the network is built anew. Rates to be tried are tried first, and the plan then has the one that was found.
+/// Carries out `plan`: builds the networks it needs, takes `rounds` of its trials (and more of them where something outside
+/// disturbed some), and stores the rows as each trial ends. After a trial that lost a host the network is built anew. Rates to be tried are tried first, and the plan then has the one that was found.
+///
+/// What was `measured` before is gone on from; to begin with, that is nothing.
 ///
 /// Setting `stop` ends it after whole rows; so does a failure in a trial, which is then the error.
 ///
@@ -40,20 +42,23 @@ const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 /// As [`Bench::set_up`]; a lost sender; rows that cannot be stored.
 pub fn measure(
     plan: &mut MeasurePlan,
+    rounds: u32,
+    mut measured: Measured,
     run_id: &str,
     store: &Store,
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event),
 ) -> Result<Measured> {
     let mut site = Site::default();
-    let mut measured = Measured::default();
     match site.find_rate(plan, stop, observe) {
         Err(error) if error.class() == ExitClass::Interrupted => measured.interrupted = true,
         found => found?,
     }
     store.write(&plan.rows())?;
-    let mut schedule = VecDeque::from(plan.schedule());
-    let (mut done, control_rate, mut pace) = (0, plan.main_rate(), Pace::begin());
+    let first = measured.rounds() + 1;
+    let mut schedule: VecDeque<Trial> = plan.schedule(first..first.saturating_add(rounds)).into();
+    let before = measured.marks.values().map(Vec::len).sum();
+    let (mut done, control_rate, mut pace) = (before, plan.main_rate(), Pace::begin());
     while let Some(trial) = schedule.pop_front().filter(|_| !measured.interrupted) {
         let condition = &plan.conditions[trial.condition];
         observe(Event::TrialStarted { condition: condition.name.clone(), trial, done, of: done + 1 + schedule.len() });
@@ -99,7 +104,7 @@ pub fn measure(
 pub(super) fn take(
     bench: &mut Bench,
     condition: &Condition,
-    run_id: u64,
+    run_id: u32,
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event),
 ) -> Result<TrialFigures> {

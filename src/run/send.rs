@@ -150,7 +150,7 @@ impl Bench {
 
 /// A plan to send probes, one at each due time.
 pub fn probes(
-    run_id: u64,
+    run_id: u32,
     stream_id: u16,
     size: usize,
     rate: Rate,

@@ -107,6 +107,9 @@ pub struct Received<'a> {
     pub dropped_before: Option<u32>,
     /// The destination in its IP header and the index of the interface it came by: `IP_PKTINFO`, `IPV6_PKTINFO`.
     pub destination: Option<(IpAddr, u32)>,
+    /// The kernel took it as an IPv4 broadcast, limited or directed (`ipi_spec_dst` of `IP_PKTINFO`, which for what
+    /// comes to an address of this host is that address): by its route table of that moment, as addresses come and go.
+    pub broadcast: bool,
 }
 
 impl ReceiveBatch {
@@ -207,8 +210,12 @@ fn read_controls(mut bytes: &[u8], received: &mut Received<'_>) {
             }
             (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => received.dropped_before = read_plain::<u32>(data),
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                received.destination = read_plain::<libc::in_pktinfo>(data)
-                    .map(|info| (Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into(), info.ipi_ifindex as u32));
+                let Some(info) = read_plain::<libc::in_pktinfo>(data) else { return };
+                let [to, own] = [info.ipi_addr, info.ipi_spec_dst].map(|ip| Ipv4Addr::from(ip.s_addr.to_ne_bytes()));
+                received.destination = Some((to.into(), info.ipi_ifindex as u32));
+                // A host without any address has none to answer from.
+                let elsewhere = own != to && !own.is_unspecified();
+                received.broadcast = to.is_broadcast() || elsewhere && !to.is_multicast();
             }
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                 received.destination = read_plain::<libc::in6_pktinfo>(data)
@@ -347,8 +354,32 @@ mod tests {
             assert_eq!(datagram.bytes, [7; 10]);
             assert!(datagram.truncated);
             assert_eq!(datagram.destination.unwrap().0, IpAddr::from(Ipv4Addr::LOCALHOST));
+            assert!(!datagram.broadcast);
             assert!(datagram.kernel_realtime_ns.unwrap() >= before_ns);
             assert_eq!(datagram.dropped_before, None);
+        }
+    }
+
+    #[test]
+    fn the_kernel_knows_its_broadcast_addresses() {
+        for any in ["0.0.0.0:0", "[::]:0"] {
+            let socket = match UdpSocket::bind(any) {
+                // A kernel without IPv6.
+                Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => continue,
+                socket => socket.unwrap(),
+            };
+            socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            setsockopt(&socket, sockopt::Ipv4PacketInfo, &true).unwrap();
+            let port = socket.local_addr().unwrap().port();
+            let sender = UdpSocket::bind("0.0.0.0:0").unwrap();
+            sender.set_broadcast(true).unwrap();
+            let mut received = ReceiveBatch::new(1, 10);
+            for (to, broadcast) in [([127, 255, 255, 255], true), ([127, 0, 0, 1], false), ([127, 1, 2, 3], false)] {
+                sender.send_to(b"x", (Ipv4Addr::from(to), port)).unwrap();
+                assert_eq!(received.receive(socket.as_fd(), 1).unwrap(), 1);
+                let datagram = received.datagrams().next().unwrap();
+                assert_eq!((datagram.destination.unwrap().0, datagram.broadcast), (to.into(), broadcast), "at {any}");
+            }
         }
     }
 

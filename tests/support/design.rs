@@ -19,7 +19,7 @@ use libtest_mimic::{Arguments, Trial};
 use netlab::results::row::HostRow;
 use netlab::results::store::Store;
 use netlab::run::condition::HostGroup;
-use netlab::run::{Case, Design, Event, Limit, MeasurePlan, measure};
+use netlab::run::{Case, Design, Event, Limit, MeasurePlan, Measured, measure};
 use netlab::sys::netns;
 use netlab::units::Role;
 use serde::{Deserialize, Serialize};
@@ -154,7 +154,8 @@ fn measure_here(dir: &Path) -> ExitCode {
     signal_hook::flag::register(SIGINT, Arc::clone(&stop)).unwrap();
     let mut plan: MeasurePlan = serde_json::from_str(&answer()).unwrap();
     let store = Store::create(Some(dir), "test").unwrap();
-    let measured = measure(&mut plan, "test", &store, &stop, &mut |event| {
+    let trials = plan.trials;
+    let measured = measure(&mut plan, trials, Measured::default(), "test", &store, &stop, &mut |event| {
         if let Some(words) = in_words(event) {
             println!("{words}");
             answer();

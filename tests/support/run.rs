@@ -160,6 +160,8 @@ pub fn claims() -> Vec<ClaimRow> {
         as_expected,
         figures: figures.to_owned(),
         remark: remark.to_owned(),
+        lecture: netlab::lab::statement::sentences(statement),
+        more_trials: None,
     };
     vec![
         claim(

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -16,12 +16,16 @@ use super::join::How;
 use crate::chat::event::Event;
 use crate::chat::group::Group;
 use crate::chat::peers::Peers;
+use crate::delivery::watch::LinkWatch;
 use crate::error::Result;
 use crate::wire::chat::cast::{self, Cast, MAX_DATAGRAM};
 use crate::wire::chat::{Refusal, Request};
 
 /// How long one's own farewell may take to come back.
 const ECHO: Duration = Duration::from_secs(1);
+
+/// Between two looks at the interface.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What both threads know.
 struct Shared {
@@ -56,6 +60,11 @@ pub(super) fn run(to: SocketAddr, interface: Option<&str>, how: &How) -> anyhow:
             }
             screen.end();
         }
+    })?;
+
+    thread::Builder::new().name("watching".into()).spawn({
+        let (shared, screen) = (Arc::clone(&shared), screen.clone());
+        move || watch(&shared, &screen)
     })?;
 
     shared.group.send(cast::Event::Joined { name: how.name })?;
@@ -103,11 +112,15 @@ pub(super) fn run(to: SocketAddr, interface: Option<&str>, how: &How) -> anyhow:
 fn ask(request: &Request, shared: &Shared, screen: &Screen) -> anyhow::Result<()> {
     let name = lock(&shared.name).clone();
     match *request {
-        Request::Say { text } => shared.group.send(cast::Event::Msg { name: &name, text })?,
-        Request::Rename { name: new } => {
-            shared.group.send(cast::Event::Renamed { old: &name, new })?;
-            new.clone_into(&mut lock(&shared.name));
-        }
+        // The interface may be back before the next line is typed.
+        Request::Say { text } => match shared.group.send(cast::Event::Msg { name: &name, text }) {
+            Ok(()) => {}
+            Err(error) => screen.remark(&format!("! not said: {error}"))?,
+        },
+        Request::Rename { name: new } => match shared.group.send(cast::Event::Renamed { old: &name, new }) {
+            Ok(()) => new.clone_into(&mut lock(&shared.name)),
+            Err(error) => screen.remark(&format!("! not renamed: {error}"))?,
+        },
         Request::List => {
             let names = lock(&shared.peers).names().into_iter().map(str::to_owned).collect();
             screen.show(&Event::Here { names, more: 0 })?;
@@ -136,12 +149,27 @@ fn hear(shared: &Shared, screen: &Screen, tell: &Sender<()>) -> anyhow::Result<(
             }
         }
         match cast.event {
-            cast::Event::Joined { .. } if !own => present(shared)?,
+            // Where that cannot leave, what comes is heard all the same.
+            cast::Event::Joined { .. } if !own => drop(present(shared)),
             cast::Event::Left { .. } if own => {
                 // It waits for this no longer than it likes.
                 let _ = tell.send(());
             }
             _ => {}
+        }
+    }
+}
+
+/// Tells what becomes of the interface, for ever, and joins the group again where it is back.
+fn watch(shared: &Shared, screen: &Screen) {
+    let start = Instant::now();
+    let Ok(mut links) = LinkWatch::new(&shared.group.interface, || shared.group.rejoin()) else { return };
+    loop {
+        thread::sleep(LOOK);
+        if let Some(change) = links.look(start.elapsed())
+            && screen.remark(&format!("! {}", change.text)).is_err()
+        {
+            return;
         }
     }
 }

@@ -81,7 +81,7 @@ fn facts_of(case: &Case, try_rates: &[f64]) -> Vec<Fact> {
             Factor::Nic => {
                 let words = |nic: &Nic| match nic {
                     Nic::Promiscuous => "let every frame through to the kernel",
-                    Nic::Filter => "drop what is for another MAC",
+                    Nic::Filter => "drop what is for another MAC, or for a group their host has not joined",
                 };
                 case.nic.iter().map(words).collect::<Vec<_>>().join(", ")
             }
@@ -203,7 +203,10 @@ mod tests {
         );
         assert_eq!(cases[0].0, "a");
         assert_eq!(text(&cases[0].1), ["switch: switch with IGMP snooping"]);
-        assert_eq!(text(&cases[1].1), ["switch: hub", "cards: drop what is for another MAC"]);
+        assert_eq!(
+            text(&cases[1].1),
+            ["switch: hub", "cards: drop what is for another MAC, or for a group their host has not joined"]
+        );
         assert_eq!(extent(&design.plan().unwrap()), "32 conditions, 5 repeats each, about 4 min");
     }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::describe::{self, Fact};
+use super::verdict::Lecture;
 use super::{LabName, Loaded, load, markdown};
 use crate::cli::paragraph::{columns, wrapped};
 use crate::error::Error;
@@ -43,7 +44,7 @@ fn page(loaded: &Loaded, columns: usize, paint: Paint) -> Result<String, Error> 
     let (full, quick): (MeasurePlan, MeasurePlan) = (plan(&lab.design)?, plan(&lab.quick)?);
     let mut page = match loaded.handout {
         Some(handout) => markdown::rendered(handout, columns, paint),
-        None => paint.bold(&lab.title) + "\n",
+        None => markdown::rendered(&format!("# {}", lab.title), columns, paint),
     };
     let heading = |page: &mut String, text: &str| *page += &format!("\n{}\n", paint.bold(text));
     heading(&mut page, "The sentence of the lecture");
@@ -62,7 +63,10 @@ fn page(loaded: &Loaded, columns: usize, paint: Paint) -> Result<String, Error> 
     if !lab.claims.is_empty() {
         heading(&mut page, "What is claimed");
     }
+    let mut lecture = Lecture::default();
     for claim in &lab.claims {
+        let introduced = lecture.introduced(&claim.statement, columns);
+        push(&mut page, introduced.iter().map(|line| paint.dim(line)).collect());
         let (says, judged) = describe::claim(claim);
         push(&mut page, wrapped(&says, columns, &format!("{:<8}", claim.statement), "        "));
         let lines = wrapped(&judged, columns, "        ", "        ");

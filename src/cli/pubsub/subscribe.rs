@@ -16,7 +16,7 @@ use crate::cli::escaped::escaped;
 use crate::cli::interrupt;
 use crate::cli::screen::{Limits, Look, Screen};
 use crate::cli::spelled;
-use crate::cli::summary::{counted, rate_text};
+use crate::cli::summary::{counted, no_latency, rate_text};
 use crate::delivery::tally::{Arrival, StreamReport, Tally};
 use crate::error::ExitClass;
 use crate::pubsub::client::{Client, Subscription};
@@ -243,7 +243,7 @@ impl Counting {
             messages: 0,
             retained: 0,
             bytes: 0,
-            tally: Tally::new(0),
+            tally: Tally::new(0, clock::name()),
         }
     }
 
@@ -270,9 +270,9 @@ impl Counting {
         let numbered = |field: fn(&StreamReport) -> u64| {
             (!streams.is_empty()).then(|| streams.iter().map(field).fold(0, u64::saturating_add))
         };
-        let latency = match &streams[..] {
-            [one] => one.latency,
-            _ => None,
+        let (latency, no_latency) = match &streams[..] {
+            [one] => (one.latency, one.latency.is_none().then(|| no_latency(one))),
+            _ => (None, None),
         };
         Summary {
             event: "summary",
@@ -291,6 +291,7 @@ impl Counting {
             latency_p50_ns: latency.map(|latency| latency.p50_ns),
             latency_p99_ns: latency.map(|latency| latency.p99_ns),
             latency_max_ns: latency.map(|latency| latency.max_ns),
+            no_latency,
             reconnections,
         }
     }
@@ -316,6 +317,9 @@ struct Summary {
     latency_p50_ns: Option<u64>,
     latency_p99_ns: Option<u64>,
     latency_max_ns: Option<u64>,
+    /// Why the only stream has none.
+    #[serde(skip)]
+    no_latency: Option<&'static str>,
     reconnections: u64,
 }
 
@@ -346,6 +350,9 @@ impl Summary {
         if let (Some(p50), Some(p99)) = (self.latency_p50_ns, self.latency_p99_ns) {
             let [p50, p99] = [p50, p99].map(|ns| ns as f64 / 1e3);
             let _ = writeln!(out, "latency        {p50:.0} µs median, {p99:.0} µs in 99 of 100");
+        }
+        if let Some(why) = self.no_latency {
+            let _ = writeln!(out, "latency        {why}");
         }
         if self.reconnections > 0 {
             let _ = writeln!(

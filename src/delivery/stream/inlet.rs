@@ -25,7 +25,8 @@ impl Hearing {
     /// [`Session::asker`] asked, `answers` is told the time, `CLOCK_MONOTONIC` in ns.
     pub fn new(plan: &ReceivePlan, answers: Option<mpsc::Sender<u64>>) -> Hearing {
         let started_ns = clock::monotonic_ns();
-        Hearing { tally: Tally::new(plan.trace), plan: plan.clone(), answers, started_ns, warnings: Vec::new() }
+        let tally = Tally::new(plan.trace, clock::name());
+        Hearing { tally, plan: plan.clone(), answers, started_ns, warnings: Vec::new() }
     }
 
     /// Takes what comes until the stream ends, by whichever side; a busy program looks at `stop` as well.

@@ -10,6 +10,7 @@ use super::{Language, Session, StreamSpec, chat, mqtt};
 use crate::delivery::carrier::{Carrier, messages_in_batch};
 use crate::delivery::sender::{self, Payload, SendLive, SendPlan, SendReport};
 use crate::error::{Error, Result};
+use crate::sys::clock;
 use crate::wire::chat::MAX_TEXT;
 use crate::wire::probe::{HEADER_LEN, Probe};
 
@@ -87,7 +88,7 @@ impl<'a> Lines<'a> {
             )));
         }
         let mut header = [0; HEADER_LEN];
-        Probe { run_id, stream_id, sequence: 0, send_time_ns: 0 }.encode(&mut header);
+        Probe::first(run_id, stream_id, clock::name()).encode(&mut header);
         let (one, payload_at, identifier_at) = match &outlet.spec.language {
             Language::Chat => {
                 let (line, at) = chat::message(&header, size);
