@@ -132,6 +132,61 @@ fn assert_bystanders(rows: &[HostRow], expected: &[(Mode, f64)]) {
 }
 
 #[test]
+fn bursts_are_counted_exactly_with_threads_and_without() {
+    let Some(_machine) = the_machine() else { return };
+    for who in everybody() {
+        let bursts = ["--rate", "200", "--burst", "1,16,64", "--attribution", "threads,plain"];
+        let (rows, _) = measured(who, &[&["--modes", "broadcast,multicast"], &bursts[..]].concat());
+        for mode in [Mode::Broadcast, Mode::Multicast] {
+            for (burst, attribution) in [1, 16, 64].into_iter().flat_map(|burst| [(burst, "threads"), (burst, "plain")])
+            {
+                let name = format!("{mode}-4-burst{burst}-{attribution}");
+                let rows: Vec<HostRow> = rows.iter().filter(|row| row.condition == name).cloned().collect();
+                let senders = of(&rows, mode, Role::Sender);
+                assert!(senders.len() >= 2, "{name}");
+                for sender in senders {
+                    // 400 ms at 200 wake-ups a second.
+                    assert_eq!((sender.wake_ups, sender.messages_sent), (Some(80), Some(80 * burst)), "{name}");
+                    assert_eq!(sender.offered_rate, Some(200.0 * burst as f64));
+                    assert_close(per_message(&rows, sender, sender.link_tx_frames), 1.0, "frames on the sender's link");
+                    assert!(sender.machine_busy_ns.is_none_or(|busy| busy > 0), "{name}");
+                }
+                for host in rows.iter().filter(|row| row.role != Role::Switch) {
+                    let told = host.cpu_method != "napi-threads" || attribution == "plain";
+                    assert!(!told || host.cpu_total_ns.is_none(), "{name}: {} on plain links", host.host);
+                }
+                for receiver in of(&rows, mode, Role::Receiver) {
+                    let (received, lost) = (receiver.messages_received.unwrap(), receiver.messages_lost.unwrap());
+                    assert_eq!(received + lost, 80 * burst, "{name}");
+                    assert!(lost == 0 || !receiver.counts_valid, "{name}: {lost} lost, and no mark");
+                    if receiver.counts_valid {
+                        assert_close(per_message(&rows, receiver, receiver.link_rx_frames), 1.0, "frames received");
+                    }
+                }
+                let wanted = if mode == Mode::Broadcast { 1.0 } else { 0.0 };
+                for bystander in of(&rows, mode, Role::Bystander).into_iter().filter(|row| row.counts_valid) {
+                    assert_close(per_message(&rows, bystander, bystander.link_rx_frames), wanted, "frames for nobody");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn both_broadcast_addresses_reach_everybody() {
+    let Some(_machine) = the_machine() else { return };
+    for who in everybody() {
+        let (rows, _) = measured(who, &["--modes", "broadcast", "--broadcast-address", "limited,directed"]);
+        assert_bystanders(&rows, &[(Mode::Broadcast, 1.0)]);
+        for address in ["limited", "directed"] {
+            let condition = format!("broadcast-4-{address}");
+            let rows: Vec<HostRow> = rows.iter().filter(|row| row.condition == condition).cloned().collect();
+            assert_common(&rows, &[Mode::Broadcast]);
+        }
+    }
+}
+
+#[test]
 fn a_snooping_switch_spares_bystanders_from_unicast_and_multicast() {
     let Some(_machine) = the_machine() else { return };
     for who in everybody() {
@@ -394,6 +449,10 @@ fn impossible_plans_are_refused_before_anything_is_made() {
         ("--size 9000", "--size 9000"),
         ("--rate 0", "--rate"),
         ("--trials 0", "--trials 0"),
+        ("--burst 0", "--burst 0"),
+        ("--burst 1,65 --modes unicast", "--burst 65"),
+        ("--burst 257 --modes broadcast", "256 messages at once"),
+        ("--burst 16 --rate max", "--burst 16"),
         ("--modes anycast", "anycast"),
         ("--switch router", "router"),
         ("--out /proc/nowhere/run", "--out"),

@@ -20,6 +20,7 @@ use crate::error::{Error, ExitClass, Result};
 use crate::escaped;
 use crate::lan::check_room;
 use crate::report;
+use crate::results::burst::burst_costs;
 use crate::results::delay::delays;
 use crate::results::funnel::funnel;
 use crate::results::json::{condition_json, run_json};
@@ -203,6 +204,18 @@ impl Run {
                 writeln!(out, "\n{}", delays(&setting, &rows, Paint::Ansi, columns))?;
                 writeln!(out, "{}", funnel(&setting, &rows, Paint::Ansi, columns))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Prints what a wake-up costs and what a frame, where bursts were measured.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print).
+    pub(crate) fn print_bursts(&self) -> io::Result<()> {
+        let mut out = anstream::stdout().lock();
+        for costs in burst_costs(&self.plan.rows(), &self.measured.hosts) {
+            writeln!(out, "{}", costs.table(self.metadata.calibration.as_ref(), Paint::Ansi))?;
         }
         Ok(())
     }

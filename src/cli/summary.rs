@@ -548,8 +548,14 @@ mod tests {
     #[test]
     fn what_was_sent() {
         let payload = Payload::Text("x".into());
-        let plan =
-            SendPlan { rate: Rate::PerSecond(1000.0), count: Some(10), duration: None, catches_up: true, payload };
+        let plan = SendPlan {
+            rate: Rate::PerSecond(1000.0),
+            burst: 1,
+            count: Some(10),
+            duration: None,
+            catches_up: true,
+            payload,
+        };
         let report = SendReport {
             messages_sent: 1000,
             copies_sent: 4000,

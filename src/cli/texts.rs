@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_text_is_a_line() {
         assert_eq!(line(&text("hello, all of you\r\n")), "10.9.0.1:48012: hello, all of you");
-        assert_eq!(line(&text("two\nlines\t\u{202e}")), "10.9.0.1:48012: two\\nlines\\t\\u{202e}");
+        assert_eq!(line(&text("two\nlines\t\u{202e}")), "10.9.0.1:48012: two\\nlines\t\\u{202e}");
         let long = line(&text(&"ü".repeat(600)));
         assert_eq!(long, format!("10.9.0.1:48012: {} … (1200 bytes in all)", "ü".repeat(500)));
         let object = serde_json::to_string(&Object::of(&text("hi\n\u{202e}\""))).unwrap();

@@ -134,6 +134,7 @@ impl TrafficArgs {
         };
         SendPlan {
             rate: self.rate.unwrap_or(Rate::PerSecond(DEFAULT_RATE)),
+            burst: 1,
             count,
             duration,
             catches_up: false,

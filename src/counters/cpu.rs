@@ -73,6 +73,12 @@ impl MachineUse {
         self.share(self.foreign_ns)
     }
 
+    /// Busy time that is neither foreign nor the runner's, in ns: what the measured traffic cost the machine, whoever was on
+    /// the CPU. `None` where one of them is unknown, or steps of the idle counter are more than all of it.
+    pub fn own_ns(&self) -> Option<u64> {
+        self.busy_ns?.checked_sub(self.foreign_ns?)?.checked_sub(self.runner_ns?)
+    }
+
     /// Foreign CPU time for each ns of `ours_ns`, where it is more than 15 % of one CPU: below that it is what any
     /// machine does besides, however little is measured. `None` when unknown.
     pub fn foreign_beside(&self, ours_ns: Option<u64>) -> Option<f64> {

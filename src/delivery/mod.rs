@@ -4,6 +4,7 @@
 //! [`sender::send`] and [`receiver::receive`] are the only loops and know nothing of modes. Messages that go to a server
 //! first are in [`stream`].
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -80,6 +81,16 @@ pub enum BroadcastAddress {
     Directed,
     /// This one, as given.
     Address(Ipv4Addr),
+}
+
+impl fmt::Display for BroadcastAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BroadcastAddress::Limited => f.pad("limited"),
+            BroadcastAddress::Directed => f.pad("directed"),
+            BroadcastAddress::Address(address) => f.pad(&address.to_string()),
+        }
+    }
 }
 
 /// Everything needed to open an [`Outlet`].

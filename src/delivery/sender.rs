@@ -12,7 +12,7 @@ use super::Outlet;
 use super::STOP_LATENCY;
 use super::carrier::{Carrier, Datagrams, Nowhere, Timed};
 use super::rehearsal::Rehearsal;
-use super::schedule::{Schedule, messages_within};
+use super::schedule::{Schedule, due_times_within};
 use crate::error::Result;
 use crate::sys::clock;
 use crate::units::Rate;
@@ -21,12 +21,14 @@ use crate::wire::probe;
 /// What to send, how much of it and how fast.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SendPlan {
-    /// Messages a second.
+    /// Due times a second, and so messages a second where a burst is of one.
     pub rate: Rate,
+    /// Messages that leave at each due time, without a pause between them; 1 as a rule. Without a meaning at the rate `max`.
+    pub burst: u64,
     /// Exactly this many messages; `None` for no such limit.
     pub count: Option<u64>,
     /// For this long; `None` for no such limit. The earlier of the two limits ends the loop. At a rate these are the
-    /// messages that are due before the end: duration × rate, rounded up.
+    /// messages that are due before the end: duration × rate, rounded up, × burst.
     pub duration: Option<Duration>,
     /// Whether a sender that cannot hold the rate goes on after the end of the duration, until all have left; it gives
     /// up after twice the duration, but not within [`GRACE`] of its end. Otherwise it ends with the duration.
@@ -139,7 +141,7 @@ pub fn send_timed(outlet: &Outlet, plan: &SendPlan, stop: &AtomicBool, live: &Se
 /// without them.
 pub fn pace(rate: Rate, duration: Duration, interface: &str) -> SendReport {
     let payload = Payload::Text(String::new());
-    let plan = SendPlan { rate, count: None, duration: Some(duration), catches_up: true, payload };
+    let plan = SendPlan { rate, burst: 1, count: None, duration: Some(duration), catches_up: true, payload };
     let rehearsal = Rehearsal::open(Some(interface), false, probe::HEADER_LEN);
     send_timed_by(&mut Nowhere, rehearsal, &plan, &AtomicBool::new(false), &SendLive::default())
 }
@@ -195,14 +197,15 @@ impl<'a> Sending<'a> {
     /// Each message at its time.
     fn paced(&mut self, rate: f64, plan: &SendPlan) {
         clock::wake_precisely();
-        let limit = plan.duration.map_or(u64::MAX, |duration| messages_within(duration, rate));
+        let of_duration = |duration| due_times_within(duration, rate).saturating_mul(plan.burst);
+        let limit = plan.duration.map_or(u64::MAX, of_duration);
         let total = plan.count.unwrap_or(u64::MAX).min(limit);
         let start_ns = clock::monotonic_ns();
         if let Some(duration) = plan.duration {
             let longer = if plan.catches_up { duration.max(GRACE) } else { Duration::ZERO };
             self.end_ns = start_ns.saturating_add(nanos(duration)).saturating_add(nanos(longer));
         }
-        let schedule = Schedule::new(start_ns, rate);
+        let schedule = Schedule::new(start_ns, rate, plan.burst);
         self.lateness = Some((schedule, new_histogram()));
         let mut next = 0;
         while next < total && !self.stopped() {
@@ -212,14 +215,13 @@ impl<'a> Sending<'a> {
                 self.rest(schedule.due_ns(next));
                 continue;
             }
-            let burst = (due - next).min(schedule.burst());
-            next = self.emit_all(next, burst);
+            next = self.emit_all(next, (due - next).min(schedule.most_at_once()));
             // What came due before the end has left by now, unless the sender is behind by more than a burst.
             if now_ns >= self.end_ns {
                 break;
             }
             if due > next {
-                self.rest(now_ns + schedule.burst_period_ns());
+                self.rest(now_ns + schedule.catch_up_period_ns());
             }
         }
         // A single message in a long period does not make the run longer than was asked for.
@@ -519,7 +521,7 @@ mod tests {
 
     fn plan(rate: Rate, count: Option<u64>, duration_ms: Option<u64>) -> SendPlan {
         let duration = duration_ms.map(Duration::from_millis);
-        SendPlan { rate, count, duration, catches_up: false, payload: Payload::Text("x".into()) }
+        SendPlan { rate, burst: 1, count, duration, catches_up: false, payload: Payload::Text("x".into()) }
     }
 
     #[test]

@@ -4,9 +4,9 @@ use super::claim::{Against, Claim, Comparison, Expect, Figure, Growth, Question,
 use super::file;
 use super::problem::Found;
 use super::read::with_quick;
-use super::value::{Distance, Several, Span, Spot, Table, Text};
+use super::value::{Several, Span, Spot, Table, Text};
+use crate::results::factor::{Factor, Value};
 use crate::run::{Condition, MeasurePlan};
-use crate::units::{Bytes, Rate, Role};
 
 /// How far off `about` may be, unless said.
 const ABOUT: Tolerance = Tolerance::Relative(0.01);
@@ -53,7 +53,11 @@ impl<'a> Interpreter<'a> {
         if let Some((second, _)) = tables.next() {
             self.found.add(&second.span, "against is a ratio, minus a difference: leave out one of them");
         }
-        let against = compared.map(|(table, by)| Some(Against { select: self.selector(Some(table))?, by }));
+        let metric = claim.against_metric.as_ref().map(|metric| metric.value.0.clone());
+        if let (Some(metric), None) = (&claim.against_metric, compared) {
+            self.found.add(&metric.span, "against_metric goes with against or minus");
+        }
+        let against = compared.map(|(table, by)| Some(Against { select: self.selector(Some(table))?, by, metric }));
         if let Some(select) = &select {
             let place = claim.r#where.as_ref().map_or(&place, |table| &table.span);
             self.selects_some(select, place);
@@ -152,59 +156,35 @@ impl<'a> Interpreter<'a> {
             self.found.add(&rates[0].span, "the rate is found out, so nothing can be selected by it");
             return None;
         }
-        let rate = |rate: &Rate| rate.to_string();
-        let known = [
-            self.known(&table.mode, "mode", |c| c.mode.to_string()),
-            self.known_by(&table.case, "case", |name| name.0.clone(), |c| c.case.clone()),
-            self.known(&table.receivers, "number of receivers", |c| c.count(Role::Receiver).to_string()),
-            self.known(&table.hosts, "number of hosts", |c| c.hosts().to_string()),
-            self.known(&table.switch, "switch", |c| c.network.switch.to_string()),
-            self.known(&table.nic, "network card", |c| c.network.nic.to_string()),
-            self.known_by(&table.rate, "rate", rate, |c| c.traffic.rate.to_string()),
-            self.known_by(&table.size, "size", |Bytes(size)| size.to_string(), |c| c.traffic.size.to_string()),
-            self.known(&table.ttl, "hop limit", |c| c.traffic.ttl.to_string()),
-            self.known(&table.distance, "distance", |c| Distance(c.network.distance).to_string()),
-        ];
-        known.into_iter().all(|known| known).then(|| Selector {
-            mode: values(&table.mode),
-            case: values(&table.case).into_iter().map(|name| name.0).collect(),
-            receivers: values(&table.receivers),
-            hosts: values(&table.hosts),
-            switch: values(&table.switch),
-            nic: values(&table.nic),
-            rate: values(&table.rate),
-            size: values(&table.size).into_iter().map(|bytes| bytes.0).collect(),
-            ttl: values(&table.ttl),
-            distance: values(&table.distance).into_iter().map(|Distance(delay)| delay).collect(),
-        })
+        let mut selector = Selector::default();
+        let mut all_known = true;
+        for factor in Factor::ALL {
+            let spots = table.spots(factor);
+            all_known &= self.known(factor, &spots);
+            selector = selector.and(factor, spots.into_iter().map(|spot| spot.value));
+        }
+        all_known.then_some(selector)
     }
 
-    fn known<T: ToString>(&mut self, wanted: &Option<Several<T>>, what: &str, of: fn(&Condition) -> String) -> bool {
-        self.known_by(wanted, what, T::to_string, of)
-    }
-
-    /// Whether each of the `wanted` values is what some condition is, as `of` spells it.
-    fn known_by<T>(
-        &mut self,
-        wanted: &Option<Several<T>>,
-        what: &str,
-        spelling: impl Fn(&T) -> String,
-        of: fn(&Condition) -> String,
-    ) -> bool {
-        let (Some(Several(spots)), Some([plan, _])) = (wanted, self.plans) else { return true };
-        let mut all: Vec<String> = Vec::new();
-        for value in plan.conditions.iter().map(of) {
+    /// Whether each of the `wanted` values is what some condition is.
+    fn known(&mut self, factor: Factor, wanted: &[Spot<Value>]) -> bool {
+        let Some([plan, _]) = self.plans.filter(|_| !wanted.is_empty()) else { return true };
+        let mut all: Vec<Value> = Vec::new();
+        for value in plan.conditions.iter().map(|condition| factor.of(condition)) {
             if !all.contains(&value) {
                 all.push(value);
             }
         }
-        let unknown = spots.iter().filter(|spot| !all.contains(&spelling(&spot.value)));
         let mut known = true;
-        for spot in unknown {
-            let value = spelling(&spot.value);
-            let there =
-                if all == [""] { "no case has a name".to_owned() } else { format!("there are {}", all.join(", ")) };
-            self.found.add(&spot.span, format!("no condition has the {what} {value}; {there}"));
+        for Spot { value, span } in wanted.iter().filter(|spot| !all.contains(&spot.value)) {
+            let there = if all == [Value::from("")] {
+                "no case has a name".to_owned()
+            } else {
+                let all: Vec<String> = all.iter().map(|value| factor.spelled(value)).collect();
+                format!("there are {}", all.join(", "))
+            };
+            let what = format!("no condition has the {} {}; {there}", factor.about().noun, factor.spelled(value));
+            self.found.add(span, what);
             known = false;
         }
         known
@@ -240,10 +220,6 @@ fn figure(metric: &Spot<Text>, role: &Spot<Text>) -> Figure {
 
 fn selected<'a>(plan: &'a MeasurePlan, select: &'a Selector) -> impl Iterator<Item = &'a Condition> {
     plan.conditions.iter().filter(|condition| select.matches(condition))
-}
-
-fn values<T: Clone>(several: &Option<Several<T>>) -> Vec<T> {
-    several.as_ref().map(Several::values).unwrap_or_default()
 }
 
 /// The first few names and how many more there are.

@@ -8,14 +8,14 @@
 //! are just at their bounds one is expected to come out wrong by chance, of those well inside far fewer; below the
 //! verdicts it is said.
 
-use super::aspect::Aspect;
-use super::claim::{Claim, Comparison, Factor, Figure, Question, Test};
+use super::claim::{Claim, Comparison, Figure, Question, Test};
 use super::comparison;
 use super::line::{Beside, Points, no_round};
 use super::statement;
 use super::verdict::{Finding, Outcome, Range, Verdict};
 use super::words::{self, Findings};
 use crate::lan::Nic;
+use crate::results::factor::Factor;
 use crate::results::figure::Scale;
 use crate::results::metric::Metric;
 use crate::results::paired::{self, Effect, Ratio};
@@ -91,7 +91,7 @@ impl<'a> Evidence<'a> {
             }
             Test::AtMost(_) | Test::AtLeast(_) | Test::About(..) => {
                 let finding = |&index: &usize| (&self.conditions[index], self.within(claim, index));
-                Findings { all: selected.iter().map(finding).collect(), swept: Vec::<Aspect>::new() }
+                Findings { all: selected.iter().map(finding).collect(), swept: Vec::<Factor>::new() }
             }
         };
         let verdict = Verdict::of(findings.all.iter().map(|(_, finding)| &finding.outcome));
@@ -132,7 +132,7 @@ impl<'a> Evidence<'a> {
             };
             let other = comparison::counterpart(self.conditions, index, &claim.select, &against.select);
             let other = other.map_err(Outcome::Unknown)?;
-            let (values, others) = (self.values(&claim.figure, index)?, self.values(&claim.figure, other)?);
+            let (values, others) = (self.values(&claim.figure, index)?, self.values(&claim.other_figure(), other)?);
             let whose = |amount: &str| words::of_counterpart(&against.select, &self.conditions[other], amount);
             compared(claim, against.by, &range, &[&values, &others], &whose)
         };
@@ -142,7 +142,7 @@ impl<'a> Evidence<'a> {
     /// What the conditions on a line say of a claim about the line.
     fn along(&self, claim: &Claim, line: &[usize], factor: Factor) -> Finding {
         let finding = || {
-            let points = self.points(claim, line, factor)?;
+            let points = self.points(&claim.figure, line, factor)?;
             match claim.test {
                 Test::FlatIn(..) if claim.against.is_some() => {
                     Err(Outcome::Unknown("what is flat is a figure, not a comparison".to_owned()))
@@ -157,7 +157,7 @@ impl<'a> Evidence<'a> {
                     };
                     let other_line = line.iter().map(other).collect::<Result<Vec<usize>, String>>();
                     let other_line = other_line.map_err(Outcome::Unknown)?;
-                    let others = self.points(claim, &other_line, factor)?;
+                    let others = self.points(&claim.other_figure(), &other_line, factor)?;
                     let other = &self.conditions[other_line[0]];
                     let whose = |amount: &str| words::of_counterpart(&against.select, other, amount);
                     let beside = Beside { points: &others, by: against.by, whose: &whose };
@@ -170,16 +170,16 @@ impl<'a> Evidence<'a> {
     }
 
     /// What the line through these conditions is drawn by, or why there is none.
-    fn points(&self, claim: &Claim, line: &[usize], factor: Factor) -> Result<Points, Outcome> {
+    fn points(&self, figure: &Figure, line: &[usize], factor: Factor) -> Result<Points, Outcome> {
         if !comparison::varies(self.conditions, line, factor) {
             return Err(Outcome::Unknown(format!("a line needs at least two values of {factor}")));
         }
-        let unit = Metric::named(&claim.figure.metric).map_or("", |metric| metric.unit);
+        let unit = Metric::named(&figure.metric).map_or("", |metric| metric.unit);
         let mut points = Points::over(factor, unit);
         for &index in line {
             let no_number = || Outcome::Unknown("the rate max is no number".to_owned());
-            let x = factor.of(&self.conditions[index]).ok_or_else(no_number)?;
-            points.add(x, self.values(&claim.figure, index)?);
+            let x = factor.of(&self.conditions[index]).number().ok_or_else(no_number)?;
+            points.add(x, self.values(figure, index)?);
         }
         Ok(points)
     }
@@ -336,11 +336,11 @@ mod tests {
     }
 
     fn modes(modes: &[Mode]) -> Selector {
-        Selector { mode: modes.to_vec(), ..Selector::default() }
+        Selector::default().and(Factor::Mode, modes.to_vec())
     }
 
     fn ratio_to(mode: Mode) -> Option<Against> {
-        Some(Against { select: modes(&[mode]), by: Comparison::Ratio })
+        Some(Against { select: modes(&[mode]), by: Comparison::Ratio, metric: None })
     }
 
     fn claim(metric: &str, role: &str, select: Selector, test: Test) -> Claim {
@@ -456,7 +456,7 @@ mod tests {
                 row.cpu_total_ns = cpu(if condition.mode == Mode::Broadcast { broadcast } else { bystander[trial] });
             })
         };
-        let select = Selector { receivers: vec![8], ..modes(&[Mode::Unicast]) };
+        let select = modes(&[Mode::Unicast]).and(Factor::Receivers, [8usize]);
         let against = |test| Claim {
             against: ratio_to(Mode::Broadcast),
             ..claim("cpu_total", "bystander", select.clone(), test)
@@ -489,7 +489,7 @@ mod tests {
             let us = if condition.mode == Mode::Broadcast { [50, 50, 400][trial] } else { [300, 300, 300][trial] };
             row.latency_p99_ns = Some(us * 1000);
         });
-        let select = Selector { receivers: vec![8], ..modes(&[Mode::Unicast]) };
+        let select = modes(&[Mode::Unicast]).and(Factor::Receivers, [8usize]);
         let times = Claim {
             against: ratio_to(Mode::Broadcast),
             expect: Expect::HoldsIfDecided,
@@ -529,7 +529,7 @@ mod tests {
             ..claim(
                 "cpu_total",
                 "bystander",
-                Selector { receivers: vec![4], ..modes(&[Mode::Unicast]) },
+                modes(&[Mode::Unicast]).and(Factor::Receivers, [4usize]),
                 Test::AtMost(bound("1")),
             )
         };
@@ -612,7 +612,7 @@ mod tests {
         };
         let of = |by, growth, drift| {
             let select = modes(&[Mode::Broadcast]);
-            let against = Some(Against { select, by });
+            let against = Some(Against { select, by, metric: None });
             let grows =
                 claim("cpu_total", "sender", modes(&[Mode::Unicast]), Test::GrowsWith(Factor::Receivers, growth));
             judged(&Claim { against, ..grows }, &plan, &rows(drift))
@@ -654,8 +654,8 @@ mod tests {
             })
         };
         let of = |by, test, drift| {
-            let against = Some(Against { select: modes(&[Mode::Broadcast]), by });
-            let select = Selector { receivers: vec![8], ..modes(&[Mode::Unicast]) };
+            let against = Some(Against { select: modes(&[Mode::Broadcast]), by, metric: None });
+            let select = modes(&[Mode::Unicast]).and(Factor::Receivers, [8usize]);
             judged(&Claim { against, ..claim("cpu_total", "sender", select, test) }, &plan, &rows(drift))
         };
         let about = || Test::About(bound("3"), Tolerance::Relative(0.01));
@@ -681,7 +681,7 @@ mod tests {
                 }
             })
         };
-        let select = Selector { receivers: vec![8], ..modes(&[Mode::Unicast]) };
+        let select = modes(&[Mode::Unicast]).and(Factor::Receivers, [8usize]);
         let ratio = Claim {
             against: ratio_to(Mode::Broadcast),
             ..claim("cpu_total", "sender", select, Test::AtLeast(bound("2")))
@@ -784,7 +784,7 @@ mod tests {
         let row = of("cpu_app", any(), &plain, &limits[..1]);
         assert_eq!(said(&row), ("undecided", "", "not measured"));
         assert!(!row.as_expected);
-        let filtered = Selector { nic: vec![Nic::Filter], ..any() };
+        let filtered = any().and(Factor::Nic, [Nic::Filter]);
         assert_eq!(of("nic_filtered", filtered.clone(), &plain, &limits).remark, "no nf_tables");
 
         // Rows of the one kind of card alone: it holds there, and cannot be shown on the other.
@@ -803,7 +803,7 @@ mod tests {
         });
         let row = of("link_rx_frames", any(), &lost, &limits[..1]);
         assert_eq!(said(&row), ("undecided", "", "no repeat could be used: backlog left at the end"));
-        let none = Selector { receivers: vec![7], ..any() };
+        let none = any().and(Factor::Receivers, [7usize]);
         assert_eq!(of("link_rx_frames", none, &plain, &limits).remark, "no condition of this run is meant by it");
         assert_eq!(of("cpus", any(), &plain, &limits).remark, "there is no metric cpus");
     }
@@ -934,7 +934,7 @@ mod tests {
         let question = |metric: &str| Question {
             ask: "How much?".to_owned(),
             figure: Figure { metric: metric.to_owned(), role: "bystander".to_owned() },
-            select: Selector { receivers: vec![8], ..modes(&[Mode::Broadcast]) },
+            select: modes(&[Mode::Broadcast]).and(Factor::Receivers, [8usize]),
         };
         let (estimate, unit) = measured(&question("cpu_total"), &plan, &rows).unwrap();
         assert_eq!((estimate.n, estimate.mean, unit), (3, 9.0, "us/message"));

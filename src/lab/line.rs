@@ -1,9 +1,10 @@
 //! Lines through the figures of several conditions, one for each round: whether something grows with a factor, how
 //! much, and beside what else; or stays as it is.
 
-use super::claim::{Comparison, Factor, Growth, Tolerance};
+use super::claim::{Comparison, Growth, Tolerance};
 use super::verdict::{Finding, Outcome, Range};
 use super::words;
+use crate::results::factor::Factor;
 use crate::results::figure::Scale;
 use crate::results::paired::{self, Effect, Line, Ratio};
 use crate::results::stats;
@@ -60,7 +61,7 @@ impl Points {
         let slopes = rounds.iter().map(slopes).collect::<Option<Vec<_>>>().ok_or_else(no_line)?;
         let other = Effect::of(&slopes.iter().map(|(_, other)| *other).collect::<Vec<_>>());
         let other = other.ok_or_else(no_round)?.value;
-        let (step, noun) = words::step(self.factor);
+        let (step, noun) = self.factor.step();
         let whose = || {
             let scale = Scale::of(beside.points.unit, other * step, &[]);
             (beside.whose)(&format!("{} per {noun}", scale.with_unit(other * step)))
@@ -88,7 +89,7 @@ impl Points {
     fn slope(&self, growth: Growth) -> Result<Finding, Outcome> {
         let (line, rounds) = self.line()?;
         let range = growth.range(self.size());
-        let (step, noun) = words::step(self.factor);
+        let (step, noun) = self.factor.step();
         let told = line.slope.map(|slope| slope * step);
         let scale = Scale::of(self.unit, told.value, &range.scaled(step).not_to_look_like(told.ci95));
         let slope = scale.with_interval(format!("{} per {noun}", scale.change(told.value)), told.ci95);

@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
             self.found.add(&beyond.span, format!("these are too many cases; {MOST_CASES} are the most"));
         }
         let names = cases.iter().map(|case| case.value.name.clone()).collect();
-        each_once(&Some(Several(names)), self.found);
+        each_once(&Several(names), self.found);
         let cases = cases.iter().take(MOST_CASES).map(|case| {
             let case = case.value.clone();
             let name = case.name.value.0.clone();
@@ -284,9 +284,10 @@ fn take_out(value: &mut Spanned<DeValue<'_>>, span: &Span) -> Option<String> {
 mod tests {
     use super::*;
     use crate::lab::Bound;
-    use crate::lab::claim::{Comparison, Expect, Factor, Growth, Test, Tolerance};
+    use crate::lab::claim::{Comparison, Expect, Growth, Selector, Test, Tolerance};
     use crate::lab::library::LABS;
     use crate::lan::{Nic, SwitchKind};
+    use crate::results::factor::Factor;
     use crate::run::design::Case as RunCase;
     use crate::units::{Mode, Role};
     use std::time::Duration;
@@ -482,12 +483,13 @@ mod tests {
         let last = &lab.claims[8];
         assert_eq!((last.statement.as_str(), last.expect), ("L3 L8", Expect::Fails));
         let ratio = &lab.claims[3];
-        assert_eq!((&ratio.select.mode[..], &ratio.select.receivers[..]), (&[Mode::Unicast][..], &[4, 16][..]));
+        let unicast = Selector::default().and(Factor::Mode, [Mode::Unicast]);
+        assert_eq!(ratio.select, unicast.and(Factor::Receivers, [4usize, 16]));
         let compared: Vec<_> = lab.claims.iter().filter_map(|claim| claim.against.as_ref()).collect();
-        assert!(compared.iter().all(|against| against.select.mode == [Mode::Multicast]));
+        assert!(compared.iter().all(|against| against.select.values(Factor::Mode) == [Mode::Multicast.into()]));
         let by: Vec<_> = compared.iter().map(|against| against.by).collect();
         assert_eq!(by, [Comparison::Ratio, Comparison::Ratio, Comparison::Difference]);
-        assert_eq!((lab.questions.len(), lab.questions[0].select.receivers[0]), (1, 4));
+        assert_eq!((lab.questions.len(), lab.questions[0].select.values(Factor::Receivers)), (1, &[4usize.into()][..]));
     }
 
     /// The problems of a file, as `line:column: …`; lines are counted from the first of `rest`.
@@ -561,7 +563,7 @@ mod tests {
             (&format!("{CLAIM}about = true\n"), &["5:9: 'true' is no number"]),
             (
                 &format!("{CLAIM}grows_with = \"mode\"\n"),
-                &["5:14: unknown factor 'mode'; write receivers, hosts, rate, size, ttl"],
+                &["5:14: unknown factor 'mode'; write receivers, hosts, rate, burst, size, ttl"],
             ),
             (&format!("{CLAIM}about = 1\nexpect = \"maybe\"\n"), &["6:10: unknown expectation 'maybe'; write holds"]),
             (

@@ -11,8 +11,11 @@ use super::network::Pictures;
 use super::server;
 use super::style;
 use super::sweep::{Sweep, comparisons, sweeps};
+use super::table::Table;
 use super::time;
+use crate::results::burst::{self, BurstCosts, burst_costs};
 use crate::results::figure;
+use crate::results::row::ConditionRow;
 use crate::results::sentence::sentences;
 use crate::results::table::{remark_on_frames, remark_on_rate, remark_on_repeats, remark_on_waking};
 
@@ -45,6 +48,10 @@ pub(super) fn of(run: &Run) -> Page {
         section("claims", "Claims", claims::claims(&run.claims));
     }
     section("modes", "Who pays", settings(run, &mut drawings));
+    let bursts = bursts(run);
+    if !bursts.is_empty() {
+        section("bursts", "A wake-up and a frame", html! { @for costs in &bursts { (costs) } });
+    }
     let sweeps = sweeps(run);
     if !sweeps.is_empty() {
         section("sweeps", "What changes", html! { @for sweep in &sweeps { (swept(sweep, &mut drawings)) } });
@@ -78,6 +85,18 @@ pub(super) fn of(run: &Run) -> Page {
     let names: Vec<String> = drawings.iter().map(|drawing| drawing.name.clone()).collect();
     section("files", "Files", about::files(run, &names));
     Page { html: document(run, &sections), drawings }
+}
+
+/// What bursts cost: a table for each list of conditions that differ in them alone.
+fn bursts(run: &Run) -> Vec<Markup> {
+    let conditions: Vec<ConditionRow> = run.conditions().map(|(_, condition)| condition.clone()).collect();
+    let calibration = run.facts.as_ref().and_then(|facts| facts.calibration);
+    let shown = |costs: &BurstCosts| {
+        let mut table = Table::new(costs.title()).columns(burst::COLUMNS);
+        costs.lines.iter().for_each(|line| table.row(line.cells().to_vec()));
+        html! { (table.markup()) @for remark in costs.remarks(calibration.as_ref()) { p { (remark) } } }
+    };
+    burst_costs(&conditions, &run.hosts).iter().map(shown).collect()
 }
 
 fn document(run: &Run, sections: &[Section]) -> Markup {

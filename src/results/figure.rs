@@ -96,7 +96,7 @@ impl Scale {
         let size =
             if value == 0.0 { others.iter().fold(0.0, |size: f64, other| size.max(other.abs())) } else { value.abs() };
         let (factor, suffix) = match unit {
-            "us/message" => (1.0, " µs"),
+            "us/message" | "us/wake-up" => (1.0, " µs"),
             "ns" => match size {
                 ..1e3 => (1.0, " ns"),
                 ..1e6 => (1e-3, " µs"),

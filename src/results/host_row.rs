@@ -163,6 +163,10 @@ pub struct HostRow {
     pub cpu_send_ns: Option<u64>,
     /// The rest of the program's time: waking, pacing, encoding; a server's reading, too.
     pub cpu_wake_ns: Option<u64>,
+    /// Due times at which messages left: messages sent / burst; empty at the rate `max` (sender).
+    pub wake_ups: Option<u64>,
+    /// CPU time of the machine in the trial, without that of foreign tasks and of the program that runs the trial (sender).
+    pub machine_busy_ns: Option<u64>,
 }
 
 /// Where there was but one.
@@ -255,6 +259,8 @@ impl HostRow {
             server_accept_cpu_ns: None,
             cpu_send_ns: None,
             cpu_wake_ns: None,
+            wake_ups: None,
+            machine_busy_ns: None,
         }
     }
 }
@@ -337,5 +343,7 @@ impl Row for HostRow {
         "server_accept_cpu_ns",
         "cpu_send_ns",
         "cpu_wake_ns",
+        "wake_ups",
+        "machine_busy_ns",
     ];
 }

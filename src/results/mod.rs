@@ -4,11 +4,13 @@
 //! [`metric`], and the trials statistics ([`stats`], [`paired`], [`summary`]). A setting's metrics ([`setting`]) become text ([`table`],
 //! [`funnel`], [`sentence`]; [`figure`] and [`grid`] are what they are set in) or [`json`].
 
+pub mod burst;
 #[cfg(test)]
 mod coverage;
 pub mod delay;
 #[cfg(test)]
 mod example;
+pub mod factor;
 pub mod figure;
 pub mod funnel;
 pub mod grid;

@@ -159,6 +159,24 @@ pub struct ConditionRow {
     /// One-way delay of the router between LANs, in s; 0 without.
     #[serde(default)]
     pub distance_s: f64,
+    /// How membership is kept: the version of IGMP, and its intervals where they are not the usual ones (`2-500ms`); empty in
+    /// other modes.
+    #[serde(default)]
+    pub igmp: String,
+    /// `limited` (255.255.255.255) or `directed` (the subnet's own); empty in other modes.
+    #[serde(default)]
+    pub broadcast_address: String,
+    /// Messages that leave at each due time: `offered_rate` / `burst` due times a second.
+    #[serde(default = "one")]
+    pub burst: u32,
+    /// `threads` (each host's receive work is done by threads of its own, so that its CPU time can be told) or `plain`.
+    #[serde(default)]
+    pub attribution: String,
+}
+
+/// A burst where there were none.
+fn one() -> u32 {
+    1
 }
 
 impl Row for ConditionRow {
@@ -185,6 +203,10 @@ impl Row for ConditionRow {
         "relay",
         "qos",
         "distance_s",
+        "igmp",
+        "broadcast_address",
+        "burst",
+        "attribution",
     ];
 }
 
@@ -338,7 +360,7 @@ mod tests {
             &header[FIXED_HOST_COLUMNS.len()..],
             ",kernel_latency_p50_ns,kernel_latency_p99_ns,jitter_ns,lateness_p99_ns,socket_dropped,skew_p50_ns,skew_p99_ns,counts_valid,group,lan,\
              nic_filtered,flow_sent,flow_received,join_delay_ns,leave_delay_ns,last_received_s,work_per_s,link_limit_dropped,tcp_in_segs,tcp_out_segs,tcp_retrans_segs,tcp_active_opens,\
-             tcp_passive_opens,request_p50_ns,server_accepts,server_clients,server_threads,server_dropped,server_accept_cpu_ns,cpu_send_ns,cpu_wake_ns"
+             tcp_passive_opens,request_p50_ns,server_accepts,server_clients,server_threads,server_dropped,server_accept_cpu_ns,cpu_send_ns,cpu_wake_ns,wake_ups,machine_busy_ns"
         );
     }
 
@@ -379,6 +401,10 @@ mod tests {
             relay: String::new(),
             qos: None,
             distance_s: 0.0,
+            igmp: "3".to_owned(),
+            broadcast_address: String::new(),
+            burst: 1,
+            attribution: "threads".to_owned(),
         };
         assert_eq!(ConditionRow::COLUMNS.join(","), header(&condition));
         let claim = ClaimRow {

@@ -74,6 +74,16 @@ impl<'a> Trial<'a> {
         self.sender.messages_sent.filter(|sent| *sent > 0).map(|sent| sent as f64)
     }
 
+    /// The sender's row.
+    pub fn sender(&self) -> &'a HostRow {
+        self.sender
+    }
+
+    /// Due times at which messages were sent, above 0; `None` where that is not known.
+    pub fn wake_ups(&self) -> Option<f64> {
+        self.sender.wake_ups.filter(|wake_ups| *wake_ups > 0).map(|wake_ups| wake_ups as f64)
+    }
+
     /// Length of the send window in s, above 0; `None` where that is not known.
     pub fn window_s(&self) -> Option<f64> {
         self.sender.duration_s.filter(|duration| *duration > 0.0)

@@ -58,7 +58,7 @@ impl TrialFigures {
         let over = |share: Option<f64>, tolerated: f64| share.filter(|&share| share > tolerated);
         let traffic = &condition.traffic;
         // At `max` neither a schedule nor a loss-free load was asked for.
-        if let Rate::PerSecond(asked) = traffic.rate {
+        if let Some(asked) = traffic.messages_per_second() {
             let held = self.held_rate();
             let held_up = condition.loss_expected && condition.mode.has_server();
             if held < asked * (1.0 - mark::TOLERATED_LAG) && !held_up {
@@ -107,7 +107,7 @@ impl TrialFigures {
 
     /// Whether the sender held its rate and every receiver that wants all messages got them.
     pub fn is_sustained(&self, condition: &Condition) -> bool {
-        let asked = condition.traffic.rate.per_second().unwrap_or(0.0);
+        let asked = condition.traffic.messages_per_second().unwrap_or(0.0);
         let received_all = condition.receivers_of_all().all(|host| {
             let stream = self.received_by(host).and_then(|receive| stream_of(receive, self.stream));
             stream.is_some_and(|stream| stream.messages_received == self.sent.messages_sent)
@@ -151,7 +151,7 @@ impl TrialFigures {
             invalid_reason: reason.clone(),
             duration_s: Some(self.sent.duration_ns as f64 / 1e9),
             size_bytes: Some(condition.traffic.size as u64),
-            offered_rate: condition.traffic.rate.per_second(),
+            offered_rate: condition.traffic.messages_per_second(),
             cpu_method: bench.cpu_method().to_owned(),
             ..HostRow::new(run_id, &condition.name, condition.mode, trial.number, host, role)
         };
@@ -252,12 +252,15 @@ impl TrialFigures {
             Some(stream.map_or(&[][..], |stream| stream.trace_ns.as_slice()))
         });
         let skews = skews(&traces.collect::<Option<Vec<_>>>().unwrap_or_default());
+        let traffic = &condition.traffic;
         HostRow {
             messages_sent: Some(self.sent.messages_sent),
             copies_sent: Some(self.sent.copies_sent),
             lateness_p99_ns: self.sent.lateness_p99_ns,
             cpu_send_ns: self.sent.cpu_send_ns,
             cpu_wake_ns: difference(row.cpu_app_ns, self.sent.cpu_send_ns),
+            wake_ups: traffic.rate.per_second().map(|_| self.sent.messages_sent.div_ceil(traffic.burst.max(1).into())),
+            machine_busy_ns: self.machine.own_ns(),
             request_p50_ns: percentile(&self.answers_ns, 0.50),
             skew_p50_ns: percentile(&skews, 0.50),
             skew_p99_ns: percentile(&skews, 0.99),

@@ -11,6 +11,7 @@ mod check;
 pub mod condition;
 pub mod design;
 pub mod event;
+pub mod factor;
 pub mod facts;
 pub mod host;
 pub mod mark;
@@ -29,7 +30,8 @@ pub mod setup;
 pub mod site;
 pub mod work;
 
-pub use condition::Condition;
+pub use crate::delivery::BroadcastAddress;
+pub use condition::{Attribution, Condition};
 pub use design::{Case, Design};
 pub use event::Event;
 pub use outcome::{Limit, Measured};

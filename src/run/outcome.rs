@@ -14,7 +14,6 @@ use crate::results::row::{HostRow, SummaryRow};
 use crate::results::summary;
 use crate::results::trial::ALL;
 use crate::sys::socket::RECEIVE_BUFFER;
-use crate::units::Rate;
 
 /// What a run brought. What of it is serialized is all that another day needs to go on with it, beside the rows.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -191,8 +190,8 @@ impl Measured {
         let mut held: Vec<f64> = self.marks_of(condition).filter_map(Mark::held).collect();
         held.sort_by(f64::total_cmp);
         let trials = self.marks[&condition].len();
-        match (plan.conditions[condition].traffic.rate, held.get(held.len() / 2)) {
-            (Rate::PerSecond(asked), Some(&held_rate)) if 2 * held.len() > trials => {
+        match (plan.conditions[condition].traffic.messages_per_second(), held.get(held.len() / 2)) {
+            (Some(asked), Some(&held_rate)) if 2 * held.len() > trials => {
                 warnings.push(Warning::RateNotHeld { condition: name(), asked, held: held_rate });
             }
             (_, Some(_)) => {
@@ -237,7 +236,7 @@ impl Measured {
 mod tests {
     use super::*;
     use crate::run::design::{Case, Design};
-    use crate::units::Mode;
+    use crate::units::{Mode, Rate};
 
     const CONDITION: usize = 0;
 

@@ -16,6 +16,7 @@ use super::protocol::{Collected, Order, Reply, Window};
 use super::send::{Meanwhile, Sends, probes};
 use super::site::Site;
 use crate::counters::cpu::MachineMeter;
+use crate::delivery::sender::SendPlan;
 use crate::error::{ExitClass, Result};
 use crate::results::store::Store;
 use crate::sys::clock;
@@ -107,7 +108,7 @@ pub(super) fn take(
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event),
 ) -> Result<TrialFigures> {
-    let Traffic { rate, size, duration, .. } = condition.traffic;
+    let Traffic { rate, burst, size, duration, .. } = condition.traffic;
     bench.prepare(condition)?;
     let _kept = bench.keep_off()?;
 
@@ -117,7 +118,8 @@ pub(super) fn take(
         probes(run_id, WARM_UP, size, rate, None, Some(WARM_UP_TIME))
     };
     let beside = flow.map(|(from, flow)| (from, warm_up(flow.rate, flow.size)));
-    let sends = Sends { main: warm_up(rate, size), beside };
+    let main = SendPlan { burst: burst.into(), ..warm_up(rate, size) };
+    let sends = Sends { main, beside };
     bench.send_all(&sends, Window::now(), &mut Meanwhile::new(stop, SAMPLE_INTERVAL, &mut |_| Ok(())))?;
     // Who left a group after the trial before may go on being asked for in the meantime.
     bench.await_members(condition)?;
@@ -133,7 +135,7 @@ pub(super) fn take(
     let window = bench.open_window(condition)?;
     let probes = |stream, rate, size| probes(run_id, stream, size, rate, None, Some(duration));
     let beside = flow.map(|(from, flow)| (from, probes(FLOW, flow.rate, flow.size)));
-    let mut main = probes(MEASURED, rate, size);
+    let mut main = SendPlan { burst: burst.into(), ..probes(MEASURED, rate, size) };
     // A sender that a server may hold up is not to make good for it later.
     main.catches_up = !(condition.loss_expected && condition.mode.has_server());
     let sends = Sends { main, beside };

@@ -56,9 +56,7 @@ impl MeasurePlan {
         let of = |number: usize| self.conditions.iter().filter(move |condition| condition.setting == number);
         let setting = |number| {
             let modes = of(number).map(|condition| condition.mode).collect();
-            // One that shows all there is to say, such as a multicast condition its TTL.
-            let tells = |condition: &&Condition| condition.mode == Mode::Multicast;
-            of(number).max_by_key(tells).map(|condition| condition.setting(self.trials, modes))
+            of(number).next().map(|condition| condition.setting(self.trials, modes))
         };
         (0..).map_while(setting).collect()
     }
@@ -124,10 +122,10 @@ fn around_a_trial(condition: &Condition) -> Duration {
     // It falls still later, answers questions, and all that is sent gets to the slowest, unless that is dropped.
     const WITH_SERVER: Duration = Duration::from_millis(140);
     let round_trip = 2 * condition.network.distance;
-    let Traffic { rate, duration, .. } = condition.traffic;
+    let Traffic { duration, .. } = condition.traffic;
     let waits = condition.mode == Mode::Pubsub || condition.server.relay == Relay::Direct;
     let slowest = condition.groups.iter().map(|group| group.busy).max().filter(|_| waits).unwrap_or_default();
-    let messages = rate.per_second().unwrap_or(0.0) * duration.as_secs_f64();
+    let messages = condition.traffic.messages_per_second().unwrap_or(0.0) * duration.as_secs_f64();
     let longer = Duration::from_secs_f64((slowest.as_secs_f64() * messages).min(3600.0)).saturating_sub(duration);
     AROUND + WITH_SERVER + 3 * round_trip + (QUESTIONS * round_trip).min(ASKING) + longer
 }

@@ -148,7 +148,7 @@ impl Bench {
     }
 }
 
-/// A plan to send probes.
+/// A plan to send probes, one at each due time.
 pub fn probes(
     run_id: u32,
     stream_id: u16,
@@ -157,5 +157,5 @@ pub fn probes(
     count: Option<u64>,
     duration: Option<Duration>,
 ) -> SendPlan {
-    SendPlan { rate, count, duration, catches_up: true, payload: Payload::Probe { run_id, stream_id, size } }
+    SendPlan { rate, burst: 1, count, duration, catches_up: true, payload: Payload::Probe { run_id, stream_id, size } }
 }

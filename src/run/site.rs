@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::account;
 use super::bench::Bench;
-use super::condition::Condition;
+use super::condition::{Attribution, Condition};
 use super::event::Event;
 use super::facts::Facts;
 use super::phases::take;
@@ -45,14 +45,14 @@ impl Site {
             let known = self.known.iter().find(|facts| facts.network == condition.network).cloned();
             let mut bench = Bench::set_up(&condition.network, known, observe)?;
             // What telling CPU time apart costs is worth knowing where it is told apart.
-            if condition.attributed && !self.calibrated {
+            if condition.attribution == Attribution::Threads && !self.calibrated {
                 bench.calibrate(stop, observe)?;
                 self.calibrated = true;
             }
             self.current = Some((condition.network.clone(), bench));
         }
         let (_, bench) = self.current.as_mut().expect("it has just been built");
-        bench.attribute(condition.attributed)?;
+        bench.attribute(condition.attribution == Attribution::Threads)?;
         Ok(bench)
     }
 

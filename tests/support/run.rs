@@ -263,6 +263,10 @@ fn condition(setting: &Setting, mode: Mode, name: &str, number: u32) -> Conditio
         relay: String::new(),
         qos: None,
         distance_s: 0.0,
+        igmp: String::new(),
+        broadcast_address: String::new(),
+        burst: 1,
+        attribution: String::new(),
     }
 }
 

@@ -149,6 +149,7 @@ fn print(run: &Run, claims: &[ClaimRow], predictions: &[PredictionRow]) -> io::R
     if run.plan.settings().len() <= MOST_TABLES {
         run.print(Detail::Table)?;
     }
+    run.print_bursts()?;
     let mut out = anstream::stdout().lock();
     let columns = columns();
     write!(out, "{}", verdicts(claims, columns, Paint::Ansi))?;
