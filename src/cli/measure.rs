@@ -60,7 +60,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BYTES", default_value = "64")]
     size: Bytes,
     /// How long each trial sends: 500ms, 5s, 2m
-    #[arg(long, value_name = "TIME", default_value = "1200ms", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "400ms", value_parser = parse_duration)]
     duration: Duration,
     /// How often each condition is repeated
     #[arg(long, value_name = "N", default_value_t = USUAL_TRIALS)]

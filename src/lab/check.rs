@@ -232,7 +232,7 @@ mod tests {
         ];
         let rate = Rate::PerSecond(100.0);
         let flow = Some(Flow { from: "from".to_owned(), to: Some("to".to_owned()), rate, size: 64 });
-        plan(Case { modes: vec![mode], groups, flow, ..Case::default() })
+        plan(Case { modes: vec![mode], groups, flow, duration: Duration::from_secs(1), ..Case::default() })
     }
 
     fn figure(metric: &str, role: &str) -> Figure {

@@ -68,7 +68,7 @@ macro_rules! with_common_keys {
             burst: Option<Several<u32>>,
             /// Size of a message in bytes of UDP payload, 32 or more: 64, "8k". 64 unless said.
             size: Option<Several<Bytes>>,
-            /// How long each trial sends: "400ms", "5s". "1200ms" unless said.
+            /// How long each trial sends: "400ms", "5s". "400ms" unless said.
             duration: Option<Spot<Duration>>,
             /// IPv6 instead of IPv4; leaves broadcast out, since IPv6 has none.
             ipv6: Option<Spot<bool>>,

@@ -410,7 +410,8 @@ mod tests {
             group("plain", Role::Bystander, 1),
         ];
         let flow = Flow { from: "other".into(), to: Some("plain".into()), rate: Rate::Max, size: 64 };
-        let case = Case { modes, groups, flow: Some(flow), ..Case::default() };
+        let duration = Duration::from_secs(1);
+        let case = Case { modes, groups, flow: Some(flow), duration, ..Case::default() };
         Design { cases: vec![case], trials: 1, seed: 1, try_rates: Vec::new() }.plan().unwrap().conditions
     }
 

@@ -179,7 +179,9 @@ mod tests {
     use crate::lab;
 
     fn design(keys: &str) -> Design {
-        lab::read("x", format!("title = \"T\"\nlecture = \"L\"\n[measure]\n{keys}").as_bytes()).unwrap().design
+        lab::read("x", format!("title = \"T\"\nlecture = \"L\"\n[measure]\nduration = \"1200ms\"\n{keys}").as_bytes())
+            .unwrap()
+            .design
     }
 
     #[test]
@@ -207,7 +209,7 @@ mod tests {
             text(&cases[1].1),
             ["switch: hub", "cards: drop what is for another MAC, or for a group their host has not joined"]
         );
-        assert_eq!(extent(&design.plan().unwrap()), "32 conditions, 5 repeats each, about 4 min");
+        assert_eq!(extent(&design.plan().unwrap()), "32 conditions, 12 repeats each, about 10 min");
     }
 
     #[test]

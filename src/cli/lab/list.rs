@@ -163,10 +163,10 @@ mod tests {
             menu.lines().collect::<Vec<_>>(),
             [
                 "lab            what it is about                 hosts  conditions  time  --quick",
-                "short          Who pays?                            9           4  35 s     20 s",
+                "short          Who pays?                            9           4  40 s     13 s",
                 "               Broadcast is one to all, and every PC that gets the frame has to",
                 "               look at it.",
-                "a-longer-name  One to many: who pays, and how    9–41           8  75 s     45 s",
+                "a-longer-name  One to many: who pays, and how    9–41           8  95 s     25 s",
                 "               does that grow with those who",
                 "               want it?",
                 "               Broadcast is one to all, and every PC that gets the frame has to",
