@@ -25,7 +25,7 @@ const MOST_TRIALS: u32 = 10_000;
 /// What the variance of a cost is made of, on a virtual machine of 2 CPUs at 500 messages/s: within a trial of 150
 /// messages the mean is good to some 2 %; from trial to trial it varies by 9 to 13 % (where the scheduler puts the threads
 /// that share a CPU, what the caches still hold), and every tenth trial falls into a time in which the whole machine is
-/// slow, by 30 to 100 % (which the [yardstick](super::pace) tells). Longer trials average none of that, more of them do:
+/// slow, by 30 to 100 % (which a yardstick beside each trial tells). Longer trials average none of that, more of them do:
 /// twelve of 0.4 s in the time of five of 1.2 s halve the interval, since Student's t for eleven degrees of freedom is
 /// 2.2 and for four 2.8.
 pub const USUAL_TRIALS: u32 = 12;
