@@ -1,6 +1,7 @@
 //! What a run brought, and what follows from it for tables, summary and warnings.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -138,12 +139,20 @@ impl Measured {
         plan.round(rounds + 1)
     }
 
-    /// What spoke against the trials of a condition, in words, each once.
+    /// What spoke against the trials of a condition, in words: the first of each kind, with how many more trials had it.
     pub fn reasons(&self, condition: usize) -> String {
-        let mut reasons: Vec<String> = self.marks_of(condition).map(Mark::to_string).collect();
-        reasons.sort();
-        reasons.dedup();
-        reasons.join("; ")
+        let mut kinds: Vec<(&Mark, usize)> = Vec::new();
+        for mark in self.marks_of(condition) {
+            match kinds.iter_mut().find(|(first, _)| discriminant(*first) == discriminant(mark)) {
+                Some((_, more)) => *more += 1,
+                None => kinds.push((mark, 0)),
+            }
+        }
+        let in_words = |(first, more): (&Mark, usize)| match more {
+            0 => first.to_string(),
+            more => format!("{first}, and likewise in {more} more"),
+        };
+        kinds.into_iter().map(in_words).collect::<Vec<_>>().join("; ")
     }
 
     /// Puts what is known of the LAN, the calibration and the warnings into `run.json`.
@@ -286,6 +295,15 @@ mod tests {
             None,
             "it is the rate, not the machine"
         );
+    }
+
+    #[test]
+    fn reasons_of_a_kind_are_told_once() {
+        let steal = |share| vec![Mark::Steal(share)];
+        let marks = vec![steal(0.2), steal(0.3), vec![Mark::NotDrained, Mark::Steal(0.1)]];
+        let expected = "the hypervisor took 20 % of the machine, and likewise in 2 more; backlog left at the end";
+        assert_eq!(measured(marks).reasons(CONDITION), expected);
+        assert_eq!(measured(vec![vec![]]).reasons(CONDITION), "");
     }
 
     #[test]
