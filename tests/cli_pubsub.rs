@@ -496,7 +496,7 @@ fn a_broker_that_goes_and_comes_back_is_told_and_found_again() {
     mqtt::until("it has subscribed again", || {
         publisher.publish("a", b"hello", Delivery { qos: Qos::AtLeastOnce, retain: false }).unwrap();
         publisher.settle(Instant::now() + mqtt::PATIENCE).unwrap();
-        second.counts().messages_sent > 0
+        second.counts().messages.messages_sent > 0
     });
     let done = subscriber.wait().expect(0);
     assert_eq!((done.figure("messages_received"), done.figure("reconnections")), (1, 1), "{done:?}");

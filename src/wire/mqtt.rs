@@ -481,7 +481,8 @@ impl Packet<'_> {
             Packet::Publish(publish) => return publish.write(version, out),
             Packet::Connect(connect) => framed(out, first::CONNECT, |out| connect.write(out)),
             Packet::ConnAck(answer) => framed(out, first::CONNACK, |out| {
-                let reason = if version == Version::Old { answer.reason.old_code().unwrap_or(3) } else { answer.reason.0 };
+                let reason =
+                    if version == Version::Old { answer.reason.old_code().unwrap_or(3) } else { answer.reason.0 };
                 out.extend([answer.session_present.into(), reason]);
                 put_properties(out, version, answer.properties);
                 Ok(())
@@ -590,11 +591,7 @@ impl Publish<'_> {
 }
 
 /// First byte, length, and body.
-fn framed(
-    out: &mut Vec<u8>,
-    first: u8,
-    body: impl FnOnce(&mut Vec<u8>) -> Result<(), TooLong>,
-) -> Result<(), TooLong> {
+fn framed(out: &mut Vec<u8>, first: u8, body: impl FnOnce(&mut Vec<u8>) -> Result<(), TooLong>) -> Result<(), TooLong> {
     out.extend([first, 0]);
     let begin = out.len();
     body(out)?;
@@ -684,7 +681,8 @@ mod tests {
             properties: at_connecting.get(),
         };
         let wish = Wish { qos: Qos::ExactlyOnce, no_local: true, as_published: true, retained: 1 };
-        let publish = |qos, id| Publish { dup: id > 0, qos, retain: true, topic: "a/ž", id, properties, payload: &long };
+        let publish =
+            |qos, id| Publish { dup: id > 0, qos, retain: true, topic: "a/ž", id, properties, payload: &long };
         let none = Properties::default();
         for (side, packet) in [
             (Side::Client, Packet::Connect(connect)),
