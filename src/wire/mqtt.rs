@@ -327,13 +327,13 @@ pub fn read<'a>(version: Version, side: Side, frame: Frame<'a>) -> Result<Packet
             Packet::Disconnect(farewell(version, reader, Place::Farewell)?)
         }
         (_, first::AUTH) if version == Version::Five => Packet::Auth(farewell(version, reader, Place::Auth)?),
-        (Side::Client, 0x20..=0x2f | 0x90..=0x9f | 0xb0..=0xbf | 0xd0..=0xdf) => {
+        (Side::Client, 0x20..=0x2f | first::SUBACK | first::UNSUBACK | 0xd0..=0xdf) => {
             return Err(Wrong::protocol("a packet that only brokers send"));
         }
-        (Side::Broker, 0x10..=0x1f | 0x80..=0x8f | 0xa0..=0xaf | 0xc0..=0xcf) => {
+        (Side::Broker, first::CONNECT | first::SUBSCRIBE | first::UNSUBSCRIBE | first::PINGREQ) => {
             return Err(Wrong::protocol("a packet that only clients send"));
         }
-        (_, 0x00..=0x0f) => return Err(Wrong::malformed("a packet of a kind that MQTT does not have")),
+        (_, 0x00..=0x0f | 0xf0..=0xff) => return Err(Wrong::protocol("a packet of a kind that does not exist here")),
         _ => return Err(Wrong::malformed("a packet with reserved flags")),
     };
     if reader.rest().is_empty() { Ok(packet) } else { Err(Wrong::malformed("bytes after the end of a packet")) }
@@ -365,12 +365,12 @@ fn connect<'a>(reader: &mut Reader<'a>) -> Result<Connect<'a>, Wrong> {
     let keep_alive = reader.two()?;
     let of_all = properties(version, reader, Place::Connect)?;
     let client_id = reader.text()?;
+    if name == "MQIsdp" && client_id.is_empty() {
+        return Err(Wrong { reason: Reason::CLIENT_ID_INVALID, what: "MQTT 3.1 without a client identifier" });
+    }
     let will = has_will.then(|| -> Result<Will<'a>, Wrong> {
         let properties = properties(version, reader, Place::Will)?;
         let (topic, payload) = (reader.topic()?, reader.binary()?);
-        if topic.is_empty() {
-            return Err(Wrong { reason: Reason::TOPIC_INVALID, what: "a last will without a topic" });
-        }
         let qos = Qos::of_level(will_qos).ok_or_else(|| Wrong::malformed("a last will by QoS 3"))?;
         Ok(Will { topic, payload, qos, retain: has(0b10_0000), properties })
     });
@@ -435,7 +435,7 @@ fn wish(version: Version, byte: u8) -> Result<Wish, Wrong> {
     let qos = Qos::of_level(byte & 3).filter(|_| byte & reserved == 0);
     let qos = qos.ok_or_else(|| Wrong::malformed("a subscription with reserved options"))?;
     if retained == 3 {
-        return Err(Wrong::protocol("a subscription with a handling of retained messages that there is not"));
+        return Err(Wrong::malformed("a subscription with a handling of retained messages that there is not"));
     }
     Ok(Wish { qos, no_local: byte & 4 != 0, as_published: byte & 8 != 0, retained })
 }
@@ -448,7 +448,7 @@ fn until_the_end<'a, T>(
     while !reader.rest().is_empty() {
         all.push(one(reader)?);
     }
-    if all.is_empty() { Err(Wrong::protocol("a request without a filter")) } else { Ok(all) }
+    if all.is_empty() { Err(Wrong::malformed("a request without a filter")) } else { Ok(all) }
 }
 
 fn granted<'a>(version: Version, unsubscribed: bool, reader: &mut Reader<'a>) -> Result<Packet<'a>, Wrong> {
@@ -747,12 +747,12 @@ mod tests {
             (&[0x36, 6, 0, 1, b'a', 0, 1, 0], Reason::MALFORMED),
             (&[0x38, 4, 0, 1, b'a', 0], Reason::MALFORMED),
             (&[0x82, 7, 0, 1, 0, 0, 1, b'a', 0xc0], Reason::MALFORMED),
-            (&[0x82, 7, 0, 1, 0, 0, 1, b'a', 0x30], Reason::PROTOCOL_ERROR),
-            (&[0x82, 3, 0, 1, 0], Reason::PROTOCOL_ERROR),
+            (&[0x82, 7, 0, 1, 0, 0, 1, b'a', 0x30], Reason::MALFORMED),
+            (&[0x82, 3, 0, 1, 0], Reason::MALFORMED),
             (&[0x80, 7, 0, 1, 0, 0, 1, b'a', 0], Reason::MALFORMED),
             (&[0xc0, 1, 0], Reason::MALFORMED),
             (&[0xd0, 0], Reason::PROTOCOL_ERROR),
-            (&[0x00, 0], Reason::MALFORMED),
+            (&[0x00, 0], Reason::PROTOCOL_ERROR),
             (&[0x40, 3, 0, 1, 0x92], Reason::PROTOCOL_ERROR),
             // A topic alias of 0, one twice, and a property that PUBLISH does not have.
             (&[0x30, 7, 0, 1, b'a', 3, 0x23, 0, 0], Reason::PROTOCOL_ERROR),

@@ -62,6 +62,7 @@ pub(super) struct Core {
     pressed: bool,
     properties: PropertyList,
     matches: Vec<(Key, Terms)>,
+    scratch: Vec<u8>,
     watcher: Option<Feed<News>>,
     names: RandomState,
 }
@@ -150,6 +151,7 @@ impl Core {
             pressed: false,
             properties: PropertyList::new(),
             matches: Vec::new(),
+            scratch: Vec::new(),
             watcher,
             names: RandomState::new(),
             options,
@@ -385,6 +387,10 @@ impl Core {
         }
         let consent = ConnAck { session_present: kept.is_some(), reason: Reason::SUCCESS, properties: granted.get() };
         self.answer(key, &Packet::ConnAck(consent));
+        if self.connections.get(key).is_some_and(|connection| connection.out.is_empty()) {
+            // It takes no packet as long as this one.
+            return self.end(key, Gone::Wrong("a limit of packets below that of the answer".to_owned()), None, now);
+        }
         self.wind(Who::Connection(key), now);
         self.pump(session, now);
     }
@@ -726,19 +732,15 @@ impl Core {
     /// PUBACK, PUBREC, PUBREL or PUBCOMP.
     fn acknowledge(&mut self, key: Key, session: Key, ack: &Ack<'_>, now: Instant) -> Result<(), Wrong> {
         let Some(state) = self.sessions.get_mut(session) else { return Ok(()) };
-        let reason = |known: bool| if known { Reason::SUCCESS } else { Reason::NO_SUCH_ID };
+        // What is not known has been ended before a break, which is no error: so that nobody asks for ever.
         if ack.kind == AckKind::PubRel {
-            let reason = reason(state.incoming.remove(&ack.id));
-            self.answer(key, &Ack::new(AckKind::PubComp, ack.id, reason));
+            state.incoming.remove(&ack.id);
+            self.answer(key, &Ack::new(AckKind::PubComp, ack.id, Reason::SUCCESS));
             return Ok(());
         }
         let before = state.bytes;
         let outcome = state.acknowledge(ack.kind, ack.id, ack.reason);
         self.bytes -= before - state.bytes;
-        if ack.kind == AckKind::PubRec && !ack.reason.is_error() {
-            let known = state.flight.iter().any(|flight| flight.id == ack.id);
-            self.answer(key, &Ack::new(AckKind::PubRel, ack.id, reason(known)));
-        }
         match outcome {
             Acknowledged::Wrong => return Err(protocol("an acknowledgement that does not go with the message")),
             Acknowledged::Delivered(waiting) => {
@@ -747,6 +749,9 @@ impl Core {
                 self.accounts.write(state.account, |tally| tally.sent(payload));
             }
             Acknowledged::Nothing => {}
+        }
+        if ack.kind == AckKind::PubRec && !ack.reason.is_error() {
+            self.answer(key, &Ack::new(AckKind::PubRel, ack.id, Reason::SUCCESS));
         }
         self.pump(session, now);
         Ok(())
@@ -758,8 +763,11 @@ impl Core {
         if request.filters.iter().any(|(filter, wish)| wish.no_local && topic::shared(filter).is_some()) {
             return Err(protocol("a shared subscription that leaves out its own messages"));
         }
-        if request.filters.iter().any(|(filter, _)| !topic::is_filter(filter)) {
-            return Err(Wrong { reason: Reason::MALFORMED, what: "no valid filter of topics" });
+        if let Some((filter, _)) = request.filters.iter().find(|(filter, _)| !topic::is_filter(filter)) {
+            return Err(match topic::shared(filter) {
+                Some((_, "")) => protocol("a shared subscription to nothing"),
+                _ => Wrong { reason: Reason::MALFORMED, what: "no valid filter of topics" },
+            });
         }
         let mut codes = Vec::with_capacity(request.filters.len());
         for (filter, wish) in &request.filters {
@@ -1118,10 +1126,17 @@ impl Core {
         self.connections.len()
     }
 
+    /// Has a packet that is no message sent. What is longer than the client takes is not (MQTT 5.0 section 3.1.2.11.4).
     fn answer(&mut self, key: Key, packet: &Packet<'_>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        self.scratch.clear();
+        // What the broker writes has no text that it has not read.
+        let written = packet.write(connection.version, &mut self.scratch).is_ok();
+        if !written || self.scratch.len() > connection.max_packet {
+            return;
+        }
         let before = connection.out.size();
-        connection.out.packet(connection.version, packet);
+        connection.out.packet(&self.scratch);
         self.bytes += connection.out.size() - before;
         self.is_changed(key);
     }

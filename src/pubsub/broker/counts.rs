@@ -241,7 +241,7 @@ mod tests {
         for key in keys {
             accounts.write(key, |tally| tally.sent(3));
         }
-        keys.map(|key| accounts.close(key));
+        keys.iter().for_each(|key| accounts.close(*key));
         accounts.open(&names[2]);
         accounts.write(keys[2], |tally| tally.dropped(Dropped::Slow, 2));
         let all = accounts.all(&HashMap::from([(keys[2], 7)]));

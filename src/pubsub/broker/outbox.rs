@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use crate::wire::mqtt::{Packet, Publish, Version};
+use crate::wire::mqtt::{Publish, Version};
 
 /// Packets gather in pieces of about this many bytes, each freed when it is sent.
 const PIECE: usize = 64 << 10;
@@ -45,30 +45,39 @@ impl Outbox {
 
     /// Puts a message in. `noted`: the kernel's taking it is its delivery.
     pub(super) fn publish(&mut self, version: Version, publish: &Publish<'_>, noted: bool) {
-        self.write(publish.written_len(version), |piece| publish.write(version, piece).is_ok());
+        let piece = self.room_for(publish.written_len(version));
+        let before = piece.len();
+        // Its topic has been read, so it is not too long to be written.
+        let _ = publish.write(version, piece);
+        let written = piece.len() - before;
+        self.count(written);
         if noted {
             self.messages.push_back((self.put, publish.payload.len() as u32));
         }
     }
 
     /// Puts another packet in.
-    pub(super) fn packet(&mut self, version: Version, packet: &Packet<'_>) {
-        let before = self.len;
-        self.write(0, |piece| packet.write(version, piece).is_ok());
-        self.answers += self.len - before;
+    pub(super) fn packet(&mut self, bytes: &[u8]) {
+        self.room_for(bytes.len()).extend_from_slice(bytes);
+        self.count(bytes.len());
+        self.answers += bytes.len();
     }
 
-    fn write(&mut self, needs: usize, write: impl FnOnce(&mut Vec<u8>) -> bool) {
-        if self.pieces.back().is_none_or(|piece| piece.len() + needs > PIECE) {
-            self.pieces.push_back(Vec::with_capacity(needs.max(SMALL)));
+    fn room_for(&mut self, bytes: usize) -> &mut Vec<u8> {
+        match self.pieces.pop_back() {
+            Some(piece) if piece.len() + bytes <= PIECE => self.pieces.push_back(piece),
+            full => {
+                self.pieces.extend(full);
+                self.pieces.push_back(Vec::with_capacity(bytes.max(SMALL)));
+            }
         }
-        let Some(piece) = self.pieces.back_mut() else { return };
-        let before = piece.len();
-        // What the broker writes has no text that it has not read.
-        let written = write(piece);
-        debug_assert!(written, "a packet that cannot be written");
-        self.len += piece.len() - before;
-        self.put += (piece.len() - before) as u64;
+        let last = self.pieces.len() - 1;
+        &mut self.pieces[last]
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.len += bytes;
+        self.put += bytes as u64;
     }
 
     /// What is next to be sent.
@@ -118,7 +127,7 @@ mod tests {
                 payload: &payload[..number * 3_000],
             };
             outbox.publish(Version::Five, &publish, true);
-            outbox.packet(Version::Five, &Packet::PingResp);
+            outbox.packet(&[0xd0, 0]);
             publish.write(Version::Five, &mut expected).unwrap();
             expected.extend([0xd0, 0]);
         }

@@ -176,29 +176,37 @@ impl<'a> Properties<'a> {
     }
 }
 
+/// What is wrong with a property that may stand once.
+const TWICE: &str = "a property twice";
+
 fn check(bytes: &[u8], place: Place) -> Result<(), Wrong> {
-    let (mut reader, mut seen) = (Reader::new(bytes), 0u64);
+    let (mut reader, mut seen, mut wrong) = (Reader::new(bytes), 0u64, None);
     while !reader.rest().is_empty() {
         let ((id, form, zero, places), value) = one(&mut reader)?;
-        if places & place as u16 == 0 {
-            return Err(Wrong::protocol("a property that does not belong into this packet"));
-        }
         let may_repeat = id == id::USER || (id == id::SUBSCRIPTION_ID && place == Place::Delivery);
-        if !may_repeat && seen & (1 << id) != 0 {
-            return Err(Wrong::protocol("a property twice"));
-        }
-        seen |= 1 << id;
-        if let Value::Number(number) = value
-            && ((number == 0 && !zero) || (number > 1 && form == Form::Bit))
+        let what = if places & place as u16 == 0 {
+            "a property that does not belong into this packet"
+        } else if !may_repeat && seen & (1 << id) != 0 {
+            TWICE
+        } else if matches!(value, Value::Number(number) if (number == 0 && !zero) || (number > 1 && form == Form::Bit))
         {
-            return Err(Wrong::protocol("a property of a value it cannot have"));
-        }
+            "a property of a value it cannot have"
+        } else {
+            seen |= 1 << id;
+            continue;
+        };
+        wrong.get_or_insert(what);
     }
     // Data without a method to understand them by (section 3.1.2.11.10).
     if seen & (1 << id::AUTH_DATA) != 0 && seen & (1 << id::AUTH_METHOD) == 0 {
-        return Err(Wrong::protocol("authentication data without a method"));
+        wrong.get_or_insert("authentication data without a method");
     }
-    Ok(())
+    match (wrong, place) {
+        (None, _) => Ok(()),
+        // The standard allows either word; these are mosquitto's.
+        (Some(what), Place::Subscribe | Place::Unsubscribe) if what != TWICE => Err(Wrong::malformed(what)),
+        (Some(what), _) => Err(Wrong::protocol(what)),
+    }
 }
 
 /// The next property.
@@ -214,7 +222,10 @@ fn one<'a>(reader: &mut Reader<'a>) -> Result<(Rule, Value<'a>), Wrong> {
         Form::Four => Value::Number(reader.four()?),
         Form::Varying => Value::Number(reader.varying()?),
         Form::Text => Value::Text(reader.text()?),
-        Form::Topic => Value::Text(reader.topic()?),
+        Form::Topic => Value::Text(match reader.text()? {
+            topic if topic.contains(['#', '+']) => return Err(Wrong::protocol("a response topic with wildcards")),
+            topic => topic,
+        }),
         Form::Binary => {
             reader.binary()?;
             Value::Other

@@ -101,6 +101,9 @@ pub(super) fn varying(bytes: &[u8]) -> Result<Option<(u32, usize)>, Wrong> {
     let mut number = 0;
     for (at, byte) in bytes.iter().take(4).enumerate() {
         number |= u32::from(byte & 0x7f) << (7 * at);
+        if at > 0 && *byte == 0 {
+            return Err(Wrong::malformed("a number of more bytes than it needs"));
+        }
         if byte & 0x80 == 0 {
             return Ok(Some((number, at + 1)));
         }
