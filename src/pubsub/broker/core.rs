@@ -33,6 +33,8 @@ const LINGER: Duration = Duration::from_secs(1);
 const LONGEST_SESSION: Duration = Duration::from_secs(u32::MAX as u64 - 1);
 /// When so many bytes wait at a socket, the queues behind it wait.
 const ENOUGH: usize = 128 << 10;
+/// How long a publisher waits for a subscriber that acknowledges nothing.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// When so many have gathered since the last look at the socket, it is time for another.
 const PRESSED: usize = 64 << 10;
 /// Who has so many bytes of answers waiting is not listened to before they are read.
@@ -58,8 +60,12 @@ pub(super) struct Core {
     bytes: usize,
     /// Connections with something to send, or to close.
     pub changed: Vec<Key>,
+    /// Connections that may be listened to again.
+    pub resumed: Vec<Key>,
     /// A connection has much to send: [`Step::Pressed`].
     pressed: bool,
+    /// A session that is there, acknowledges, and has too much waiting.
+    congested: Option<Key>,
     properties: PropertyList,
     matches: Vec<(Key, Terms)>,
     scratch: Vec<u8>,
@@ -102,6 +108,10 @@ struct Connection {
     its_aliases: HashMap<u16, Box<str>>,
     /// What another connection of the same client had sent has been read.
     drained: bool,
+    /// It publishes faster than this session takes, and waits for it.
+    held_by: Option<Key>,
+    /// Another connection is to replace it: it waits for nobody.
+    replaced: bool,
     account: Option<Key>,
 }
 
@@ -148,7 +158,9 @@ impl Core {
             timers,
             bytes: 0,
             changed: Vec::new(),
+            resumed: Vec::new(),
             pressed: false,
+            congested: None,
             properties: PropertyList::new(),
             matches: Vec::new(),
             scratch: Vec::new(),
@@ -180,6 +192,8 @@ impl Core {
             max_aliases: 0,
             its_aliases: HashMap::new(),
             drained: false,
+            held_by: None,
+            replaced: false,
             account: None,
         });
         self.strangers.insert(self.tickets, key);
@@ -231,6 +245,9 @@ impl Core {
                 at = input.len();
                 break Step::Done;
             }
+            if connection.held_by.is_some() {
+                break Step::Done;
+            }
             let version = connection.version;
             let packet = match frame(&input[at..], self.options.max_packet) {
                 Ok(None) => break Step::Done,
@@ -240,6 +257,9 @@ impl Core {
             match packet {
                 Ok((packet, length)) => {
                     if let Some(other) = self.to_drain(key, &packet) {
+                        if let Some(other) = self.connections.get_mut(other) {
+                            (other.replaced, other.held_by) = (true, None);
+                        }
                         break Step::Drain(other);
                     }
                     if let Err(wrong) = self.take(key, packet, now) {
@@ -353,6 +373,7 @@ impl Core {
         };
         state.expiry = asked.min(self.options.max_session);
         state.connection = Some(key);
+        state.acknowledged = now;
         state.will_due = None;
         state.will = connect.will.map(|will| {
             let delay = Duration::from_secs(will.properties.number(id::WILL_DELAY).unwrap_or(0).into());
@@ -486,6 +507,7 @@ impl Core {
             if self.may_publish(name) {
                 let content = publish.properties.of_content();
                 let post = Post::of(publish, name, &content, now);
+                self.congested = None;
                 if self.spread(&post, Some(session), now) == 0 {
                     self.accounts.write(account, |tally| tally.messages_unsubscribed += 1);
                     reason = Reason::NOBODY_SUBSCRIBES;
@@ -507,6 +529,9 @@ impl Core {
             Qos::AtMostOnce => {}
             Qos::AtLeastOnce => self.answer(key, &Ack::new(AckKind::PubAck, publish.id, reason)),
             Qos::ExactlyOnce => self.answer(key, &Ack::new(AckKind::PubRec, publish.id, reason)),
+        }
+        if let Some(by) = self.congested.take() {
+            self.hold(key, session, by, now);
         }
         Ok(())
     }
@@ -589,6 +614,39 @@ impl Core {
             self.accounts.write(account, |tally| tally.dropped(why, dropped));
         }
         self.pump(session, now);
+        let congested = |state: &&Session| {
+            let much = state.queue.len() * 2 > self.options.queue || state.bytes * 2 > self.options.queue_bytes;
+            much && state.connection.is_some() && now < state.acknowledged + PATIENCE
+        };
+        if self.sessions.get(session).filter(congested).is_some() {
+            self.congested = Some(session);
+        }
+    }
+
+    /// Has a publisher wait for a session that acknowledges, but not as fast as it publishes. One that has
+    /// acknowledgements to send itself is listened to.
+    fn hold(&mut self, key: Key, own: Key, by: Key, now: Instant) {
+        let (Some(connection), Some(own)) = (self.connections.get_mut(key), self.sessions.get(own)) else { return };
+        if own.flight.is_empty() && !connection.replaced {
+            connection.held_by = Some(by);
+            if let Some(by) = self.sessions.get_mut(by) {
+                by.holds.push(key);
+            }
+            self.wind(Who::Connection(key), now);
+        }
+    }
+
+    /// Whom a session has had wait may go on.
+    fn release(&mut self, session: Key, now: Instant) {
+        let Some(state) = self.sessions.get_mut(session).filter(|state| !state.holds.is_empty()) else { return };
+        for key in std::mem::take(&mut state.holds) {
+            if let Some(connection) = self.connections.get_mut(key).filter(|held| held.held_by == Some(session)) {
+                connection.held_by = None;
+                connection.heard = now;
+                self.resumed.push(key);
+                self.wind(Who::Connection(key), now);
+            }
+        }
     }
 
     /// Writes a copy to a connection. `id` 0: by QoS 0, which is dropped where there is no room.
@@ -739,6 +797,7 @@ impl Core {
             return Ok(());
         }
         let before = state.bytes;
+        state.acknowledged = now;
         let outcome = state.acknowledge(ack.kind, ack.id, ack.reason);
         self.bytes -= before - state.bytes;
         match outcome {
@@ -754,6 +813,11 @@ impl Core {
             self.answer(key, &Ack::new(AckKind::PubRel, ack.id, Reason::SUCCESS));
         }
         self.pump(session, now);
+        let has_room =
+            |state: &Session| state.queue.len() * 4 < self.options.queue && state.bytes * 4 < self.options.queue_bytes;
+        if self.sessions.get(session).is_some_and(has_room) {
+            self.release(session, now);
+        }
         Ok(())
     }
 
@@ -882,6 +946,8 @@ impl Core {
         self.clients -= 1;
         let Some(state) = self.sessions.get_mut(session) else { return };
         state.connection = None;
+        self.release(session, now);
+        let Some(state) = self.sessions.get_mut(session) else { return };
         state.away_since = now;
         state.replays.clear();
         if let Some((_, terms)) = &state.will {
@@ -1001,7 +1067,9 @@ impl Core {
 
     /// Whether more is to be read from a connection.
     pub(super) fn listens_to(&self, key: Key) -> bool {
-        self.connections.get(key).is_some_and(|connection| connection.out.answers < ANSWERS)
+        self.connections
+            .get(key)
+            .is_some_and(|connection| connection.out.answers < ANSWERS && connection.held_by.is_none())
     }
 
     /// When [`tick`](Self::tick) is to be called next.
@@ -1018,6 +1086,14 @@ impl Core {
                 Who::Connection(key) => {
                     let Some(connection) = self.connections.get_mut(key) else { continue };
                     connection.timer = None;
+                    if let (State::Client(_), Some(by)) = (connection.state, connection.held_by) {
+                        if self.sessions.get(by).is_some_and(|by| now < by.acknowledged + PATIENCE) {
+                            self.wind(who, now);
+                        } else {
+                            self.release(by, now);
+                        }
+                        continue;
+                    }
                     if connection.due().is_none_or(|due| due > now) {
                         self.wind(who, now);
                         continue;
@@ -1048,7 +1124,12 @@ impl Core {
         let (timer, due) = match who {
             Who::Connection(key) => {
                 let Some(connection) = self.connections.get_mut(key) else { return };
-                let due = connection.due();
+                let due = match (connection.state, connection.held_by) {
+                    (State::Client(_), Some(by)) => {
+                        Some(self.sessions.get(by).map_or(now, |by| by.acknowledged + PATIENCE))
+                    }
+                    _ => connection.due(),
+                };
                 (&mut connection.timer, due)
             }
             Who::Session(session) => {

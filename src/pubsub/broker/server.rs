@@ -92,6 +92,8 @@ pub(super) struct Server {
 struct Stream {
     socket: TcpStream,
     interest: EpollFlags,
+    /// The kernel takes no more now.
+    blocked: bool,
     /// Nothing more is sent.
     shut: bool,
 }
@@ -143,6 +145,7 @@ impl Server {
                 self.close(core, key);
             }
             self.send_all(core, now);
+            self.resume(core, now);
             if end.is_some() && core.connections() == 0 {
                 return;
             }
@@ -197,7 +200,7 @@ impl Server {
         socket2::SockRef::from(&socket).set_tcp_user_timeout(Some(PEER_STALLS))?;
         let interest = EpollFlags::EPOLLIN;
         self.epoll.add(&socket, EpollEvent::new(interest, key))?;
-        self.streams.insert(key, Stream { socket, interest, shut: false });
+        self.streams.insert(key, Stream { socket, interest, blocked: false, shut: false });
         Ok(())
     }
 
@@ -239,7 +242,7 @@ impl Server {
     fn take(&mut self, core: &mut Core, key: Key, now: Instant) {
         loop {
             match core.step(key, now) {
-                Step::Done => return,
+                Step::Done => return self.listen(core, key),
                 Step::Pressed => self.send_all(core, now),
                 Step::Drain(other) => {
                     // What came before the new connection counts before it.
@@ -260,6 +263,16 @@ impl Server {
             for key in std::mem::take(&mut core.changed) {
                 self.send(core, key, now);
             }
+        }
+    }
+
+    /// Goes on with connections that had to wait for others.
+    fn resume(&mut self, core: &mut Core, now: Instant) {
+        while !core.resumed.is_empty() {
+            for key in std::mem::take(&mut core.resumed) {
+                self.take(core, key, now);
+            }
+            self.send_all(core, now);
         }
     }
 
@@ -292,9 +305,16 @@ impl Server {
             stream.shut = true;
             let _ = stream.socket.shutdown(Shutdown::Write);
         }
+        stream.blocked = blocked;
+        self.listen(core, key);
+    }
+
+    /// Waits for what a connection is to bring, and for the kernel to take what it is to get.
+    fn listen(&mut self, core: &Core, key: Key) {
+        let Some(stream) = self.streams.get_mut(&key) else { return };
         let mut interest = EpollFlags::empty();
         interest.set(EpollFlags::EPOLLIN, core.listens_to(key));
-        interest.set(EpollFlags::EPOLLOUT, blocked);
+        interest.set(EpollFlags::EPOLLOUT, stream.blocked);
         if interest != stream.interest {
             stream.interest = interest;
             let mut event = EpollEvent::new(interest, key);

@@ -37,6 +37,10 @@ pub(super) struct Session {
     pub replays: VecDeque<Replay>,
     /// Bytes of the messages in `queue` and `flight`.
     pub bytes: usize,
+    /// When it last acknowledged something, or came.
+    pub acknowledged: Instant,
+    /// Connections of publishers that wait for it.
+    pub holds: Vec<Key>,
     /// When the clock is to look at it.
     pub timer: Option<Instant>,
 }
@@ -119,6 +123,8 @@ impl Session {
             will_due: None,
             replays: VecDeque::new(),
             bytes: 0,
+            acknowledged: now,
+            holds: Vec::new(),
             timer: None,
         }
     }
