@@ -272,7 +272,7 @@ fn write(
 fn answer(kind: AckKind, id: u16, known: bool, out: &mut Vec<u8>) {
     let reason = if known { Reason::SUCCESS } else { Reason::NO_SUCH_ID };
     // It has no text that could be too long.
-    let _ = Ack::new(kind, id, reason).write(Version::Five, out);
+    let _ = Packet::ack(kind, id, reason).write(Version::Five, out);
 }
 
 #[cfg(test)]
@@ -301,7 +301,7 @@ mod tests {
     }
 
     fn ack(kind: AckKind, id: u16) -> Packet<'static> {
-        Ack::new(kind, id, Reason::SUCCESS)
+        Packet::ack(kind, id, Reason::SUCCESS)
     }
 
     /// Takes a packet and gives the answers in short.
@@ -382,7 +382,7 @@ mod tests {
         let mut session = connected();
         for (qos, kind) in [(Qos::AtLeastOnce, AckKind::PubAck), (Qos::ExactlyOnce, AckKind::PubRec)] {
             let id = publish(&mut session, qos);
-            let outcome = session.take(&Ack::new(kind, id, Reason::QUOTA), &mut Vec::new());
+            let outcome = session.take(&Packet::ack(kind, id, Reason::QUOTA), &mut Vec::new());
             assert_eq!(outcome, Outcome::Refused(Reason::QUOTA));
         }
         assert_eq!((session.under_way(), session.tally.refused, session.tally.acknowledged), (0, 2, 0));

@@ -209,14 +209,6 @@ pub struct Ack<'a> {
     pub properties: Properties<'a>,
 }
 
-impl Ack<'_> {
-    /// One without properties.
-    #[must_use]
-    pub fn new(kind: AckKind, id: u16, reason: Reason) -> Packet<'static> {
-        Packet::Ack(Ack { kind, id, reason, properties: Properties::default() })
-    }
-}
-
 /// How messages are to come (section 3.8.3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
@@ -470,6 +462,14 @@ impl fmt::Display for TooLong {
 
 impl std::error::Error for TooLong {}
 
+impl Packet<'static> {
+    /// An acknowledgement without properties.
+    #[must_use]
+    pub fn ack(kind: AckKind, id: u16, reason: Reason) -> Packet<'static> {
+        Packet::Ack(Ack { kind, id, reason, properties: Properties::default() })
+    }
+}
+
 impl Packet<'_> {
     /// Writes it behind what is there.
     ///
@@ -688,8 +688,8 @@ mod tests {
             (Side::Client, Packet::Connect(connect)),
             (Side::Client, Packet::Publish(publish(Qos::AtMostOnce, 0))),
             (Side::Broker, Packet::Publish(publish(Qos::ExactlyOnce, 65_535))),
-            (Side::Client, Ack::new(AckKind::PubAck, 1, Reason::SUCCESS)),
-            (Side::Broker, Ack::new(AckKind::PubRel, 256, Reason::NO_SUCH_ID)),
+            (Side::Client, Packet::ack(AckKind::PubAck, 1, Reason::SUCCESS)),
+            (Side::Broker, Packet::ack(AckKind::PubRel, 256, Reason::NO_SUCH_ID)),
             (
                 Side::Client,
                 Packet::Subscribe(Subscribe { id: 7, properties: of_subscription.get(), filters: vec![("a/#", wish)] }),
@@ -719,7 +719,7 @@ mod tests {
 
     #[test]
     fn each_version_has_its_own_form() {
-        let ack = Ack::new(AckKind::PubComp, 1, Reason::NO_SUCH_ID);
+        let ack = Packet::ack(AckKind::PubComp, 1, Reason::NO_SUCH_ID);
         assert_eq!(written(&ack, Version::Old), [0x70, 2, 0, 1]);
         assert_eq!(written(&ack, Version::Five), [0x70, 3, 0, 1, 0x92]);
         let busy = |version| {

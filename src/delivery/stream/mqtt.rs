@@ -3,8 +3,8 @@
 use super::{Session, Topic, Word};
 use crate::error::{Error, Result};
 use crate::wire::mqtt::{
-    Ack, AckKind, Connect, Disconnect, Packet, Properties, PropertyList, Publish, Qos, Reason, Side, Subscribe,
-    TooLong, Version, Wish, Wrong, frame, id, read,
+    AckKind, Connect, Disconnect, Packet, Properties, PropertyList, Publish, Qos, Reason, Side, Subscribe, TooLong,
+    Version, Wish, Wrong, frame, id, read,
 };
 use crate::wire::probe::HEADER_LEN;
 
@@ -102,7 +102,7 @@ pub(super) fn identifier(sequence: u64) -> u16 {
 }
 
 pub(super) fn acknowledgement(identifier: u16) -> Result<Vec<u8>> {
-    bytes_of(&Ack::new(AckKind::PubAck, identifier, Reason::SUCCESS))
+    bytes_of(&Packet::ack(AckKind::PubAck, identifier, Reason::SUCCESS))
 }
 
 /// The next thing the broker said: how many bytes it takes, and what it is.

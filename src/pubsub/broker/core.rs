@@ -473,7 +473,7 @@ impl Core {
         let (Some(connection), Some(state)) = (self.connections.get_mut(key), self.sessions.get_mut(session)) else {
             return Ok(());
         };
-        let account = state.account;
+        let (account, version) = (state.account, connection.version);
         let alias = publish.properties.number(id::ALIAS).map(|alias| alias as u16);
         let known;
         let mut name = publish.topic;
@@ -497,59 +497,61 @@ impl Core {
             }
             state.incoming.insert(publish.id);
         }
-        let mut reason = Reason::SUCCESS;
-        if !repeated {
-            let payload = publish.payload.len() as u64;
-            self.accounts.write(account, |tally| {
-                tally.messages_received += 1;
-                tally.payload_received += payload;
-            });
-            if self.may_publish(name) {
-                let content = publish.properties.of_content();
-                let post = Post::of(publish, name, &content, now);
-                self.congested = None;
-                if self.spread(&post, Some(session), now) == 0 {
-                    self.accounts.write(account, |tally| tally.messages_unsubscribed += 1);
-                    reason = Reason::NOBODY_SUBSCRIBES;
-                }
-            } else {
-                self.accounts.write(account, |tally| tally.messages_refused += 1);
-                reason = Reason::NOT_AUTHORIZED;
-            }
+        if repeated {
+            self.answer(key, &Packet::ack(AckKind::PubRec, publish.id, Reason::SUCCESS));
+            return Ok(());
         }
-        if reason.is_error()
-            && let Some(state) = self.sessions.get_mut(session)
-        {
-            // Refused is ended: no PUBREL comes.
-            if self.connections.get(key).is_some_and(|connection| connection.version == Version::Five) {
-                state.incoming.remove(&publish.id);
-            }
-        }
+        let payload = publish.payload.len() as u64;
+        self.accounts.write(account, |tally| {
+            tally.messages_received += 1;
+            tally.payload_received += payload;
+        });
+        let content = publish.properties.of_content();
+        let post = Post::of(publish, name, &content, now);
+        let reason = if !self.may_publish(name) {
+            self.accounts.write(account, |tally| tally.messages_refused += 1);
+            Reason::NOT_AUTHORIZED
+        } else if self.find(&post, Some(session)) == 0 {
+            self.accounts.write(account, |tally| tally.messages_unsubscribed += 1);
+            Reason::NOBODY_SUBSCRIBES
+        } else {
+            Reason::SUCCESS
+        };
         match publish.qos {
             Qos::AtMostOnce => {}
-            Qos::AtLeastOnce => self.answer(key, &Ack::new(AckKind::PubAck, publish.id, reason)),
-            Qos::ExactlyOnce => self.answer(key, &Ack::new(AckKind::PubRec, publish.id, reason)),
+            Qos::AtLeastOnce => self.answer(key, &Packet::ack(AckKind::PubAck, publish.id, reason)),
+            Qos::ExactlyOnce => self.answer(key, &Packet::ack(AckKind::PubRec, publish.id, reason)),
         }
+        if reason.is_error() {
+            // Refused is ended, where that can be told: no PUBREL comes.
+            if version == Version::Five
+                && let Some(state) = self.sessions.get_mut(session)
+            {
+                state.incoming.remove(&publish.id);
+            }
+            return Ok(());
+        }
+        self.congested = None;
+        self.give(&post, now);
         if let Some(by) = self.congested.take() {
             self.hold(key, session, by, now);
         }
         Ok(())
     }
 
-    /// Keeps a message where it is to be kept, and gives it to all who subscribe. Returns the number of copies.
-    fn spread(&mut self, post: &Post<'_>, from: Option<Key>, now: Instant) -> usize {
-        let mut kept = None;
-        if post.retain {
-            let message = kept.get_or_insert_with(|| post.keep());
-            if !self.retained.keep(Arc::clone(message)) {
-                self.counts.retained_refused += 1;
-            }
-        }
+    /// Keeps a message where it is to be kept, and gives it to all who subscribe.
+    fn spread(&mut self, post: &Post<'_>, now: Instant) {
+        self.find(post, None);
+        self.give(post, now);
+    }
+
+    /// Finds the copies that are due. Returns their number.
+    fn find(&mut self, post: &Post<'_>, from: Option<Key>) -> usize {
+        self.matches.clear();
         if self.options.deny_subscribe.iter().any(|denied| topic::matches(denied, post.topic)) {
             return 0;
         }
-        let mut matches = std::mem::take(&mut self.matches);
-        let sessions = &self.sessions;
+        let (sessions, matches) = (&self.sessions, &mut self.matches);
         let there = |session| sessions.get(session).is_some_and(|session: &Session| session.connection.is_some());
         self.subscriptions.find(post.topic, &there, &mut |session, Subscription { wish, id }| {
             if !(wish.no_local && from == Some(session)) {
@@ -568,12 +570,23 @@ impl Core {
             }
             same
         });
-        let copies = matches.len();
+        matches.len()
+    }
+
+    /// Keeps a message where it is to be kept, and gives it to those who were found.
+    fn give(&mut self, post: &Post<'_>, now: Instant) {
+        let mut kept = None;
+        if post.retain {
+            let message = kept.get_or_insert_with(|| post.keep());
+            if !self.retained.keep(Arc::clone(message)) {
+                self.counts.retained_refused += 1;
+            }
+        }
+        let mut matches = std::mem::take(&mut self.matches);
         for (session, terms) in matches.drain(..) {
             self.deliver(session, post, terms, &mut kept, now);
         }
         self.matches = matches;
-        copies
     }
 
     /// Gives a copy to a client, or has it wait. `kept` is the message for those who have to keep it.
@@ -729,7 +742,7 @@ impl Core {
                 flight.sent = true;
                 let id = flight.id;
                 match &flight.stage {
-                    Stage::Released => self.answer(key, &Ack::new(AckKind::PubRel, id, Reason::SUCCESS)),
+                    Stage::Released => self.answer(key, &Packet::ack(AckKind::PubRel, id, Reason::SUCCESS)),
                     Stage::Published(waiting) => {
                         let Waiting { message, terms } = waiting.clone();
                         let sent = self.send(key, &message.post(), &terms, id, true, now);
@@ -793,7 +806,7 @@ impl Core {
         // What is not known has been ended before a break, which is no error: so that nobody asks for ever.
         if ack.kind == AckKind::PubRel {
             state.incoming.remove(&ack.id);
-            self.answer(key, &Ack::new(AckKind::PubComp, ack.id, Reason::SUCCESS));
+            self.answer(key, &Packet::ack(AckKind::PubComp, ack.id, Reason::SUCCESS));
             return Ok(());
         }
         let before = state.bytes;
@@ -810,7 +823,7 @@ impl Core {
             Acknowledged::Nothing => {}
         }
         if ack.kind == AckKind::PubRec && !ack.reason.is_error() {
-            self.answer(key, &Ack::new(AckKind::PubRel, ack.id, Reason::SUCCESS));
+            self.answer(key, &Packet::ack(AckKind::PubRel, ack.id, Reason::SUCCESS));
         }
         self.pump(session, now);
         let has_room =
@@ -978,7 +991,7 @@ impl Core {
         let Some((message, terms)) = will else { return };
         self.counts.wills_published += 1;
         let expires = terms.lives.map(|lives| now + lives);
-        self.spread(&Post { expires, ..message.post() }, None, now);
+        self.spread(&Post { expires, ..message.post() }, now);
     }
 
     fn end_session(&mut self, session: Key, now: Instant) {
@@ -1166,7 +1179,7 @@ impl Core {
         ] {
             let message =
                 Message::new(&format!("$SYS/broker/{name}"), figure.to_string().as_bytes(), Qos::AtMostOnce, false);
-            self.spread(&message.post(), None, now);
+            self.spread(&message.post(), now);
         }
         self.timers.insert((now + interval, Who::Figures));
     }

@@ -97,8 +97,9 @@ impl Outbox {
             self.begun -= first.len();
             self.pieces.pop_front();
         }
-        while let Some((_, payload)) = self.messages.pop_front_if(|(end, _)| *end <= self.taken) {
-            delivered(payload.into());
+        while let Some((_, payload)) = self.messages.front().filter(|(end, _)| *end <= self.taken) {
+            delivered((*payload).into());
+            self.messages.pop_front();
         }
         if self.is_empty() {
             self.answers = 0;
