@@ -120,7 +120,7 @@ enum Value<'a> {
 impl<'a> Properties<'a> {
     /// What somebody has put together, such as a [`PropertyList`].
     #[must_use]
-    pub fn of(bytes: &'a [u8]) -> Properties<'a> {
+    pub const fn of(bytes: &'a [u8]) -> Properties<'a> {
         Properties(bytes)
     }
 
