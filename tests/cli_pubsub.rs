@@ -442,9 +442,9 @@ fn who_comes_and_goes_is_told() {
     };
     let ann = mqtt::introduce(address, "ann", 60);
     told(came("ann", &ann, 1));
-    // The crate refuses plain control characters; these are others, and one that turns the direction of writing.
-    let odd = mqtt::introduce(address, "\u{9b}2J\u{202e}x", 60);
-    told(came("\\u{9b}2J\\u{202e}x", &odd, 2));
+    // Control characters are refused; this one turns the direction of writing.
+    let odd = mqtt::introduce(address, "2J\u{202e}x", 60);
+    told(came("2J\\u{202e}x", &odd, 2));
     let second = mqtt::introduce(address, "ann", 60);
     told(came("ann", &second, 3));
     told("ann has gone: another has come under that name; 2 here".to_owned());
@@ -452,11 +452,11 @@ fn who_comes_and_goes_is_told() {
     told("ann has gone without taking leave: it closed the connection; 1 here".to_owned());
     let mut odd = odd;
     odd.write_all(&[0xe0, 0]).unwrap();
-    told("\\u{9b}2J\\u{202e}x has gone; 0 here".to_owned());
+    told("2J\\u{202e}x has gone; 0 here".to_owned());
     let mut wrong = mqtt::introduce(address, "wrong", 60);
     told(came("wrong", &wrong, 1));
     wrong.write_all(&mqtt::connect("wrong", 60)).unwrap();
-    told("wrong was dropped: Protocol error: Duplicate CONNECT; 0 here".to_owned());
+    told("wrong was dropped: a second CONNECT; 0 here".to_owned());
     let silent = mqtt::introduce(address, "silent", 1);
     told(came("silent", &silent, 1));
     told("silent was lost: nothing was heard of it for too long; 0 here".to_owned());
@@ -541,7 +541,7 @@ fn a_broker_that_goes_and_comes_back_is_told_and_found_again() {
     mqtt::until("it has subscribed again", || {
         publisher.publish("a", b"hello", Delivery { qos: Qos::AtLeastOnce, retain: false }).unwrap();
         publisher.settle(Instant::now() + mqtt::PATIENCE).unwrap();
-        second.counts().messages_sent > 0
+        second.counts().messages.messages_sent > 0
     });
     let done = subscriber.wait().expect(0);
     assert_eq!((done.figure("messages_received"), done.figure("reconnections")), (1, 1), "{done:?}");
@@ -618,7 +618,9 @@ fn however_many_do_not_read_what_waits_for_them_is_bounded() {
         ["messages_received", "messages_sent", "messages_dropped"].map(|figure| done.figure(figure));
     assert_eq!(received, (STALLED * ROUNDS) as u64 + 1);
     assert!(dropped > received / 2, "the kernel took it, so nothing was tested: {done:?}");
-    assert!(sent > 0 && sent + dropped < received, "what waited at the end is neither: {done:?}");
+    assert!(sent > 0);
+    assert_eq!(sent + dropped + done.figure("messages_waiting"), received, "each has one subscriber: {done:?}");
+    assert_eq!(dropped, done.figure("dropped_slow") + done.figure("dropped_gone"), "{done:?}");
     assert_eq!(done.figure("payload_sent"), (sent - 1) * SIZE as u64 + 5);
     drop(stalled);
 }

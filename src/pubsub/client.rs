@@ -9,20 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use mqtt5_protocol::packet::disconnect::DisconnectPacket;
-use mqtt5_protocol::packet::suback::{SubAckPacket, SubAckReasonCode};
-use mqtt5_protocol::packet::subscribe::SubscribePacket;
-use mqtt5_protocol::{Packet, ReasonCode};
-
 use super::link::Link;
 use super::message::{Delivery, Message, Qos, Will};
-use super::reason::{self, Break};
+use super::reason::Break;
 use super::secret::Password;
 use super::session::{Outcome, Session};
 use super::tls::Trust;
 use super::url::BrokerUrl;
 use crate::error::{Error, Result};
+use crate::wire::mqtt::{Disconnect, Packet, Properties, PropertyList, Reason, Subscribe, TooLong, Version, Wish, id};
 
 /// How long a broker has to accept a connection, and to answer a request.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
@@ -114,17 +109,19 @@ pub struct Client {
     /// `None`: it broke.
     pub(super) link: Option<Link>,
     pub(super) session: Session,
+    /// For packets on their way to the link.
+    pub(super) scratch: Vec<u8>,
     pub(super) subscriptions: Vec<Subscription>,
     /// The SUBSCRIBE that waits for its answer.
     pub(super) asked: Option<u16>,
-    pub(super) answer: Option<SubAckPacket>,
+    pub(super) answer: Option<Vec<u8>>,
     /// Somebody waits for that answer.
     pub(super) awaited: bool,
     pub(super) keep_alive: Duration,
     pub(super) spoken: Instant,
     /// When a PINGREQ was sent that is not answered.
     pub(super) pinged: Option<Instant>,
-    pub(super) first_refusal: Option<ReasonCode>,
+    pub(super) first_refusal: Option<Reason>,
     /// The longest packet that the broker takes, in bytes.
     pub(super) max_packet: usize,
     pub(super) reconnected: u64,
@@ -153,6 +150,7 @@ impl Client {
             notice,
             link: None,
             session: Session::new(),
+            scratch: Vec::new(),
             subscriptions: Vec::new(),
             asked: None,
             answer: None,
@@ -195,7 +193,7 @@ impl Client {
     /// Why the broker refused the first message that it refused.
     #[must_use]
     pub fn first_refusal(&self) -> Option<String> {
-        self.first_refusal.map(reason::text)
+        self.first_refusal.map(|reason| reason.to_string())
     }
 
     /// Has every wait of this client end at `end`, as if it were stopped then; `None`: no such time.
@@ -209,8 +207,8 @@ impl Client {
     /// Failed when the broker refuses one of them, does not answer, or is lost.
     pub fn subscribe(&mut self, wanted: &[Subscription]) -> Result<Vec<Qos>> {
         self.subscriptions.extend_from_slice(wanted);
-        let packet = self.asking(wanted);
-        self.queue(&packet)?;
+        let request = self.asking(wanted)?;
+        self.queue(&request);
         self.attempt(Link::write)?;
         self.awaited = true;
         let deadline = Instant::now() + ANSWER;
@@ -228,8 +226,8 @@ impl Client {
         };
         self.awaited = false;
         // After a break it was asked for all, these last.
-        let earlier = answer.reason_codes.len().saturating_sub(wanted.len());
-        granted(&answer.reason_codes[earlier..], wanted, &self.options.broker)
+        let earlier = answer.len().saturating_sub(wanted.len());
+        granted(&answer[earlier..], wanted, &self.options.broker)
     }
 
     /// Gives a message to the connection; it leaves with the next [`flush`](Client::flush), or when enough have
@@ -253,8 +251,12 @@ impl Client {
             }
             self.step(Instant::now() + STOP_LATENCY)?;
         }
-        let packet = self.session.publish(topic, Bytes::copy_from_slice(payload), delivery);
-        self.queue(&packet)?;
+        let mut packet = std::mem::take(&mut self.scratch);
+        packet.clear();
+        let written = self.session.publish(topic, payload, delivery, &mut packet);
+        self.queue(&packet);
+        self.scratch = packet;
+        written.map_err(unwritable)?;
         Ok(true)
     }
 
@@ -312,11 +314,12 @@ impl Client {
     /// # Errors
     /// As [`publish`](Client::publish).
     pub fn ready(&mut self) -> Result<Option<Message>> {
-        let Some((message, acknowledgement)) = self.session.next() else { return Ok(None) };
-        if let Some(packet) = acknowledgement {
-            self.queue(&packet)?;
-        }
-        Ok(Some(message))
+        let mut packet = std::mem::take(&mut self.scratch);
+        packet.clear();
+        let message = self.session.next(&mut packet);
+        self.queue(&packet);
+        self.scratch = packet;
+        Ok(message)
     }
 
     /// The next message, waited for; `None` when `until` came or it was stopped meanwhile. Taking a message acknowledges it.
@@ -341,12 +344,13 @@ impl Client {
         let counts = self.counts();
         if let Some(mut link) = self.link.take() {
             // Whether the broker hears it makes no difference to this side.
-            let mut farewell = DisconnectPacket::normal();
+            let mut properties = PropertyList::new();
             if self.options.session.is_none() && !self.options.reconnect.is_zero() {
                 // The session was for coming back after a break.
-                farewell = farewell.with_session_expiry_interval(0);
+                properties.number(id::SESSION_EXPIRY, 0);
             }
-            let _ = link.queue(&Packet::Disconnect(farewell));
+            let _ =
+                link.queue(&Packet::Disconnect(Disconnect { reason: Reason::SUCCESS, properties: properties.get() }));
             link.finish(Instant::now() + FAREWELL);
         }
         counts
@@ -378,32 +382,34 @@ impl Client {
 
     /// Takes all that has come.
     fn take_all(&mut self) -> Result<(), Break> {
-        let mut replies = Vec::new();
-        while let Some(packet) = self.link.as_mut().map(Link::packet).transpose()?.flatten() {
-            self.take(packet, &mut replies)?;
-        }
-        if let Some(link) = self.link.as_mut().filter(|_| !replies.is_empty()) {
-            replies.iter().try_for_each(|packet| link.queue(packet))?;
-            link.write()?;
+        let Some(mut link) = self.link.take() else { return Ok(()) };
+        let mut replies = std::mem::take(&mut self.scratch);
+        replies.clear();
+        let taken = link.packets(|packet| self.take(&packet, &mut replies).map(|()| true));
+        link.queue_bytes(&replies);
+        let written = if replies.is_empty() { Ok(()) } else { link.write() };
+        if !replies.is_empty() {
             self.spoken = Instant::now();
         }
-        Ok(())
+        (self.link, self.scratch) = (Some(link), replies);
+        taken?;
+        Ok(written?)
     }
 
-    fn take(&mut self, packet: Packet, replies: &mut Vec<Packet>) -> Result<(), Break> {
+    fn take(&mut self, packet: &Packet<'_>, replies: &mut Vec<u8>) -> Result<(), Break> {
         match packet {
             Packet::PingResp => self.pinged = None,
-            Packet::SubAck(answer) if Some(answer.packet_id) == self.asked => {
+            Packet::Granted(answer) if !answer.unsubscribed && Some(answer.id) == self.asked => {
                 self.asked = None;
                 if self.awaited {
-                    self.answer = Some(answer);
+                    self.answer = Some(answer.codes.to_vec());
                 } else {
                     // It was asked again after a break, and nobody waits.
-                    granted(&answer.reason_codes, &self.subscriptions, &self.options.broker)?;
+                    granted(answer.codes, &self.subscriptions, &self.options.broker)?;
                 }
             }
-            Packet::SubAck(_) | Packet::UnsubAck(_) => {}
-            Packet::Disconnect(farewell) => return Err(Break::told(farewell.reason_code)),
+            Packet::Granted(_) => {}
+            Packet::Disconnect(farewell) => return Err(Break::told(farewell.reason)),
             packet => match self.session.take(packet, replies) {
                 Outcome::Nothing => {}
                 Outcome::Refused(reason) => {
@@ -436,10 +442,11 @@ impl Client {
         Ok(())
     }
 
-    fn queue(&mut self, packet: &Packet) -> Result<()> {
-        let Some(link) = &mut self.link else { return Ok(()) };
+    /// Queues packets; without a connection they are not for the next one.
+    fn queue(&mut self, packets: &[u8]) {
+        let Some(link) = self.link.as_mut().filter(|_| !packets.is_empty()) else { return };
         self.spoken = Instant::now();
-        link.queue(packet).map_err(|cause| Error::failed("writing a message as MQTT").because(cause))
+        link.queue_bytes(packets);
     }
 
     /// Does something with the connection, and takes it for broken when that fails.
@@ -452,24 +459,31 @@ impl Client {
     }
 
     /// The packet that asks for these subscriptions.
-    pub(super) fn asking(&mut self, wanted: &[Subscription]) -> Packet {
+    ///
+    /// # Errors
+    /// When a filter is too long for one.
+    pub(super) fn asking(&mut self, wanted: &[Subscription]) -> Result<Vec<u8>> {
         let id = self.session.free_id();
-        let packet = SubscribePacket::new(id);
-        let packet = wanted.iter().fold(packet, |packet, one| packet.add_filter(&one.filter, one.qos.wire()));
+        let filters = wanted.iter().map(|one| (&*one.filter, Wish { qos: one.qos, ..Wish::default() })).collect();
+        let request = Packet::Subscribe(Subscribe { id, properties: Properties::default(), filters });
+        let mut bytes = Vec::new();
+        request.write(Version::Five, &mut bytes).map_err(unwritable)?;
         self.asked = Some(id);
         self.answer = None;
-        Packet::Subscribe(packet)
+        Ok(bytes)
     }
 }
 
+fn unwritable(cause: TooLong) -> Error {
+    Error::failed("writing a message as MQTT").because(cause)
+}
+
 /// What the broker granted to each, if it granted something to all.
-fn granted(codes: &[SubAckReasonCode], wanted: &[Subscription], broker: &BrokerUrl) -> Result<Vec<Qos>> {
-    let qualities = codes.iter().zip(wanted).map(|(code, one)| match code.granted_qos() {
-        Some(qos) => Ok(Qos::from_wire(qos)),
-        None => {
-            let why = reason::of_suback(*code);
-            Err(Error::failed(format!("{broker} refuses the subscription to {}: {why}", one.filter)))
-        }
+fn granted(codes: &[u8], wanted: &[Subscription], broker: &BrokerUrl) -> Result<Vec<Qos>> {
+    let qualities = codes.iter().zip(wanted).map(|(code, one)| {
+        let refusal =
+            || Error::failed(format!("{broker} refuses the subscription to {}: {}", one.filter, Reason(*code)));
+        Qos::of_level(*code).ok_or_else(refusal)
     });
     qualities.collect()
 }

@@ -3,15 +3,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mqtt5_protocol::packet::connack::ConnAckPacket;
-use mqtt5_protocol::packet::connect::ConnectPacket;
-use mqtt5_protocol::types::{ConnectOptions, WillMessage};
-use mqtt5_protocol::{Packet, PropertyId, PropertyValue};
-
 use super::client::{ANSWER, Client, STOP_LATENCY};
 use super::link::{Link, MAX_PACKET};
 use super::reason::Break;
+use super::secret::Password;
 use crate::error::Result;
+use crate::wire::mqtt::{ConnAck, Connect, Packet, Properties, PropertyList, Version, Will, id};
 
 /// QoS 1 and 2 messages that the broker may send before they are acknowledged.
 const RECEIVE_MAXIMUM: u16 = 1024;
@@ -71,67 +68,84 @@ impl Client {
         };
         let deadline = Instant::now() + ANSWER;
         let mut link = Link::connect(&self.options.broker, tls, ANSWER)?;
-        link.queue(&Packet::Connect(Box::new(self.introduction())))?;
-        let consent = loop {
-            match link.packet()? {
-                Some(Packet::ConnAck(consent)) => break consent,
-                Some(Packet::Disconnect(farewell)) => return Err(Break::told(farewell.reason_code)),
-                Some(_) => return Err(Break::wrong("something else before its consent")),
+        self.introduce(&mut link)?;
+        let mut consent = None;
+        while consent.is_none() {
+            link.packets(|packet| match packet {
+                Packet::ConnAck(answer) => {
+                    consent = Some(self.agreed(&answer)?);
+                    Ok(false)
+                }
+                Packet::Disconnect(farewell) => Err(Break::told(farewell.reason)),
+                _ => Err(Break::wrong("something else before its consent")),
+            })?;
+            match consent {
+                Some(_) => {}
                 None if Instant::now() >= deadline => return Err(Break::silent()),
                 None if self.stopped() => return Err(Break::stopped()),
                 None => link.wait(deadline.min(Instant::now() + STOP_LATENCY))?,
             }
-        };
-        if consent.reason_code.is_error() {
-            return Err(Break::refused(consent.reason_code));
         }
-        self.agreed(&consent);
+        let (kept, window) = consent.unwrap_or_default();
         // What was asked and not answered may not have arrived.
         let unanswered = self.asked.take().is_some();
-        if self.resuming && !self.subscriptions.is_empty() && (unanswered || !consent.session_present) {
-            let packet = self.asking(&self.subscriptions.clone());
-            link.queue(&packet)?;
+        if self.resuming && !self.subscriptions.is_empty() && (unanswered || !kept) {
+            let request = self.asking(&self.subscriptions.clone())?;
+            link.queue_bytes(&request);
         }
-        let again = self.session.resume(consent.session_present, consent.receive_maximum().unwrap_or(u16::MAX));
-        again.iter().try_for_each(|packet| link.queue(packet))?;
+        let mut again = Vec::new();
+        self.session.resume(kept, window, &mut again);
+        link.queue_bytes(&again);
         link.write()?;
         self.link = Some(link);
         self.resuming = true;
         Ok(())
     }
 
-    fn agreed(&mut self, consent: &ConnAckPacket) {
-        if let Some(PropertyValue::Utf8String(id)) = consent.properties.get(PropertyId::AssignedClientIdentifier) {
-            self.options.client_id.clone_from(id);
+    /// The broker's answer: whether it has kept the session, and how many messages it takes at a time.
+    fn agreed(&mut self, consent: &ConnAck<'_>) -> Result<(bool, u16), Break> {
+        if consent.reason.is_error() {
+            return Err(Break::refused(consent.reason));
         }
-        self.max_packet = consent.maximum_packet_size().map_or(usize::MAX, |size| size as usize);
-        let seconds = consent.properties.get_server_keep_alive();
+        let properties = consent.properties;
+        if let Some(id) = properties.text(id::ASSIGNED_CLIENT_ID) {
+            id.clone_into(&mut self.options.client_id);
+        }
+        self.max_packet = properties.number(id::MAXIMUM_PACKET_SIZE).map_or(usize::MAX, |size| size as usize);
+        let seconds = properties.number(id::SERVER_KEEP_ALIVE);
         self.keep_alive = seconds.map_or(self.options.keep_alive, |seconds| Duration::from_secs(seconds.into()));
         (self.spoken, self.since, self.pinged) = (Instant::now(), Instant::now(), None);
+        let window = properties.number(id::RECEIVE_MAXIMUM).map_or(u16::MAX, |most| most as u16);
+        Ok((consent.session_present, window))
     }
 
     /// CONNECT.
-    fn introduction(&self) -> ConnectPacket {
+    fn introduce(&self, link: &mut Link) -> Result<(), Break> {
         let options = &self.options;
-        let mut connect = ConnectOptions::new(options.client_id.clone())
-            .with_keep_alive(options.keep_alive)
-            .with_receive_maximum(RECEIVE_MAXIMUM)
-            // A session that is to be kept is one to come back to. A break is not an end, so the other kind is kept
-            // for as long as this client would try again.
-            .with_clean_start(options.session.is_none() && !self.resuming)
-            .with_session_expiry_interval(seconds(options.session.unwrap_or(options.reconnect)));
-        connect.properties.maximum_packet_size = Some(MAX_PACKET as u32);
-        if options.broker.user.is_some() || options.password.is_some() {
-            connect.username = Some(options.broker.user.clone().unwrap_or_default());
-            connect.password = options.password.as_ref().map(|password| password.bytes().to_vec());
-        }
-        if let Some(will) = &options.will {
-            let message = WillMessage::new(&will.topic, will.payload.clone())
-                .with_qos(will.delivery.qos.wire())
-                .with_retain(will.delivery.retain);
-            connect = connect.with_will(message);
-        }
-        ConnectPacket::new(connect)
+        let mut properties = PropertyList::new();
+        // A session that is to be kept is one to come back to. A break is not an end, so the other kind is kept for as
+        // long as this client would try again.
+        properties.number(id::SESSION_EXPIRY, seconds(options.session.unwrap_or(options.reconnect)));
+        properties.number(id::RECEIVE_MAXIMUM, RECEIVE_MAXIMUM.into());
+        properties.number(id::MAXIMUM_PACKET_SIZE, MAX_PACKET as u32);
+        let has_login = options.broker.user.is_some() || options.password.is_some();
+        let will = options.will.as_ref().map(|will| Will {
+            topic: &will.topic,
+            payload: &will.payload,
+            qos: will.delivery.qos,
+            retain: will.delivery.retain,
+            properties: Properties::default(),
+        });
+        Ok(link.queue(&Packet::Connect(Connect {
+            version: Version::Five,
+            clean: options.session.is_none() && !self.resuming,
+            keep_alive: seconds(options.keep_alive).try_into().unwrap_or(u16::MAX),
+            client_id: &options.client_id,
+            will,
+            user: has_login.then(|| options.broker.user.as_deref().unwrap_or_default()),
+            password: options.password.as_ref().map(Password::bytes),
+            properties: properties.get(),
+        }))?)
     }
 }
 

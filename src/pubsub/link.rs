@@ -1,20 +1,17 @@
 //! A connection to a broker: packets in and out, over TCP or TLS, never waiting longer than told.
 
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use mqtt5::transport::packet_io::{decode_buffered_packet, encode_packet_to_buffer};
-use mqtt5_protocol::Packet;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustls::ClientConnection;
 
 use super::url::BrokerUrl;
+use crate::wire::mqtt::{Packet, Side, Version, Wrong, frame, read};
 
-/// The version that is spoken (MQTT 5.0).
-const PROTOCOL: u8 = 5;
 /// The longest packet that is taken, in bytes.
 pub(super) const MAX_PACKET: usize = 16 << 20;
 /// Bytes read at a time.
@@ -27,8 +24,8 @@ pub(super) struct Link {
     stream: TcpStream,
     tls: Option<Box<ClientConnection>>,
     chunk: Box<[u8]>,
-    inbox: BytesMut,
-    outbox: BytesMut,
+    inbox: Vec<u8>,
+    outbox: Outbox,
     ended: bool,
 }
 
@@ -66,8 +63,8 @@ impl Link {
             stream,
             tls: tls.map(Box::new),
             chunk: vec![0; CHUNK].into(),
-            inbox: BytesMut::new(),
-            outbox: BytesMut::new(),
+            inbox: Vec::new(),
+            outbox: Outbox::default(),
             ended: false,
         }
     }
@@ -76,21 +73,45 @@ impl Link {
     ///
     /// # Errors
     /// When it cannot be written as MQTT has it (a topic of more than 64 KiB, say).
-    pub(super) fn queue(&mut self, packet: &Packet) -> io::Result<()> {
-        encode_packet_to_buffer(packet, &mut self.outbox).map_err(invalid)
+    pub(super) fn queue(&mut self, packet: &Packet<'_>) -> io::Result<()> {
+        packet
+            .write(Version::Five, &mut self.outbox.bytes)
+            .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))
+    }
+
+    /// Queues packets that are written already.
+    pub(super) fn queue_bytes(&mut self, bytes: &[u8]) {
+        self.outbox.bytes.extend_from_slice(bytes);
     }
 
     /// Bytes queued and not yet with the kernel.
     pub(super) fn queued(&self) -> usize {
-        self.outbox.len()
+        self.outbox.rest().len()
     }
 
-    /// The next packet of those read so far.
+    /// Gives `take` the packets of those read so far, until it wants no more.
     ///
     /// # Errors
-    /// When what came is not MQTT, or too long.
-    pub(super) fn packet(&mut self) -> io::Result<Option<Packet>> {
-        decode_buffered_packet(&mut self.inbox, PROTOCOL, MAX_PACKET).map_err(invalid)
+    /// When what came is not MQTT ([`NotMqtt`]), or too long; `take`'s own.
+    pub(super) fn packets<E: From<io::Error>>(
+        &mut self,
+        mut take: impl FnMut(Packet<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let mut at = 0;
+        let mut taken = Ok(());
+        while let Some((frame, length)) = frame(&self.inbox[at..], MAX_PACKET).map_err(NotMqtt::error)? {
+            at += length;
+            match take(read(Version::Five, Side::Broker, frame).map_err(NotMqtt::error)?) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    taken = Err(error);
+                    break;
+                }
+            }
+        }
+        self.inbox.drain(..at);
+        taken
     }
 
     /// Hands over what the kernel takes now.
@@ -100,11 +121,11 @@ impl Link {
     pub(super) fn write(&mut self) -> io::Result<()> {
         if let Some(tls) = &mut self.tls {
             while !self.outbox.is_empty() {
-                let taken = tls.writer().write(&self.outbox)?;
+                let taken = tls.writer().write(self.outbox.rest())?;
                 if taken == 0 {
                     break;
                 }
-                let _ = self.outbox.split_to(taken);
+                self.outbox.advance(taken);
                 if !write_records(tls, &mut self.stream)? {
                     return Ok(());
                 }
@@ -113,9 +134,9 @@ impl Link {
             return Ok(());
         }
         while !self.outbox.is_empty() {
-            match self.stream.write(&self.outbox) {
+            match self.stream.write(self.outbox.rest()) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(taken) => drop(self.outbox.split_to(taken)),
+                Ok(taken) => self.outbox.advance(taken),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -235,6 +256,46 @@ fn write_records(tls: &mut ClientConnection, stream: &mut TcpStream) -> io::Resu
     Ok(true)
 }
 
-fn invalid(error: mqtt5_protocol::MqttError) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, error)
+/// Bytes to be sent.
+#[derive(Default)]
+struct Outbox {
+    bytes: Vec<u8>,
+    /// How much of them the kernel has.
+    sent: usize,
 }
+
+impl Outbox {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rest().is_empty()
+    }
+
+    fn advance(&mut self, sent: usize) {
+        self.sent += sent;
+        if self.is_empty() {
+            self.bytes.clear();
+            self.sent = 0;
+        }
+    }
+}
+
+/// What came is not MQTT.
+#[derive(Debug)]
+pub(super) struct NotMqtt(&'static str);
+
+impl NotMqtt {
+    fn error(wrong: Wrong) -> io::Error {
+        io::Error::new(ErrorKind::InvalidData, NotMqtt(wrong.what))
+    }
+}
+
+impl fmt::Display for NotMqtt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it sent {}", self.0)
+    }
+}
+
+impl std::error::Error for NotMqtt {}

@@ -2,10 +2,8 @@
 //!
 //! | Where is … | in |
 //! |---|---|
-//! | starting, ending and counting a broker | [`broker`] |
+//! | a broker | [`broker`], a folder of its own |
 //! | who comes and goes, for whoever watches | [`news`] |
-//! | its accept loop and its upkeep | `server.rs`; who is connected, who only waits: `table.rs`; who may: `access.rs` |
-//! | what waits for a client that reads slowly | `outlet.rs` |
 //! | publishing and subscribing | [`client`]; at a rate: [`publisher`] |
 //! | how its connection is made, and made again | `connect.rs` |
 //! | what a client remembers of its messages (pure) | `session.rs` |
@@ -14,21 +12,17 @@
 //! | what is published; topics and filters | [`message`] |
 //! | how a broker's address is written; user and password | [`url`], [`secret`] |
 //!
-//! The async runtime that the broker's crate demands stays in here; outside, everything blocks. The clients have none.
+//! Packets are those of [`crate::wire::mqtt`].
 
-mod access;
 pub mod broker;
 pub mod client;
 mod connect;
 mod link;
 pub mod message;
 pub mod news;
-mod outlet;
 pub mod publisher;
 mod reason;
 pub mod secret;
-mod server;
 mod session;
-mod table;
 mod tls;
 pub mod url;

@@ -3,8 +3,6 @@
 
 use std::net::SocketAddr;
 
-use mqtt5::error::MqttError;
-
 /// The longest identifier that is told, in characters.
 const LONGEST: usize = 64;
 
@@ -63,7 +61,7 @@ pub enum Gone {
     Lost,
     /// It had not said who it is, and others wanted its place.
     Displaced,
-    /// What it sent is not allowed: the protocol engine's words, which may repeat the client's.
+    /// What it sent is not allowed: what it was, as a noun.
     Wrong(String),
 }
 
@@ -76,19 +74,6 @@ pub enum Refused {
     Full,
     /// No place left for a session.
     Sessions,
-}
-
-impl Gone {
-    /// Why a connection's handler has ended.
-    pub(super) fn of(ended: &Result<(), MqttError>) -> Gone {
-        match ended {
-            Ok(()) => Gone::Closed,
-            Err(MqttError::ClientClosed) => Gone::Leave,
-            Err(MqttError::KeepAliveTimeout | MqttError::Timeout) => Gone::Silent,
-            Err(MqttError::Io(_)) => Gone::Lost,
-            Err(other) => Gone::Wrong(cut(&other.to_string())),
-        }
-    }
 }
 
 /// As much of it as is told.

@@ -4,11 +4,10 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use mqtt5_protocol::packet::suback::SubAckReasonCode;
-use mqtt5_protocol::{MqttError, ReasonCode};
-
+use super::link::NotMqtt;
 use super::url::BrokerUrl;
 use crate::error::Error;
+use crate::wire::mqtt::Reason;
 
 /// What ended a connection.
 #[derive(Debug)]
@@ -16,9 +15,9 @@ pub(super) enum Break {
     /// The system says so.
     Io(io::Error),
     /// The broker said so, in CONNACK.
-    Refused(ReasonCode),
+    Refused(Reason),
     /// The broker said so, in DISCONNECT.
-    Told(ReasonCode),
+    Told(Reason),
     /// The broker said what it may not say.
     Wrong(&'static str),
     /// The broker did not answer CONNECT.
@@ -30,11 +29,11 @@ pub(super) enum Break {
 }
 
 impl Break {
-    pub(super) fn told(reason: ReasonCode) -> Break {
+    pub(super) fn told(reason: Reason) -> Break {
         Break::Told(reason)
     }
 
-    pub(super) fn refused(reason: ReasonCode) -> Break {
+    pub(super) fn refused(reason: Reason) -> Break {
         Break::Refused(reason)
     }
 
@@ -55,22 +54,22 @@ impl Break {
         match self {
             // A broker that is full or on its way down may be another soon.
             Break::Refused(reason) => !matches!(
-                reason,
-                ReasonCode::ServerUnavailable
-                    | ReasonCode::ServerBusy
-                    | ReasonCode::ServerShuttingDown
-                    | ReasonCode::ConnectionRateExceeded
-                    | ReasonCode::QuotaExceeded
+                *reason,
+                Reason::UNAVAILABLE
+                    | Reason::BUSY
+                    | Reason::SHUTTING_DOWN
+                    | Reason::TOO_MANY_CONNECTIONS
+                    | Reason::QUOTA
             ),
             // Who takes a name over has it: both coming back would go on for ever.
             Break::Told(reason) => matches!(
-                reason,
-                ReasonCode::SessionTakenOver
-                    | ReasonCode::MalformedPacket
-                    | ReasonCode::ProtocolError
-                    | ReasonCode::NotAuthorized
-                    | ReasonCode::Banned
-                    | ReasonCode::PacketTooLarge
+                *reason,
+                Reason::TAKEN_OVER
+                    | Reason::MALFORMED
+                    | Reason::PROTOCOL_ERROR
+                    | Reason::NOT_AUTHORIZED
+                    | Reason::BANNED
+                    | Reason::TOO_LARGE
             ),
             Break::Io(cause) => cause.kind() == ErrorKind::InvalidData,
             Break::Wrong(_) | Break::Own(_) | Break::Stopped => true,
@@ -84,7 +83,7 @@ impl Break {
         match self {
             Break::Own(error) => error,
             Break::Stopped => Error::interrupted(format!("interrupted while {}", connecting())),
-            Break::Refused(ReasonCode::BadUsernameOrPassword | ReasonCode::NotAuthorized) => {
+            Break::Refused(Reason::BAD_LOGIN | Reason::NOT_AUTHORIZED) => {
                 Error::failed(format!("{broker} refuses the user or the password")).remedy(match broker.user {
                     Some(_) => "Give the right ones: mqtt://USER@HOST, and --password-file FILE or NETLAB_PASSWORD.",
                     None => "Say who you are: --broker mqtt://USER@HOST, and --password-file FILE or NETLAB_PASSWORD.",
@@ -130,7 +129,7 @@ fn io_failure(broker: &BrokerUrl, cause: io::Error) -> Error {
         }
         None => {}
     }
-    if inner.is_some_and(|inner| inner.is::<MqttError>()) {
+    if inner.is_some_and(|inner| inner.is::<NotMqtt>()) {
         return Error::failed(format!("{broker} does not speak MQTT"));
     }
     let failure = Error::failed(format!("connecting to {broker}"));
@@ -166,7 +165,7 @@ impl fmt::Display for Break {
             Break::Io(cause) if cause.kind() == ErrorKind::TimedOut => f.write_str("it does not answer"),
             Break::Io(cause) if cause.kind() == ErrorKind::NotConnected => f.write_str("the connection broke"),
             Break::Io(cause) => cause.fmt(f),
-            Break::Refused(reason) | Break::Told(reason) => f.write_str(&text(*reason)),
+            Break::Refused(reason) | Break::Told(reason) => reason.fmt(f),
             Break::Wrong(what) => write!(f, "it sent {what}"),
             Break::Silent => f.write_str("it takes the connection and does not answer"),
             Break::Stopped => f.write_str("interrupted"),
@@ -185,42 +184,4 @@ impl From<Error> for Break {
     fn from(error: Error) -> Break {
         Break::Own(error)
     }
-}
-
-/// A reason code (MQTT 5.0 section 2.4) in words.
-pub(super) fn text(reason: ReasonCode) -> String {
-    let words = match reason {
-        ReasonCode::Success => "it ended the connection",
-        ReasonCode::MalformedPacket | ReasonCode::ProtocolError => "it takes what was sent for wrong MQTT",
-        ReasonCode::UnsupportedProtocolVersion => "it does not speak MQTT 5.0",
-        ReasonCode::ClientIdentifierNotValid => "it does not allow this client identifier",
-        ReasonCode::BadUsernameOrPassword => "wrong user or password",
-        ReasonCode::NotAuthorized => "not allowed",
-        ReasonCode::ServerUnavailable => "it is not available",
-        ReasonCode::ServerBusy => "it is busy: no place for another client",
-        ReasonCode::Banned => "this client is banned",
-        ReasonCode::ServerShuttingDown => "it is shutting down",
-        ReasonCode::KeepAliveTimeout => "it heard nothing for too long",
-        ReasonCode::SessionTakenOver => "another client came by the same client identifier",
-        ReasonCode::TopicFilterInvalid => "no valid filter of topics",
-        ReasonCode::TopicNameInvalid => "not a topic it takes",
-        ReasonCode::ReceiveMaximumExceeded => "too many messages at a time",
-        ReasonCode::PacketTooLarge => "longer than it takes",
-        ReasonCode::MessageRateTooHigh => "too many messages a second",
-        ReasonCode::QuotaExceeded => "more than it has room for",
-        ReasonCode::RetainNotSupported => "it keeps no messages",
-        ReasonCode::QoSNotSupported => "it does not deliver by that quality of service",
-        ReasonCode::UseAnotherServer | ReasonCode::ServerMoved => "it says to use another broker",
-        ReasonCode::ConnectionRateExceeded => "too many connections a second",
-        ReasonCode::WildcardSubscriptionsNotSupported => "it knows no wildcards",
-        ReasonCode::SharedSubscriptionsNotSupported => "it knows no shared subscriptions",
-        ReasonCode::NoMatchingSubscribers => "nobody subscribes to it",
-        other => return format!("reason code {:#04x}", u8::from(other)),
-    };
-    words.to_owned()
-}
-
-/// The same of a SUBACK, whose codes are a subset.
-pub(super) fn of_suback(code: SubAckReasonCode) -> String {
-    ReasonCode::from_u8(code as u8).map_or_else(|| format!("reason code {:#04x}", code as u8), text)
 }

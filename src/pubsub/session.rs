@@ -1,20 +1,13 @@
 //! What a client remembers of its conversation with a broker: which messages are under way, which have come. No
-//! sockets, no clocks: packets go in, and what is to be sent and told comes out.
+//! sockets, no clocks: packets go in, and the bytes to be sent and what is to be told come out.
 //!
 //! A message that came is acknowledged when the program takes it, not when it arrives: one that the program never saw is
 //! the broker's to deliver again.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use bytes::Bytes;
-use mqtt5_protocol::packet::puback::PubAckPacket;
-use mqtt5_protocol::packet::pubcomp::PubCompPacket;
-use mqtt5_protocol::packet::publish::PublishPacket;
-use mqtt5_protocol::packet::pubrec::PubRecPacket;
-use mqtt5_protocol::packet::pubrel::PubRelPacket;
-use mqtt5_protocol::{Packet, QoS, ReasonCode};
-
 use super::message::{Delivery, Message, Qos};
+use crate::wire::mqtt::{Ack, AckKind, Packet, Properties, Publish, Reason, TooLong, Version};
 
 /// One client's side.
 #[derive(Debug, Default)]
@@ -57,7 +50,7 @@ struct Outgoing {
 #[derive(Debug)]
 enum Stage {
     /// PUBLISH is out: PUBACK or PUBREC is to come.
-    Published(PublishPacket),
+    Published { topic: Box<str>, payload: Box<[u8]>, delivery: Delivery },
     /// PUBREL is out: PUBCOMP is to come.
     Released,
 }
@@ -84,7 +77,7 @@ pub(super) enum Outcome {
     /// Nothing to tell.
     Nothing,
     /// The broker refused a message, for this reason.
-    Refused(ReasonCode),
+    Refused(Reason),
     /// The broker said what it may not say here.
     Wrong(&'static str),
 }
@@ -104,18 +97,27 @@ impl Session {
         self.outgoing.len()
     }
 
-    /// The packet that publishes a message.
-    pub(super) fn publish(&mut self, topic: &str, payload: Bytes, delivery: Delivery) -> Packet {
+    /// Publishes a message: writes its packet to `out`.
+    ///
+    /// # Errors
+    /// When its topic is too long for one; nothing is published then.
+    pub(super) fn publish(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        delivery: Delivery,
+        out: &mut Vec<u8>,
+    ) -> Result<(), TooLong> {
+        let id = if delivery.qos == Qos::AtMostOnce { 0 } else { self.free_id() };
+        write(topic, payload, delivery, id, false, out)?;
         self.tally.published += 1;
-        let mut packet = PublishPacket::new(topic, payload, delivery.qos.wire()).with_retain(delivery.retain);
-        if delivery.qos != Qos::AtMostOnce {
-            let id = self.free_id();
-            packet.packet_id = Some(id);
-            self.outgoing.insert(self.next_key, Outgoing { id, stage: Stage::Published(packet.clone()) });
+        if id > 0 {
+            let stage = Stage::Published { topic: topic.into(), payload: payload.into(), delivery };
+            self.outgoing.insert(self.next_key, Outgoing { id, stage });
             self.by_id.insert(id, self.next_key);
             self.next_key += 1;
         }
-        Packet::Publish(packet)
+        Ok(())
     }
 
     /// A packet identifier that is not in use, not 0.
@@ -129,90 +131,94 @@ impl Session {
         }
     }
 
-    /// Takes a packet that belongs to a message; what is to be answered at once goes to `replies`.
-    pub(super) fn take(&mut self, packet: Packet, replies: &mut Vec<Packet>) -> Outcome {
-        match packet {
-            Packet::Publish(packet) => return self.arrived(packet, replies),
-            Packet::PubAck(ack) => return self.acknowledged(ack.packet_id, ack.reason_code, QoS::AtLeastOnce),
-            Packet::PubRec(ack) => {
-                if ack.reason_code.is_error() {
-                    return self.acknowledged(ack.packet_id, ack.reason_code, QoS::ExactlyOnce);
-                }
-                let mut reason = ReasonCode::PacketIdentifierNotFound;
-                if let Some(outgoing) = self.by_id.get(&ack.packet_id).and_then(|key| self.outgoing.get_mut(key)) {
-                    outgoing.stage = Stage::Released;
-                    reason = ReasonCode::Success;
-                }
-                replies.push(Packet::PubRel(PubRelPacket::new_with_reason(ack.packet_id, reason)));
+    /// Takes a packet that belongs to a message; what is to be answered at once goes to `out`.
+    pub(super) fn take(&mut self, packet: &Packet<'_>, out: &mut Vec<u8>) -> Outcome {
+        let ack = match packet {
+            Packet::Publish(packet) => return self.arrived(packet, out),
+            Packet::Ack(ack) => ack,
+            _ => return Outcome::Wrong("a packet that it may not send here"),
+        };
+        match ack.kind {
+            AckKind::PubAck => return self.acknowledged(ack, Qos::AtLeastOnce),
+            AckKind::PubRec if ack.reason.is_error() => return self.acknowledged(ack, Qos::ExactlyOnce),
+            AckKind::PubRec => {
+                let outgoing = self.by_id.get(&ack.id).and_then(|key| self.outgoing.get_mut(key));
+                let known = outgoing.map(|outgoing| outgoing.stage = Stage::Released).is_some();
+                answer(AckKind::PubRel, ack.id, known, out);
             }
-            Packet::PubComp(ack) => {
-                if let Some(key) = self.by_id.remove(&ack.packet_id) {
+            AckKind::PubComp => {
+                if let Some(key) = self.by_id.remove(&ack.id) {
                     self.outgoing.remove(&key);
                     self.tally.acknowledged += 1;
                 }
             }
-            Packet::PubRel(release) => {
-                let known = self.incoming.remove(&release.packet_id).is_some();
-                let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-                replies.push(Packet::PubComp(PubCompPacket::new_with_reason(release.packet_id, reason)));
-            }
-            _ => return Outcome::Wrong("a packet that only clients send"),
+            AckKind::PubRel => answer(AckKind::PubComp, ack.id, self.incoming.remove(&ack.id).is_some(), out),
         }
         Outcome::Nothing
     }
 
-    fn arrived(&mut self, packet: PublishPacket, replies: &mut Vec<Packet>) -> Outcome {
-        if packet.topic_name.is_empty() {
+    fn arrived(&mut self, packet: &Publish<'_>, out: &mut Vec<u8>) -> Outcome {
+        if packet.topic.is_empty() {
             return Outcome::Wrong("a topic alias, which it was not offered");
         }
-        if let (QoS::ExactlyOnce, Some(id)) = (packet.qos, packet.packet_id) {
-            match self.incoming.get(&id) {
+        if packet.qos == Qos::ExactlyOnce {
+            match self.incoming.get(&packet.id) {
                 None => {
-                    self.incoming.insert(id, Incoming::Waits);
+                    self.incoming.insert(packet.id, Incoming::Waits);
                 }
                 Some(Incoming::Waits) => return Outcome::Nothing,
                 // The program has it; the answer got lost.
                 Some(Incoming::Taken) => {
-                    replies.extend(answer(Qos::ExactlyOnce, id));
+                    answer(AckKind::PubRec, packet.id, true, out);
                     return Outcome::Nothing;
                 }
             }
         }
-        let qos = Qos::from_wire(packet.qos);
-        let message = Message::new(packet.topic_name, qos, packet.retain, packet.dup, packet.payload);
-        self.inbox.push_back(Arrived { message, id: packet.packet_id });
+        let message = Message {
+            topic: packet.topic.to_owned(),
+            qos: packet.qos,
+            retained: packet.retain,
+            again: packet.dup,
+            payload: packet.payload.to_vec(),
+        };
+        self.inbox.push_back(Arrived { message, id: Some(packet.id).filter(|id| *id > 0) });
         Outcome::Nothing
     }
 
-    fn acknowledged(&mut self, id: u16, reason: ReasonCode, kind: QoS) -> Outcome {
-        let waits = |outgoing: &Outgoing| matches!(&outgoing.stage, Stage::Published(packet) if packet.qos == kind);
-        let Some(key) = self.by_id.get(&id).copied().filter(|key| self.outgoing.get(key).is_some_and(waits)) else {
+    fn acknowledged(&mut self, ack: &Ack<'_>, kind: Qos) -> Outcome {
+        let waits =
+            |outgoing: &Outgoing| matches!(&outgoing.stage, Stage::Published { delivery, .. } if delivery.qos == kind);
+        let Some(key) = self.by_id.get(&ack.id).copied().filter(|key| self.outgoing.get(key).is_some_and(waits)) else {
             return Outcome::Nothing;
         };
-        self.by_id.remove(&id);
+        self.by_id.remove(&ack.id);
         self.outgoing.remove(&key);
-        if reason.is_error() {
+        if ack.reason.is_error() {
             self.tally.refused += 1;
-            return Outcome::Refused(reason);
+            return Outcome::Refused(ack.reason);
         }
         self.tally.acknowledged += 1;
         Outcome::Nothing
     }
 
-    /// The next message for the program, and the packet that acknowledges it.
-    pub(super) fn next(&mut self) -> Option<(Message, Option<Packet>)> {
+    /// The next message for the program; what acknowledges it goes to `out`.
+    pub(super) fn next(&mut self, out: &mut Vec<u8>) -> Option<Message> {
         let Arrived { message, id } = self.inbox.pop_front()?;
         self.tally.received += 1;
-        if let (Qos::ExactlyOnce, Some(id)) = (message.qos, id) {
-            self.incoming.insert(id, Incoming::Taken);
+        match (message.qos, id) {
+            (Qos::AtLeastOnce, Some(id)) => answer(AckKind::PubAck, id, true, out),
+            (Qos::ExactlyOnce, Some(id)) => {
+                self.incoming.insert(id, Incoming::Taken);
+                answer(AckKind::PubRec, id, true, out);
+            }
+            _ => {}
         }
-        let answer = id.and_then(|id| answer(message.qos, id));
-        Some((message, answer))
+        Some(message)
     }
 
-    /// A connection begins: the broker takes `window` messages at a time, and `kept` what it knew of this client.
-    /// Returns what is to be sent again.
-    pub(super) fn resume(&mut self, kept: bool, window: u16) -> Vec<Packet> {
+    /// A connection begins: the broker takes `window` messages at a time, and `kept` what it knew of this client. What
+    /// is to be sent again goes to `out`.
+    pub(super) fn resume(&mut self, kept: bool, window: u16, out: &mut Vec<u8>) {
         self.window = usize::from(window.max(1));
         if kept {
             // What was not acknowledged is delivered again.
@@ -224,11 +230,15 @@ impl Session {
             self.incoming.clear();
             self.tally.acknowledged += self.forget_released();
         }
-        let again = self.outgoing.values().map(|outgoing| match &outgoing.stage {
-            Stage::Published(packet) => Packet::Publish(packet.clone().with_dup(kept)),
-            Stage::Released => Packet::PubRel(PubRelPacket::new(outgoing.id)),
-        });
-        again.collect()
+        for Outgoing { id, stage } in self.outgoing.values() {
+            match stage {
+                // It was written before.
+                Stage::Published { topic, payload, delivery } => {
+                    let _ = write(topic, payload, *delivery, *id, kept, out);
+                }
+                Stage::Released => answer(AckKind::PubRel, *id, true, out),
+            }
+        }
     }
 
     /// Messages whose first step the broker has acknowledged are its own from then on; without a session there is
@@ -237,7 +247,7 @@ impl Session {
         let before = self.outgoing.len();
         let by_id = &mut self.by_id;
         self.outgoing.retain(|_, outgoing| {
-            let stays = matches!(outgoing.stage, Stage::Published(_));
+            let stays = matches!(outgoing.stage, Stage::Published { .. });
             if !stays {
                 by_id.remove(&outgoing.id);
             }
@@ -247,116 +257,133 @@ impl Session {
     }
 }
 
-fn answer(qos: Qos, id: u16) -> Option<Packet> {
-    match qos {
-        Qos::AtMostOnce => None,
-        Qos::AtLeastOnce => Some(Packet::PubAck(PubAckPacket::new(id))),
-        Qos::ExactlyOnce => Some(Packet::PubRec(PubRecPacket::new(id))),
-    }
+fn write(
+    topic: &str,
+    payload: &[u8],
+    Delivery { qos, retain }: Delivery,
+    id: u16,
+    dup: bool,
+    out: &mut Vec<u8>,
+) -> Result<(), TooLong> {
+    Publish { dup, qos, retain, topic, id, properties: Properties::default(), payload }.write(Version::Five, out)
+}
+
+/// `known`: there is such a message.
+fn answer(kind: AckKind, id: u16, known: bool, out: &mut Vec<u8>) {
+    let reason = if known { Reason::SUCCESS } else { Reason::NO_SUCH_ID };
+    // It has no text that could be too long.
+    let _ = Packet::ack(kind, id, reason).write(Version::Five, out);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn delivery(qos: Qos) -> Delivery {
-        Delivery { qos, retain: false }
-    }
+    use crate::wire::mqtt::{Side, frame, read};
 
     fn connected() -> Session {
-        let mut session = Session::new();
-        assert!(session.resume(false, u16::MAX).is_empty());
+        let (mut session, mut out) = (Session::new(), Vec::new());
+        session.resume(false, u16::MAX, &mut out);
+        assert!(out.is_empty());
         session
     }
 
-    fn publish(session: &mut Session, qos: Qos) -> Option<u16> {
-        match session.publish("t", Bytes::from_static(b"x"), delivery(qos)) {
-            Packet::Publish(packet) => packet.packet_id,
-            other => panic!("{other:?}"),
-        }
+    fn publish(session: &mut Session, qos: Qos) -> u16 {
+        let mut out = Vec::new();
+        session.publish("t", b"x", Delivery { qos, retain: false }, &mut out).unwrap();
+        let (frame, _) = frame(&out, usize::MAX).unwrap().unwrap();
+        let Ok(Packet::Publish(publish)) = read(Version::Five, Side::Client, frame) else { panic!("{out:?}") };
+        publish.id
     }
 
-    fn incoming(qos: QoS, id: Option<u16>) -> Packet {
-        let mut packet = PublishPacket::new("t", &b"x"[..], qos);
-        packet.packet_id = id;
-        Packet::Publish(packet)
+    fn incoming(qos: Qos, id: u16) -> Packet<'static> {
+        let properties = Properties::default();
+        Packet::Publish(Publish { dup: false, qos, retain: false, topic: "t", id, properties, payload: b"x" })
+    }
+
+    fn ack(kind: AckKind, id: u16) -> Packet<'static> {
+        Packet::ack(kind, id, Reason::SUCCESS)
     }
 
     /// Takes a packet and gives the answers in short.
-    fn take(session: &mut Session, packet: Packet) -> Vec<String> {
-        let mut replies = Vec::new();
-        assert_eq!(session.take(packet, &mut replies), Outcome::Nothing);
-        replies.iter().map(short).collect()
+    fn take(session: &mut Session, packet: &Packet<'_>) -> Vec<String> {
+        let mut out = Vec::new();
+        assert_eq!(session.take(packet, &mut out), Outcome::Nothing);
+        short(&out)
     }
 
-    fn short(packet: &Packet) -> String {
-        match packet {
-            Packet::Publish(p) => format!("PUBLISH {} dup {}", p.packet_id.unwrap_or(0), p.dup),
-            Packet::PubAck(p) => format!("PUBACK {}", p.packet_id),
-            Packet::PubRec(p) => format!("PUBREC {}", p.packet_id),
-            Packet::PubRel(p) => format!("PUBREL {} {:?}", p.packet_id, p.reason_code),
-            Packet::PubComp(p) => format!("PUBCOMP {} {:?}", p.packet_id, p.reason_code),
-            other => panic!("{other:?}"),
+    fn next(session: &mut Session) -> Option<(Message, Vec<String>)> {
+        let mut out = Vec::new();
+        session.next(&mut out).map(|message| (message, short(&out)))
+    }
+
+    fn resume(session: &mut Session, kept: bool, window: u16) -> Vec<String> {
+        let mut out = Vec::new();
+        session.resume(kept, window, &mut out);
+        short(&out)
+    }
+
+    fn short(mut bytes: &[u8]) -> Vec<String> {
+        let mut all = Vec::new();
+        while let Some((frame, length)) = frame(bytes, usize::MAX).unwrap() {
+            all.push(match read(Version::Five, Side::Client, frame).unwrap() {
+                Packet::Publish(publish) => format!("PUBLISH {} dup {}", publish.id, publish.dup),
+                Packet::Ack(ack) => format!("{:?} {} {:#x}", ack.kind, ack.id, ack.reason.0),
+                other => panic!("{other:?}"),
+            });
+            bytes = &bytes[length..];
         }
+        all
     }
 
     #[test]
     fn qos_0_leaves_nothing_behind() {
         let mut session = connected();
-        assert_eq!(publish(&mut session, Qos::AtMostOnce), None);
+        assert_eq!(publish(&mut session, Qos::AtMostOnce), 0);
         assert_eq!(session.under_way(), 0);
-        assert!(take(&mut session, incoming(QoS::AtMostOnce, None)).is_empty());
-        assert!(matches!(session.next(), Some((_, None))));
+        assert!(take(&mut session, &incoming(Qos::AtMostOnce, 0)).is_empty());
+        assert!(next(&mut session).unwrap().1.is_empty());
     }
 
     #[test]
     fn qos_1_is_under_way_until_it_is_acknowledged() {
         let mut session = connected();
-        let id = publish(&mut session, Qos::AtLeastOnce).unwrap();
-        assert!(take(&mut session, Packet::PubAck(PubAckPacket::new(id + 1))).is_empty());
+        let id = publish(&mut session, Qos::AtLeastOnce);
+        assert!(take(&mut session, &ack(AckKind::PubAck, id + 1)).is_empty());
         assert_eq!(session.under_way(), 1, "another's acknowledgement");
-        assert!(take(&mut session, Packet::PubRec(PubRecPacket::new(id + 1))).len() == 1);
-        assert!(take(&mut session, Packet::PubAck(PubAckPacket::new(id))).is_empty());
+        assert_eq!(take(&mut session, &ack(AckKind::PubRec, id + 1)).len(), 1);
+        assert!(take(&mut session, &ack(AckKind::PubAck, id)).is_empty());
         assert_eq!((session.under_way(), session.tally.acknowledged), (0, 1));
-        assert!(take(&mut session, Packet::PubAck(PubAckPacket::new(id))).is_empty());
+        assert!(take(&mut session, &ack(AckKind::PubAck, id)).is_empty());
         assert_eq!(session.tally.acknowledged, 1, "counted once");
     }
 
     #[test]
     fn qos_2_takes_two_steps_each_way() {
         let mut session = connected();
-        let id = publish(&mut session, Qos::ExactlyOnce).unwrap();
-        assert_eq!(take(&mut session, Packet::PubRec(PubRecPacket::new(id))), [format!("PUBREL {id} Success")]);
+        let id = publish(&mut session, Qos::ExactlyOnce);
+        assert_eq!(take(&mut session, &ack(AckKind::PubRec, id)), [format!("PubRel {id} 0x0")]);
         assert_eq!(session.under_way(), 1);
-        assert!(take(&mut session, Packet::PubComp(PubCompPacket::new(id))).is_empty());
+        assert!(take(&mut session, &ack(AckKind::PubComp, id)).is_empty());
         assert_eq!((session.under_way(), session.tally.acknowledged), (0, 1));
 
-        assert!(take(&mut session, incoming(QoS::ExactlyOnce, Some(9))).is_empty());
-        assert!(take(&mut session, incoming(QoS::ExactlyOnce, Some(9))).is_empty(), "it is here and was not taken");
-        let (_, answer) = session.next().unwrap();
-        assert_eq!(short(&answer.unwrap()), "PUBREC 9");
-        assert_eq!(
-            take(&mut session, incoming(QoS::ExactlyOnce, Some(9))),
-            ["PUBREC 9"],
-            "once more, the answer alone"
-        );
-        assert!(session.next().is_none());
-        assert_eq!(take(&mut session, Packet::PubRel(PubRelPacket::new(9))), ["PUBCOMP 9 Success"]);
-        assert_eq!(take(&mut session, Packet::PubRel(PubRelPacket::new(9))), ["PUBCOMP 9 PacketIdentifierNotFound"]);
+        let message = incoming(Qos::ExactlyOnce, 9);
+        assert!(take(&mut session, &message).is_empty());
+        assert!(take(&mut session, &message).is_empty(), "it is here and was not taken");
+        assert_eq!(next(&mut session).unwrap().1, ["PubRec 9 0x0"]);
+        assert_eq!(take(&mut session, &message), ["PubRec 9 0x0"], "once more, the answer alone");
+        assert!(next(&mut session).is_none());
+        assert_eq!(take(&mut session, &ack(AckKind::PubRel, 9)), ["PubComp 9 0x0"]);
+        assert_eq!(take(&mut session, &ack(AckKind::PubRel, 9)), ["PubComp 9 0x92"]);
         assert_eq!(session.tally.received, 1);
     }
 
     #[test]
     fn a_refusal_ends_a_message_and_is_told() {
         let mut session = connected();
-        for qos in [Qos::AtLeastOnce, Qos::ExactlyOnce] {
-            let id = publish(&mut session, qos).unwrap();
-            let refusal = match qos {
-                Qos::AtLeastOnce => Packet::PubAck(PubAckPacket::new_with_reason(id, ReasonCode::QuotaExceeded)),
-                _ => Packet::PubRec(PubRecPacket::new_with_reason(id, ReasonCode::QuotaExceeded)),
-            };
-            let outcome = session.take(refusal, &mut Vec::new());
-            assert_eq!(outcome, Outcome::Refused(ReasonCode::QuotaExceeded));
+        for (qos, kind) in [(Qos::AtLeastOnce, AckKind::PubAck), (Qos::ExactlyOnce, AckKind::PubRec)] {
+            let id = publish(&mut session, qos);
+            let outcome = session.take(&Packet::ack(kind, id, Reason::QUOTA), &mut Vec::new());
+            assert_eq!(outcome, Outcome::Refused(Reason::QUOTA));
         }
         assert_eq!((session.under_way(), session.tally.refused, session.tally.acknowledged), (0, 2, 0));
     }
@@ -364,52 +391,50 @@ mod tests {
     #[test]
     fn the_window_holds_messages_back() {
         let mut session = connected();
-        session.resume(false, 2);
+        resume(&mut session, false, 2);
         publish(&mut session, Qos::AtLeastOnce);
         assert!(session.has_room(Qos::AtLeastOnce));
-        let id = publish(&mut session, Qos::ExactlyOnce).unwrap();
+        let id = publish(&mut session, Qos::ExactlyOnce);
         assert!(!session.has_room(Qos::AtLeastOnce) && session.has_room(Qos::AtMostOnce));
-        take(&mut session, Packet::PubRec(PubRecPacket::new(id)));
+        take(&mut session, &ack(AckKind::PubRec, id));
         assert!(!session.has_room(Qos::AtLeastOnce), "the second step counts as well");
-        take(&mut session, Packet::PubComp(PubCompPacket::new(id)));
+        take(&mut session, &ack(AckKind::PubComp, id));
         assert!(session.has_room(Qos::AtLeastOnce));
     }
 
     #[test]
     fn a_broker_that_remembers_gets_the_rest_again() {
         let mut session = connected();
-        let first = publish(&mut session, Qos::AtLeastOnce).unwrap();
-        let second = publish(&mut session, Qos::ExactlyOnce).unwrap();
-        take(&mut session, Packet::PubRec(PubRecPacket::new(second)));
-        take(&mut session, incoming(QoS::AtLeastOnce, Some(1)));
-        take(&mut session, incoming(QoS::AtMostOnce, None));
-        let again: Vec<_> = session.resume(true, 10).iter().map(short).collect();
-        assert_eq!(again, [format!("PUBLISH {first} dup true"), format!("PUBREL {second} Success")]);
+        let first = publish(&mut session, Qos::AtLeastOnce);
+        let second = publish(&mut session, Qos::ExactlyOnce);
+        take(&mut session, &ack(AckKind::PubRec, second));
+        take(&mut session, &incoming(Qos::AtLeastOnce, 1));
+        take(&mut session, &incoming(Qos::AtMostOnce, 0));
+        let again = resume(&mut session, true, 10);
+        assert_eq!(again, [format!("PUBLISH {first} dup true"), format!("PubRel {second} 0x0")]);
         // The message of QoS 1 comes again; that of QoS 0 does not.
-        assert_eq!(session.next().unwrap().0.qos, Qos::AtMostOnce);
-        assert!(session.next().is_none());
+        assert_eq!(next(&mut session).unwrap().0.qos, Qos::AtMostOnce);
+        assert!(next(&mut session).is_none());
     }
 
     #[test]
     fn a_broker_that_has_forgotten_gets_new_messages() {
         let mut session = connected();
-        let first = publish(&mut session, Qos::AtLeastOnce).unwrap();
-        let second = publish(&mut session, Qos::ExactlyOnce).unwrap();
-        take(&mut session, Packet::PubRec(PubRecPacket::new(second)));
-        take(&mut session, incoming(QoS::AtLeastOnce, Some(1)));
-        let again: Vec<_> = session.resume(false, 10).iter().map(short).collect();
-        assert_eq!(again, [format!("PUBLISH {first} dup false")]);
+        let first = publish(&mut session, Qos::AtLeastOnce);
+        let second = publish(&mut session, Qos::ExactlyOnce);
+        take(&mut session, &ack(AckKind::PubRec, second));
+        take(&mut session, &incoming(Qos::AtLeastOnce, 1));
+        assert_eq!(resume(&mut session, false, 10), [format!("PUBLISH {first} dup false")]);
         assert_eq!((session.under_way(), session.tally.acknowledged), (1, 1));
-        let (_, answer) = session.next().unwrap();
-        assert!(answer.is_none(), "its identifier means nothing to the broker any more");
+        assert!(next(&mut session).unwrap().1.is_empty(), "its identifier means nothing to the broker any more");
     }
 
     #[test]
     fn identifiers_are_not_used_twice_at_a_time() {
         let mut session = connected();
-        let mut ids: Vec<u16> = (0..1000).filter_map(|_| publish(&mut session, Qos::AtLeastOnce)).collect();
+        let mut ids: Vec<u16> = (0..1000).map(|_| publish(&mut session, Qos::AtLeastOnce)).collect();
         session.last_id = u16::MAX - 1;
-        ids.extend((0..10).filter_map(|_| publish(&mut session, Qos::AtLeastOnce)));
+        ids.extend((0..10).map(|_| publish(&mut session, Qos::AtLeastOnce)));
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), 1010);
@@ -418,7 +443,6 @@ mod tests {
 
     #[test]
     fn a_packet_that_only_clients_send_is_wrong() {
-        let outcome = connected().take(Packet::PingReq, &mut Vec::new());
-        assert!(matches!(outcome, Outcome::Wrong(_)));
+        assert!(matches!(connected().take(&Packet::PingReq, &mut Vec::new()), Outcome::Wrong(_)));
     }
 }

@@ -4,4 +4,5 @@ pub mod chat;
 pub mod ethernet;
 pub mod igmp;
 pub mod ipv4;
+pub mod mqtt;
 pub mod probe;

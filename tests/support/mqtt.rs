@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 use netlab::pubsub::client::{Client, ClientOptions, Subscription};
 use netlab::pubsub::message::Qos;
 use netlab::pubsub::url::BrokerUrl;
+use netlab::wire::mqtt::{
+    self, AckKind, Connect, Disconnect, Packet, Properties, PropertyList, Publish, Reason, Side, Subscribe, Version,
+    Will, Wish,
+};
 
 /// Longer than anything here may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -180,4 +184,194 @@ impl Drop for Mosquitto {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A client that says what it is told to, right or wrong, and takes packet by packet what comes.
+pub struct Peer {
+    pub stream: TcpStream,
+    pub version: Version,
+    input: Vec<u8>,
+}
+
+/// A message as a [`Peer`] got it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Got {
+    pub topic: String,
+    pub payload: String,
+    pub qos: Qos,
+    pub id: u16,
+    pub retain: bool,
+    pub dup: bool,
+    pub properties: Vec<u8>,
+}
+
+/// How a [`Peer`] comes. `Default` is a clean session without anything else.
+#[derive(Clone, Copy, Default)]
+pub struct Coming<'a> {
+    pub kept: bool,
+    pub keep_alive: u16,
+    pub will: Option<Will<'a>>,
+    pub properties: Properties<'a>,
+}
+
+impl Peer {
+    /// A connection that has said nothing.
+    pub fn open(broker: SocketAddr, version: Version) -> Peer {
+        Peer { stream: open(broker), version, input: Vec::new() }
+    }
+
+    /// One that has been let in.
+    #[track_caller]
+    pub fn come(broker: SocketAddr, version: Version, id: &str) -> Peer {
+        Peer::come_as(broker, version, id, Coming::default()).0
+    }
+
+    /// The same; whether there was a session, and the properties of the consent.
+    #[track_caller]
+    pub fn come_as(broker: SocketAddr, version: Version, id: &str, coming: Coming<'_>) -> (Peer, bool, Vec<u8>) {
+        let mut peer = Peer::open(broker, version);
+        let (reason, present, properties) = peer.introduce(id, coming);
+        assert_eq!(reason, Reason::SUCCESS, "{id}");
+        (peer, present, properties)
+    }
+
+    /// CONNECT, and what CONNACK says.
+    #[track_caller]
+    pub fn introduce(&mut self, id: &str, coming: Coming<'_>) -> (Reason, bool, Vec<u8>) {
+        let connect = Connect {
+            version: self.version,
+            clean: !coming.kept,
+            keep_alive: coming.keep_alive,
+            client_id: id,
+            will: coming.will,
+            user: None,
+            password: None,
+            properties: coming.properties,
+        };
+        self.say(&Packet::Connect(connect));
+        self.hear("CONNACK", |packet| match packet {
+            Packet::ConnAck(ack) => Some((ack.reason, ack.session_present, ack.properties.bytes().to_vec())),
+            _ => None,
+        })
+    }
+
+    pub fn say(&mut self, packet: &Packet<'_>) {
+        let mut bytes = Vec::new();
+        packet.write(self.version, &mut bytes).expect("it can be written");
+        self.stream.write_all(&bytes).expect("the broker listens");
+    }
+
+    /// The next packet, which has to be this one.
+    #[track_caller]
+    pub fn hear<T>(&mut self, what: &str, read: impl FnOnce(&Packet<'_>) -> Option<T>) -> T {
+        loop {
+            if let Some((frame, length)) = mqtt::frame(&self.input, usize::MAX).expect("a packet") {
+                let packet = mqtt::read(self.version, Side::Broker, frame).expect("a packet");
+                let taken = read(&packet).unwrap_or_else(|| panic!("{what} was expected: {packet:?}"));
+                self.input.drain(..length);
+                return taken;
+            }
+            assert!(self.fill(), "{what} was expected, and the connection is closed");
+        }
+    }
+
+    /// False: it is closed.
+    fn fill(&mut self) -> bool {
+        let mut chunk = [0; 16 << 10];
+        let length = self.stream.read(&mut chunk).expect("it comes in time");
+        self.input.extend(&chunk[..length]);
+        length > 0
+    }
+
+    #[track_caller]
+    pub fn subscribe(&mut self, filter: &str, qos: Qos) -> u8 {
+        self.subscribe_by(filter, Wish { qos, ..Wish::default() }, Properties::default())
+    }
+
+    #[track_caller]
+    pub fn subscribe_by(&mut self, filter: &str, wish: Wish, properties: Properties<'_>) -> u8 {
+        self.say(&Packet::Subscribe(Subscribe { id: 77, properties, filters: vec![(filter, wish)] }));
+        self.hear("SUBACK", |packet| match packet {
+            Packet::Granted(granted) => granted.codes.first().copied(),
+            _ => None,
+        })
+    }
+
+    /// PUBLISH; by QoS 1 and 2 of this identifier.
+    pub fn publish(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        qos: Qos,
+        id: u16,
+        retain: bool,
+        properties: Properties<'_>,
+    ) {
+        self.say(&Packet::Publish(Publish { dup: false, qos, retain, topic, id, properties, payload }));
+    }
+
+    /// The next packet is a message.
+    #[track_caller]
+    pub fn message(&mut self) -> Got {
+        self.hear("PUBLISH", |packet| match packet {
+            Packet::Publish(publish) => Some(Got {
+                topic: publish.topic.to_owned(),
+                payload: String::from_utf8_lossy(publish.payload).into_owned(),
+                qos: publish.qos,
+                id: publish.id,
+                retain: publish.retain,
+                dup: publish.dup,
+                properties: publish.properties.bytes().to_vec(),
+            }),
+            _ => None,
+        })
+    }
+
+    /// The next packet is this acknowledgement: identifier and reason.
+    #[track_caller]
+    pub fn acknowledged(&mut self, kind: AckKind) -> (u16, Reason) {
+        self.hear("an acknowledgement", |packet| match packet {
+            Packet::Ack(ack) if ack.kind == kind => Some((ack.id, ack.reason)),
+            _ => None,
+        })
+    }
+
+    /// Publishes by QoS 1 and takes the answer.
+    #[track_caller]
+    pub fn post(&mut self, topic: &str, payload: &[u8]) -> Reason {
+        self.publish(topic, payload, Qos::AtLeastOnce, 1, false, Properties::default());
+        self.acknowledged(AckKind::PubAck).1
+    }
+
+    /// Nothing has come before the answer to a PINGREQ: the broker has taken all before that.
+    #[track_caller]
+    pub fn nothing(&mut self) {
+        self.say(&Packet::PingReq);
+        self.hear("PINGRESP and nothing else", |packet| matches!(packet, Packet::PingResp).then_some(()));
+    }
+
+    /// The connection is closed; the reason of the DISCONNECT before, where there was one.
+    #[track_caller]
+    pub fn farewell(&mut self) -> Option<Reason> {
+        while self.fill() {}
+        let (frame, length) = mqtt::frame(&self.input, usize::MAX).expect("a packet")?;
+        assert_eq!(length, self.input.len(), "more than one packet");
+        match mqtt::read(self.version, Side::Broker, frame) {
+            Ok(Packet::Disconnect(farewell)) => Some(farewell.reason),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// DISCONNECT, and the end of the connection.
+    pub fn leave(mut self) {
+        self.say(&Packet::Disconnect(Disconnect::default()));
+        assert_eq!(self.farewell(), None);
+    }
+}
+
+/// One property.
+pub fn property(id: u8, number: u32) -> PropertyList {
+    let mut list = PropertyList::new();
+    list.number(id, number);
+    list
 }

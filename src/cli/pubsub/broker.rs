@@ -20,7 +20,8 @@ use crate::cli::interrupt;
 use crate::cli::reporter::Reporter;
 use crate::cli::screen::{Limits, Look, Screen};
 use crate::error::{Error, ExitClass, Result};
-use crate::pubsub::broker::{Broker, BrokerOptions, Counts, DEFAULT_PORT};
+use crate::pubsub::broker::{Account, Broker, BrokerOptions, Counts, DEFAULT_PORT, Tally};
+use crate::pubsub::message::check_filter;
 use crate::pubsub::news::{Gone, News, Refused};
 use crate::pubsub::secret::Login;
 use crate::sys::proc;
@@ -57,18 +58,12 @@ pub(super) struct Args {
     /// Let anybody connect from other machines as well
     #[arg(long)]
     anonymous: bool,
-    /// Clients at a time
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=100_000), allow_negative_numbers = true)]
-    max_clients: u32,
-    /// The longest packet taken, 1k to 16384k
-    #[arg(long, value_name = "B", default_value = "64k", allow_negative_numbers = true)]
-    max_packet: Bytes,
-    /// Messages that may wait for one client, and take 16384k at most
-    #[arg(long, value_name = "N", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..=1_000_000), allow_negative_numbers = true)]
-    queue: u32,
-    /// Bytes that may wait for all clients together that read too slowly; beyond that QoS 0 is dropped
-    #[arg(long, value_name = "B", default_value = "262144k", allow_negative_numbers = true)]
-    backlog: Bytes,
+    /// Nobody may publish to topics that this filter stands for. May be given several times
+    #[arg(long, value_name = "FILTER")]
+    deny_publish: Vec<String>,
+    /// Nobody may subscribe to topics that this filter stands for, nor gets their messages. May be given several times
+    #[arg(long, value_name = "FILTER")]
+    deny_subscribe: Vec<String>,
     /// Publish figures of the broker itself under $SYS/ this often [default: never]
     #[arg(long, value_name = "T", value_parser = parse_duration, allow_negative_numbers = true)]
     sys_topics: Option<Duration>,
@@ -81,6 +76,61 @@ pub(super) struct Args {
     /// One JSON object per line on standard output: what each second brought, and last the summary
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+/// Heading in `--help` of the limits.
+const LIMITS: &str = "Limits";
+
+/// How much the broker is to hold for its clients.
+#[derive(clap::Args)]
+struct LimitArgs {
+    /// Clients at a time
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=100_000), allow_negative_numbers = true, help_heading = LIMITS)]
+    max_clients: u32,
+    /// Connections at a time that have not said who they are; the oldest makes room, and each has 10 s
+    #[arg(long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=100_000), allow_negative_numbers = true, help_heading = LIMITS)]
+    max_waiting: u32,
+    /// Sessions kept for clients that are away [default: 4 for each of --max-clients]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000), allow_negative_numbers = true, help_heading = LIMITS)]
+    max_sessions: Option<u32>,
+    /// How long a session is kept at most
+    #[arg(long, value_name = "T", default_value = "1h", value_parser = parse_duration, allow_negative_numbers = true, help_heading = LIMITS)]
+    max_session: Duration,
+    /// The longest silence that a client may ask for, 1s to 65535s; after half as much again it is given up
+    #[arg(long, value_name = "T", default_value = "65535s", value_parser = parse_duration, allow_negative_numbers = true, help_heading = LIMITS)]
+    max_keep_alive: Duration,
+    /// The longest packet taken, 1k to 16384k
+    #[arg(long, value_name = "B", default_value = "64k", allow_negative_numbers = true, help_heading = LIMITS)]
+    max_packet: Bytes,
+    /// Messages that may wait for one client; beyond that QoS 0 is dropped, and of QoS 1 and 2 the oldest
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..=1_000_000), allow_negative_numbers = true, help_heading = LIMITS)]
+    queue: u32,
+    /// Bytes that may wait for one client
+    #[arg(long, value_name = "B", default_value = "16384k", allow_negative_numbers = true, help_heading = LIMITS)]
+    queue_bytes: Bytes,
+    /// Bytes that may wait for all clients together
+    #[arg(long, value_name = "B", default_value = "262144k", allow_negative_numbers = true, help_heading = LIMITS)]
+    backlog: Bytes,
+    /// Messages of QoS 1 and 2 that may be under way to one client
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u16).range(1..=10_000), allow_negative_numbers = true, help_heading = LIMITS)]
+    window: u16,
+    /// Messages of QoS 2 from one client that may be half done
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true, help_heading = LIMITS)]
+    max_half_done: u16,
+    /// Topics with a retained message; what comes beyond goes to those who subscribe then, and is not kept
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = clap::value_parser!(u32).range(0..=10_000_000), allow_negative_numbers = true, help_heading = LIMITS)]
+    max_retained: u32,
+    /// Bytes of retained messages
+    #[arg(long, value_name = "B", default_value = "65536k", allow_negative_numbers = true, help_heading = LIMITS)]
+    retained_bytes: Bytes,
+    /// Subscriptions of one client
+    #[arg(long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=100_000), allow_negative_numbers = true, help_heading = LIMITS)]
+    max_subscriptions: u32,
+    /// Topic aliases of a connection, each way
+    #[arg(long, value_name = "N", default_value = "16", value_parser = clap::value_parser!(u16).range(0..=1_024), allow_negative_numbers = true, help_heading = LIMITS)]
+    max_aliases: u16,
 }
 
 /// Runs a broker until Ctrl-C or the end of the duration, and gives the exit code.
@@ -114,9 +164,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         |_| {
             let counts = broker.counts();
             let [clients, received, sent] =
-                [counts.clients, counts.messages_received, counts.messages_sent].map(HumanCount);
+                [counts.clients, counts.messages.messages_received, counts.messages.messages_sent].map(HumanCount);
             Look {
-                totals: [counts.messages_received, counts.messages_sent, counts.clients_admitted],
+                totals: [counts.messages.messages_received, counts.messages.messages_sent, counts.clients_admitted],
                 counted: 0,
                 text: format!("{clients} clients · {received} messages in · {sent} out"),
             }
@@ -128,8 +178,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(reporter) = reporter {
         reporter.finish();
     }
-    let summary = Summary { event: "summary", mode: "pubsub", interrupted, duration_s: time.as_secs_f64(), counts };
-    screen.result(&text(&counts, time), &summary).context("writing to standard output")?;
+    let (duration_s, accounts) = (time.as_secs_f64(), broker.accounts());
+    let summary = Summary { event: "summary", mode: "pubsub", interrupted, duration_s, counts, accounts };
+    screen.result(&text(&summary), &summary).context("writing to standard output")?;
     // Without a limit there is no other way to end than Ctrl-C.
     Ok(if interrupted && limits.any() { ExitClass::Interrupted.code().into() } else { ExitCode::SUCCESS })
 }
@@ -154,9 +205,15 @@ impl Args {
                  --password-file FILE, or let anybody with --anonymous"
             )));
         }
-        if !PACKET.contains(&self.max_packet.0) {
+        let limits = &self.limits;
+        if !PACKET.contains(&limits.max_packet.0) {
             return Err(Error::usage("--max-packet: a packet is limited to something from 1k to 16384k"));
         }
+        if !(Duration::from_secs(1)..=Duration::from_secs(65_535)).contains(&limits.max_keep_alive) {
+            return Err(Error::usage("--max-keep-alive is something from 1s to 65535s"));
+        }
+        self.deny_publish.iter().try_for_each(|filter| check_filter("--deny-publish", filter))?;
+        self.deny_subscribe.iter().try_for_each(|filter| check_filter("--deny-subscribe", filter))?;
         // The last of it: a person may have to be asked.
         let login = match &self.user {
             None => None,
@@ -173,12 +230,24 @@ impl Args {
         Ok(BrokerOptions {
             listen,
             login,
-            max_clients: self.max_clients as usize,
-            max_packet: self.max_packet.0,
-            queue: self.queue as usize,
-            backlog: self.backlog.0,
+            deny_publish: self.deny_publish.clone(),
+            deny_subscribe: self.deny_subscribe.clone(),
+            max_clients: limits.max_clients as usize,
+            max_waiting: limits.max_waiting as usize,
+            max_sessions: limits.max_sessions.unwrap_or(limits.max_clients.saturating_mul(4)) as usize,
+            max_session: limits.max_session,
+            max_keep_alive: limits.max_keep_alive,
+            max_packet: limits.max_packet.0,
+            queue: limits.queue as usize,
+            queue_bytes: limits.queue_bytes.0,
+            backlog: limits.backlog.0,
+            window: limits.window.into(),
+            max_half_done: limits.max_half_done,
+            max_retained: limits.max_retained as usize,
+            retained_bytes: limits.retained_bytes.0,
+            max_subscriptions: limits.max_subscriptions as usize,
+            max_aliases: limits.max_aliases,
             sys_topics: self.sys_topics,
-            ..BrokerOptions::default()
         })
     }
 }
@@ -228,7 +297,7 @@ fn in_words(news: &News) -> String {
     }
 }
 
-/// What a broker did: the keys of [`Counts`], and for how long.
+/// What a broker did: the keys of [`Counts`], for how long, and what has become of each client's messages.
 #[derive(Serialize)]
 struct Summary {
     event: &'static str,
@@ -237,22 +306,46 @@ struct Summary {
     duration_s: f64,
     #[serde(flatten)]
     counts: Counts,
+    accounts: Vec<Account>,
 }
 
+/// Clients whose messages were dropped that are named in the block for people.
+const NAMED: usize = 10;
+
 /// The block for people.
-fn text(counts: &Counts, time: Duration) -> String {
+fn text(summary: &Summary) -> String {
     let mut out = String::new();
     let human = HumanCount;
-    let _ = writeln!(
-        out,
-        "messages       {} in, {} out, in {:.1} s",
-        human(counts.messages_received),
-        human(counts.messages_sent),
-        time.as_secs_f64()
-    );
+    let (counts, tally) = (&summary.counts, &summary.counts.messages);
+    let [received, copies, sent] = [tally.messages_received, tally.copies_due, tally.messages_sent].map(human);
+    let _ =
+        writeln!(out, "messages       {received} in, {sent} of {copies} copies out, in {:.1} s", summary.duration_s);
+    for (what, count) in [
+        ("waiting        {}, not read or not acknowledged", tally.messages_waiting),
+        ("nobody         {} to a topic that nobody subscribed to", tally.messages_unsubscribed),
+        ("not allowed    {}", tally.messages_refused),
+        ("not retained   {}, no room", counts.retained_refused),
+        ("last wills     {}", counts.wills_published),
+    ] {
+        if count > 0 {
+            let _ = writeln!(out, "{}", what.replace("{}", &human(count).to_string()));
+        }
+    }
+    if let Some(reasons) = dropped(tally) {
+        let _ = writeln!(out, "dropped        {reasons}");
+        let mut worst: Vec<_> =
+            summary.accounts.iter().filter(|account| account.messages.messages_dropped > 0).collect();
+        worst.sort_by_key(|account| std::cmp::Reverse(account.messages.messages_dropped));
+        for Account { client, messages } in worst.iter().take(NAMED) {
+            let name = if client.is_empty() { "others".to_owned() } else { escaped(client.as_bytes()).to_string() };
+            let _ = writeln!(out, "               {name}: {}", dropped(messages).unwrap_or_default());
+        }
+        if worst.len() > NAMED {
+            let _ = writeln!(out, "               and {} more; --json names them all", worst.len() - NAMED);
+        }
+    }
     let _ = writeln!(out, "clients        {}", human(counts.clients_admitted));
     for (what, count) in [
-        ("dropped        {}, their subscribers read too slowly", counts.messages_dropped),
         ("refused        {}, wrong user or password", counts.clients_refused),
         ("turned away    {}, no place left", counts.clients_turned_away),
         ("displaced      {}, had not said who they are", counts.connections_displaced),
@@ -262,6 +355,21 @@ fn text(counts: &Counts, time: Duration) -> String {
         }
     }
     out
+}
+
+/// How many copies were dropped, and why.
+fn dropped(tally: &Tally) -> Option<String> {
+    let reasons = [
+        (tally.dropped_slow, "read too slowly"),
+        (tally.dropped_queue_full, "away, and too much waited"),
+        (tally.dropped_away, "away, and QoS 0 does not wait"),
+        (tally.dropped_too_large, "longer than the client takes"),
+        (tally.dropped_expired, "expired"),
+        (tally.dropped_gone, "the client has gone"),
+    ];
+    let reasons = reasons.iter().filter(|(count, _)| *count > 0);
+    let reasons: Vec<_> = reasons.map(|(count, why)| format!("{}: {why}", HumanCount(*count))).collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
 /// An address to listen on: unlike one to send to, its port may be 0.
