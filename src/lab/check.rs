@@ -37,7 +37,7 @@ impl Claim {
                 let series = comparison::series(conditions, &selected, *factor);
                 for line in &series.lines {
                     let beside = self.against.iter().map(|against| {
-                        let other = |&index| comparison::counterpart(conditions, index, &self.select, &against.select);
+                        let other = |&index| comparison::counterpart(conditions, index, &self.select, against);
                         line.iter().map(other).collect()
                     });
                     for line in [Ok(line.clone())].into_iter().chain(beside) {
@@ -72,7 +72,7 @@ impl Claim {
                 return Err(format!("'{one}' and '{two}' cannot be compared, as they are in different units"));
             }
             for &index in &selected {
-                let other = comparison::counterpart(conditions, index, &self.select, &against.select)?;
+                let other = comparison::counterpart(conditions, index, &self.select, against)?;
                 figure.check(&conditions[other])?;
             }
         }

@@ -1,21 +1,21 @@
 //! Which conditions of a plan belong together: counterparts for a ratio, series for a line. Pure.
 
-use super::claim::Selector;
+use super::claim::{Against, Selector};
 use crate::results::factor::Factor;
 use crate::run::Condition;
 
 /// The condition that one (by its index) is compared with: it is matched by `against`, and the same in every factor that
-/// neither selector names and that matters in every mode. Of several, the one that is most like it.
+/// neither selector names and that matters in every mode. Of several, the one that is most like it: itself, where another
+/// figure of it is meant.
 ///
 /// # Errors
 /// Why there is none.
-pub fn counterpart(
-    conditions: &[Condition],
-    of: usize,
-    select: &Selector,
-    against: &Selector,
-) -> Result<usize, String> {
+pub fn counterpart(conditions: &[Condition], of: usize, select: &Selector, against: &Against) -> Result<usize, String> {
     let own = &conditions[of];
+    let Against { select: against, metric, .. } = against;
+    if metric.is_some() && against.matches(own) {
+        return Ok(of);
+    }
     let strict = || Factor::ALL.into_iter().filter(|factor| factor.matters_to_all());
     let named = |factor: Factor| select.names(factor) || against.names(factor);
     let is_like = |other: &Condition| strict().all(|factor| named(factor) || factor.is_same(own, other));
@@ -102,6 +102,7 @@ fn lines(conditions: &[Condition], selected: &[usize], swept: &[Factor]) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::claim::Comparison;
     use crate::lan::{Igmp, SwitchKind};
     use crate::run::{Case, Design};
     use crate::units::Mode;
@@ -115,9 +116,27 @@ mod tests {
         Selector::default().and(Factor::Mode, modes.to_vec())
     }
 
+    #[test]
+    fn another_figure_is_compared_with_in_the_condition_itself() {
+        let all = conditions(vec![Case {
+            modes: vec![Mode::Unicast, Mode::Multicast],
+            receivers: vec![4],
+            ..Case::default()
+        }]);
+        let against = |metric: Option<&str>| Against {
+            select: modes(&[Mode::Unicast]),
+            by: Comparison::Ratio,
+            metric: metric.map(str::to_owned),
+        };
+        assert_eq!(counterpart(&all, 0, &Selector::default(), &against(Some("machine_busy"))), Ok(0));
+        assert!(counterpart(&all, 0, &Selector::default(), &against(None)).is_err());
+        assert_eq!(counterpart(&all, 1, &Selector::default(), &against(Some("machine_busy"))), Ok(0));
+    }
+
     fn name_of(conditions: &[Condition], of: &str, select: &Selector, against: &Selector) -> Result<String, String> {
         let index = conditions.iter().position(|condition| condition.name == of).unwrap();
-        counterpart(conditions, index, select, against).map(|index| conditions[index].name.clone())
+        let against = Against { select: against.clone(), by: Comparison::Ratio, metric: None };
+        counterpart(conditions, index, select, &against).map(|index| conditions[index].name.clone())
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl<'a> Evidence<'a> {
             let Some(against) = &claim.against else {
                 return amount(claim, &range, &self.values(&claim.figure, index)?);
             };
-            let other = comparison::counterpart(self.conditions, index, &claim.select, &against.select);
+            let other = comparison::counterpart(self.conditions, index, &claim.select, against);
             let other = other.map_err(Outcome::Unknown)?;
             let (values, others) = (self.values(&claim.figure, index)?, self.values(&claim.other_figure(), other)?);
             let whose = |amount: &str| words::of_counterpart(&against.select, &self.conditions[other], amount);
@@ -152,9 +152,8 @@ impl<'a> Evidence<'a> {
                     let Some(against) = &claim.against else {
                         return points.grow(growth, None, words::unit_of(claim));
                     };
-                    let other = |&index: &usize| {
-                        comparison::counterpart(self.conditions, index, &claim.select, &against.select)
-                    };
+                    let other =
+                        |&index: &usize| comparison::counterpart(self.conditions, index, &claim.select, against);
                     let other_line = line.iter().map(other).collect::<Result<Vec<usize>, String>>();
                     let other_line = other_line.map_err(Outcome::Unknown)?;
                     let others = self.points(&claim.other_figure(), &other_line, factor)?;
