@@ -543,6 +543,20 @@ fn names_are_given_and_long_or_odd_ones_taken() {
     broker.stop();
 }
 
+/// All are there before the first of them has said who it is.
+#[test]
+fn clients_without_a_name_that_come_at_once_get_one_each() {
+    let (broker, address) = broker(|_| {});
+    let mut peers: Vec<_> = (0..100).map(|_| Peer::open(address, Version::Old)).collect();
+    until("all are there", || broker.counts().connections_accepted == 100);
+    for peer in &mut peers {
+        peer.introduce("", Coming::default());
+    }
+    peers.iter_mut().for_each(Peer::nothing);
+    assert_eq!(broker.counts().clients, 100);
+    broker.stop();
+}
+
 /// Between a client and the broker: it can be cut.
 struct Wire {
     address: SocketAddr,

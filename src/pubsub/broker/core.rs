@@ -332,7 +332,7 @@ impl Core {
             return self.turn_away(key, connect.client_id, reason, news, now);
         }
         let client: Arc<str> = match connect.client_id {
-            "" => format!("auto-{:016x}", self.names.hash_one(self.tickets)).into(),
+            "" => format!("auto-{:016x}", self.names.hash_one(key)).into(),
             id => id.into(),
         };
         let assigned = connect.client_id.is_empty();
