@@ -64,7 +64,7 @@ impl Kind {
 }
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let done = match words.first().map(String::as_str) {
         Some("bare") => bare(&words[1..]),
         Some(netlab) if !netlab.starts_with('-') => compare(netlab, &words[1..]),

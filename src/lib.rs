@@ -34,12 +34,14 @@
 //! | a system call, an ioctl, `unsafe` | [`sys`] |
 //! | how a rate, a size, a mode is written | [`units`] |
 //! | how a server tells who watches it, and never waits for them | [`feed`] |
+//! | text from elsewhere, as a terminal may have it | [`escaped`] |
 
 pub mod chat;
 pub mod cli;
 pub mod counters;
 pub mod delivery;
 pub mod error;
+pub mod escaped;
 pub mod feed;
 pub mod lab;
 pub mod lan;

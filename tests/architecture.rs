@@ -9,6 +9,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("error", &[]),
     ("feed", &[]),
+    ("escaped", &[]),
     ("wire", &["units", "error"]),
     ("sys", &["units", "error"]),
     ("counters", &["wire", "sys", "units", "error"]),
@@ -18,15 +19,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("router", &["wire", "sys", "units", "error"]),
     ("pubsub", &["wire", "sys", "units", "error", "feed"]),
     ("results", &["counters", "units", "error"]),
-    ("report", &["results", "units", "error"]),
+    ("report", &["results", "units", "error", "escaped"]),
     ("run", &["chat", "pubsub", "counters", "delivery", "lan", "router", "results", "wire", "sys", "units", "error"]),
-    ("lab", &["run", "chat", "results", "lan", "units", "error"]),
+    ("lab", &["run", "chat", "results", "lan", "units", "error", "escaped"]),
     (
         "cli",
         &[
             "lab", "run", "report", "results", "lan", "router", "delivery", "pubsub", "counters", "wire", "sys",
             "units", "error", "lab", "run", "report", "results", "lan", "router", "chat", "delivery", "counters",
-            "wire", "sys", "units", "error", "feed",
+            "wire", "sys", "units", "error", "feed", "escaped",
         ],
     ),
     ("lib", &[]),
@@ -71,6 +72,19 @@ fn unsafe_stays_in_sys() {
             for line in code {
                 assert!(!line.contains("unsafe {") && !line.contains("unsafe fn"), "{}: {line}", file.display());
             }
+        }
+    }
+}
+
+/// They panic on an argument, or on any variable of the environment, that is no UTF-8.
+#[test]
+fn arguments_and_environment_are_not_taken_for_text() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in ["src", "examples"].iter().flat_map(|folder| sources(&root.join(folder))) {
+        let text = fs::read_to_string(&file).unwrap();
+        for panics in ["env::args()", "env::vars()", "to_str().unwrap()", "to_str().expect("] {
+            let code = text.split("\n#[cfg(test)]").next().unwrap_or_default();
+            assert!(!code.contains(panics), "{}: {panics}", file.display());
         }
     }
 }

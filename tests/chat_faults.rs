@@ -91,6 +91,70 @@ fn a_million_malformed_lines() {
     assert_eq!(server.counts().lines_refused, LINES);
 }
 
+/// Far more at once than queues hold: whoever says it waits, and who reads misses nothing.
+#[test]
+fn who_reads_is_not_dropped_for_what_others_say() {
+    const LINES: usize = 400;
+    for authors in [1, 4] {
+        for queue_bytes in [256 << 10, 32 << 10] {
+            let server = serve(ServerOptions { queue_bytes, ..options() });
+            let peers: Vec<_> = (0..authors + 4)
+                .map(|number| {
+                    let idle = number >= authors;
+                    let connect = if idle { Peer::connect_small } else { Peer::connect };
+                    connect(server.local_addr()).joined(&format!("peer{number}"))
+                })
+                .collect();
+            for author in &peers[..authors] {
+                let mut writer = author.writer();
+                let flood = format!("SAY {}\n", "x".repeat(3_986)).repeat(LINES);
+                // Dropped, it could not be read for the rest of it.
+                thread::spawn(move || drop(writer.write_all(flood.as_bytes())));
+            }
+            // Whoever reads fast enough needs no queue, and nothing would be tested.
+            wait_for(&server, "a queue is needed", |counts| counts.lines_queued > 0);
+            let readers = peers.into_iter().map(|mut peer| {
+                thread::spawn(move || {
+                    let lines = std::iter::from_fn(|| Some(peer.line())).filter(|line| line.starts_with("MSG "));
+                    lines.take(authors * LINES).count()
+                })
+            });
+            for reader in readers.collect::<Vec<_>>() {
+                assert_eq!(reader.join().unwrap(), authors * LINES);
+            }
+            assert_eq!(server.counts().clients_dropped_slow, 0, "{authors}, {queue_bytes}");
+        }
+    }
+}
+
+/// It reads a byte now and then, so that its connection is alive: the others do not wait for it.
+#[test]
+fn who_drips_is_dropped_and_nobody_waits_for_it() {
+    let server = serve(ServerOptions { queue_bytes: 16 << 10, ..options() });
+    let mut ann = Peer::join(server.local_addr(), "ann");
+    let mut dripping = Peer::connect_small(server.local_addr()).joined("drip");
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut byte = [0];
+            while !over.load(Ordering::Relaxed) && matches!(dripping.reader().read(&mut byte), Ok(1)) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let mut writer = ann.writer();
+        scope.spawn(move || {
+            for _ in 0..8_000 {
+                writeln!(writer, "SAY {}", "x".repeat(1_000)).unwrap();
+            }
+        });
+        for _ in 0..8_000 {
+            ann.line_with("MSG ann");
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(server.counts().clients_dropped_slow, 1);
+}
+
 #[test]
 fn lines_without_an_end() {
     let server = server(Relay::Queued);
@@ -102,12 +166,48 @@ fn lines_without_an_end() {
         eve.write(b"\nPING over\n").unwrap();
         assert!(eve.line_with("ERROR ").starts_with("ERROR line-too-long "));
         assert_eq!(eve.line_with("PONG"), "PONG over", "10 MB without an end are one bad line");
-        eve.write(b"SAY cut o").unwrap();
-        eve.stream().shutdown(Shutdown::Write).unwrap();
-        let rest = eve.rest();
-        assert!(!rest.iter().any(|line| line.contains("cut o")), "half a line is no message");
     });
     assert_eq!(server.counts().lines_refused, 1);
+}
+
+/// What `printf … | nc -N` sends: the end of the stream ends its last line, or it is told why it is none.
+#[test]
+fn a_last_line_without_an_end() {
+    for relay in Relay::ALL {
+        let server = server(relay);
+        let mut ann = Peer::join(server.local_addr(), "ann");
+        let long = [b"SAY ".as_slice(), &[b'x'; 5_000]].concat();
+        for (number, (last, answer)) in [
+            (&b"SAY the end"[..], "MSG eve0 the end"),
+            (b"SAY the end\r", "MSG eve1 the end"),
+            (b"LEAVE", "OK LEAVE"),
+            (b"SAY h\xc3", "ERROR not-utf-8 "),
+            (&long, "ERROR line-too-long "),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let name = format!("eve{number}");
+            let mut eve = Peer::join(server.local_addr(), &name);
+            assert_eq!(ann.line(), format!("JOINED {name}"));
+            eve.write(last).unwrap();
+            eve.stream().shutdown(Shutdown::Write).unwrap();
+            let rest = eve.rest();
+            assert!(rest.len() == 1 && rest[0].starts_with(answer), "{relay}: {rest:?}");
+            if answer.starts_with("MSG") {
+                assert_eq!(ann.line(), answer);
+            }
+            let how = if last == b"LEAVE" { "leave" } else { "closed" };
+            assert_eq!(ann.line(), format!("LEFT {name} {how}"));
+        }
+        // Not the stream's end: a server that stops has heard half a line.
+        let mut bob = Peer::join(server.local_addr(), "bob");
+        bob.write(b"PING 1\nSAY half a l").unwrap();
+        assert_eq!(bob.line(), "PONG 1");
+        assert_eq!(ann.line(), "JOINED bob");
+        server.stop();
+        assert_eq!(ann.rest(), ["DROPPED shutdown the server is closing"]);
+    }
 }
 
 #[test]

@@ -103,6 +103,19 @@ fn through_pipes() {
     assert_eq!(bob.rest(), ["DROPPED shutdown the server is closing"]);
 }
 
+/// A line that cannot be said is told of, the last one too.
+#[test]
+fn lines_of_a_file_that_are_not_utf_8() {
+    let (server, address) = served("");
+    let mut ann = Piped::start(&format!("{address} --name ann"));
+    let input = ann.input.as_mut().unwrap();
+    input.write_all(b"gr\xfcn\nthen\nh\xc3").unwrap();
+    let done = ann.done().expect(0);
+    let (refused, heard): (Vec<_>, Vec<_>) = done.out.lines().partition(|line| line.starts_with('!'));
+    assert_eq!((refused, heard), (vec!["! a line is UTF-8"; 2], vec!["ann: then"]));
+    assert_eq!(interrupted(server).messages_read, 1);
+}
+
 /// More than the server takes at its usual rate: the client waits until all of it is said.
 #[test]
 fn a_long_file_is_said_to_its_end() {
@@ -196,6 +209,7 @@ fn a_server_that_cannot_be_had() {
 #[test]
 fn something_that_is_no_chat_server() {
     for (greeting, words) in [
+        ("220 smtp ESMTP", "is no chat server of netlab: it begins with \"220 smtp ESMTP\""),
         ("SSH-2.0-OpenSSH_9.9\r\n", "is no chat server of netlab: it begins with \"SSH-2.0-OpenSSH_9.9\""),
         ("HELLO netlab-chat/2 x=y\n", "speaks \"netlab-chat/2\", this netlab netlab-chat/1"),
         ("ERROR full no more\n", "refuses: no more"),

@@ -4,8 +4,11 @@ use std::thread;
 
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "support/terminal.rs"]
+mod terminal;
 
 use cli::{Done, have, in_lan};
+use terminal::OnTerminal;
 
 /// Runs a script that has to end with code 0.
 #[track_caller]
@@ -167,4 +170,101 @@ fn the_reverse_path_filter_is_found_out() {
         on h1 socat - UDP4-DATAGRAM:10.77.0.2:4747,bind=192.0.2.1 < /proc/version";
     let Some(told) = explanation("--hosts 2", "unicast", traffic) else { return };
     assert!(told.contains("1 dropped by rp_filter") && told.contains("all.rp_filter is 1"), "{told}");
+}
+
+/// The prompt says where one is, with the person's own files read before, whatever the shell.
+#[test]
+fn the_prompt_says_where_one_is() {
+    if run("--hosts 2", ":").is_none() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().display();
+    for (file, text) in [
+        // As some do, the prompt is set each time.
+        (".bashrc", "mine=yes; PROMPT_COMMAND='PS1=\"mine> \"'\n"),
+        (".zshrc", "mine=yes; PS1='mine> '\n"),
+        ("env", "mine=yes; PS1='mine> '\n"),
+    ] {
+        std::fs::write(home.path().join(file), text).unwrap();
+    }
+    std::fs::create_dir_all(home.path().join(".config/fish")).unwrap();
+    std::fs::write(
+        home.path().join(".config/fish/config.fish"),
+        "set mine yes\nfunction fish_prompt\n echo -n 'mine> '\nend\n",
+    )
+    .unwrap();
+    for shell in ["bash", "zsh", "fish", "dash"] {
+        if !have(&[shell]) {
+            continue;
+        }
+        let environment =
+            format!("HOME={path} ZDOTDIR={path} XDG_CONFIG_HOME={path}/.config ENV={path}/env SHELL={shell}");
+        let mut terminal = OnTerminal::start_with(&environment, "lan shell --hosts 2");
+        terminal.shows("[switch] mine> ");
+        terminal.keys("on h2\r");
+        terminal.shows("You are on h2; `exit` leads back.");
+        terminal.shows("[h2] mine> ");
+        terminal.keys("echo $mine $NETLAB_HERE\r");
+        terminal.shows("yes h2");
+        terminal.keys("exit\r");
+        // Once more.
+        terminal.keys("echo back at $NETLAB_HERE\r");
+        terminal.shows("back at switch");
+        terminal.keys("exit\r");
+        let screen = terminal.screen();
+        // Dash cannot give the terminal back to a process group outside of its namespace, and says so.
+        let code = if shell == "dash" { 2 } else { 0 };
+        assert_eq!(terminal.ended(), code, "{shell}: {screen:?}");
+    }
+}
+
+#[test]
+fn counts_tell_what_came_since_the_last_look() {
+    let script = "counts >first
+        on h1 netlab broadcast send --count 20 >sent
+        counts h3 >second
+        counts h3 >third
+        counts h9 && exit 1
+        cat first second third";
+    let Some(done) = run("--hosts 3 --switch hub", script) else { return };
+    let rows: Vec<Vec<&str>> = done.out.lines().map(|line| line.split_whitespace().collect()).collect();
+    let names: Vec<_> = rows.iter().map(|row| row[0]).collect();
+    assert_eq!(names, ["since", "h1", "h2", "h3", "since", "h3", "since", "h3"], "{done:?}");
+    assert_eq!(rows[5], ["h3", "20", "0", "0"], "{done:?}");
+    assert_eq!(rows[7], ["h3", "0", "0", "0"], "{done:?}");
+    assert!(done.err.contains("no host 'h9'; the hosts are h1 to h3"), "{done:?}");
+}
+
+#[test]
+fn programs_at_the_switch_talk_to_each_other() {
+    let script = "netlab chat serve 2>err & server=$!
+        await listening err
+        echo hello | netlab chat join 127.0.0.1 --name ann
+        kill -INT $server
+        wait $server";
+    let Some(done) = run("--hosts 2", script) else { return };
+    assert!(done.out.starts_with("ann: hello\n"), "{done:?}");
+}
+
+/// In the background the terminal is the shell's: lines, and no progress over the prompt.
+#[test]
+fn in_the_background_no_progress_is_drawn() {
+    if run("--hosts 2", ":").is_none() {
+        return;
+    }
+    let mut terminal = OnTerminal::start_with("SHELL=/bin/bash", "lan shell --hosts 2");
+    terminal.shows("[switch] ");
+    terminal.keys("on h2 netlab unicast recv --duration 2s & wait; echo all is over\r");
+    terminal.shows("\nall is over");
+    let screen = terminal.screen();
+    let from = screen.find("listening for").expect("a line");
+    let shown = &screen[from..];
+    assert!(shown.contains("received       0 messages"), "{shown:?}");
+    assert!(!shown.contains("0 messages ·") && !shown.contains(" % · "), "{shown:?}");
+    // In the foreground it is.
+    terminal.keys("on h2 netlab unicast recv --duration 2s\r");
+    terminal.shows(" % · ");
+    terminal.keys("exit\r");
+    assert_eq!(terminal.ended(), 0);
 }

@@ -5,12 +5,13 @@ use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use netlab::wire::probe::Probe;
 use nix::sys::signal::Signal;
 
 #[path = "support/cli.rs"]
 mod cli;
 
-use cli::{Done, NETLAB, Running, free_port, netlab, netlab_with};
+use cli::{Done, NETLAB, Running, ahead, free_port, netlab, netlab_with};
 
 /// Starts `recv`, runs `send`, and gives both ends' results: sender first. `{port}` stands for a free port.
 #[track_caller]
@@ -51,6 +52,7 @@ fn every_message_is_counted_once() {
         assert_eq!(received.summary()["socket_dropped"].as_u64().unwrap_or(0), 0, "{received:?}");
         assert_eq!(received.figure("bytes"), 300 * 64, "{received:?}");
         // One machine, one clock.
+        assert_eq!(received.summary()["streams"][0]["clock"], "same", "{received:?}");
         let (p50, max) = (received.figure("latency_p50_ns"), received.figure("latency_max_ns"));
         assert!(0 < p50 && p50 <= max, "{received:?}");
     }
@@ -107,10 +109,54 @@ fn no_loop_keeps_messages_from_this_host() {
 }
 
 #[test]
+fn two_clocks_give_no_latency_and_the_summary_says_why() {
+    let receiver = |more: &str, port| Running::start(&format!("unicast recv --port {port} --duration 20s {more}"));
+    // The receiver's clock behind the sender's, and ahead by less than a minute, which looks like a latency.
+    for (seconds, sender_is_ahead) in [(10, true), (10, false)] {
+        let Some(mut ahead) = ahead(seconds, NETLAB) else { return };
+        let port = free_port();
+        let (recv, send) = (
+            format!("unicast recv --port {port} --duration 20s --count 50"),
+            format!("unicast --to 127.0.0.1:{port} send --count 50"),
+        );
+        let done = if sender_is_ahead {
+            let receiver = Running::start(&recv);
+            assert!(ahead.args(send.split(' ')).stdin(Stdio::null()).output().unwrap().status.success());
+            receiver.wait()
+        } else {
+            ahead.args(recv.split(' '));
+            let receiver = Running::start_command(ahead);
+            netlab(&send).expect(0);
+            receiver.wait()
+        };
+        let done = done.expect(0);
+        assert!(done.out.contains("50 messages"), "{done:?}");
+        assert!(done.out.contains("latency        not measured: the sender's clock is another one"), "{done:?}");
+        assert!(done.out.contains("jitter "), "{done:?}");
+    }
+    // What an older netlab sends, with the send time of this very clock: who does not name it gives no evidence.
+    let port = free_port();
+    let [told, asked] = ["", "--json"].map(|more| {
+        let receiver = receiver(&format!("--count 1 {more}"), port);
+        let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap();
+        let send_time_ns = (time.tv_sec() * 1_000_000_000 + time.tv_nsec()) as u64;
+        let old = [&b"NLAB\x01\0\0\0"[..], &[7; 8], &[0; 8], &send_time_ns.to_be_bytes()].concat();
+        UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&old, ("127.0.0.1", port)).unwrap();
+        receiver.wait().expect(0)
+    });
+    assert!(told.out.contains("not measured: the sender does not say which clock it reads"), "{told:?}");
+    let stream = &asked.summary()["streams"][0];
+    assert_eq!((stream["clock"].as_str(), stream["run_id"].as_str()), (Some("untold"), Some("0707070707070707")));
+    for key in ["latency_p50_ns", "latency_p99_ns", "latency_max_ns", "kernel_latency_p50_ns"] {
+        assert!(stream[key].is_null() && asked.summary()[key].is_null(), "{key}: {asked:?}");
+    }
+}
+
+#[test]
 fn the_summary_has_the_promised_keys_and_null_for_what_was_not_measured() {
     let (sent, received) = exchange(
         "unicast recv --port {port} --count 2000 --json",
-        "unicast --to 127.0.0.1:{port} send --duration 2s --json",
+        "unicast --to 127.0.0.1:{port} send --count 2000 --json",
     );
     let keys = [
         "mode",
@@ -123,7 +169,10 @@ fn the_summary_has_the_promised_keys_and_null_for_what_was_not_measured() {
         "messages_lost",
         "messages_duplicate",
         "messages_reordered",
+        "messages_stale",
+        "messages_text",
         "messages_unrecognized",
+        "error",
         "latency_p50_ns",
         "latency_p99_ns",
         "latency_max_ns",
@@ -158,7 +207,7 @@ fn csv_has_a_header_and_a_row_per_stream() {
     }
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"hello", ("127.0.0.1", port)).unwrap();
     let done = receiver.wait().expect(0);
-    assert!(done.out.contains("20 messages from 2 senders"), "{done:?}");
+    assert!(done.out.contains("20 messages from 2 senders and 1 text, "), "{done:?}");
     let mut csv = csv::Reader::from_path(&file).unwrap();
     let rows: Vec<std::collections::HashMap<String, String>> = csv.deserialize().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 2, "{rows:?}");
@@ -170,8 +219,16 @@ fn csv_has_a_header_and_a_row_per_stream() {
             ("unicast", "10", "0"),
             "{row:?}"
         );
-        assert_eq!(value("messages_unrecognized"), "1", "{row:?}");
+        assert_eq!((value("messages_text"), value("messages_unrecognized")), ("1", "0"), "{row:?}");
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_does_not_take_the_counts_along() {
+    let done =
+        netlab(&format!("unicast recv --port {} --duration 100ms --json --csv /dev/full", free_port())).expect(1);
+    assert_eq!((done.figure("messages_received"), done.figure("bytes")), (0, 0), "{done:?}");
+    assert!(done.summary()["error"].as_str().unwrap().starts_with("writing /dev/full: "), "{done:?}");
 }
 
 #[test]
@@ -187,18 +244,111 @@ fn a_text_arrives_as_it_is() {
 }
 
 #[test]
+fn a_text_is_shown_with_its_sender() {
+    let port = free_port();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let from = socket.local_addr().unwrap();
+    let send = |flags: &str| {
+        let receiver = Running::start(&format!("unicast recv --port {port} --count 4 --duration 20s {flags}"));
+        for text in ["hello, all of you\n", "Grüße\r\n", "turned \u{202e}round\n\tand on"] {
+            socket.send_to(text.as_bytes(), ("127.0.0.1", port)).unwrap();
+        }
+        let text = ["unicast", "--to", &format!("127.0.0.1:{port}"), "--message", "the same by netlab", "send"];
+        netlab_with(&text).expect(0);
+        receiver.wait().expect(0)
+    };
+    let shown = send("");
+    let lines: Vec<_> = shown.out.lines().collect();
+    assert_eq!(
+        lines[..3],
+        [
+            format!("{from}: hello, all of you"),
+            format!("{from}: Grüße"),
+            format!("{from}: turned \\u{{202e}}round\\n\\tand on")
+        ]
+    );
+    assert!(lines[3].starts_with("127.0.0.1:") && lines[3].ends_with(": the same by netlab"), "{shown:?}");
+    assert!(lines[4].starts_with("received       4 texts, 68 B of payload in "), "{shown:?}");
+
+    let told = send("--json");
+    let first: serde_json::Value = serde_json::from_str(told.out.lines().next().unwrap()).unwrap();
+    assert_eq!(first, serde_json::json!({ "event": "message", "from": from, "text": "hello, all of you\n" }));
+    let figures = ["messages_text", "messages_received", "messages_unrecognized", "bytes"].map(|key| told.figure(key));
+    assert_eq!(figures, [4, 0, 0, 68], "{told:?}");
+}
+
+#[test]
+fn a_flood_of_texts_is_counted_and_some_are_shown() {
+    let (_, received) = exchange(
+        "unicast recv --port {port} --count 1000",
+        "unicast --to 127.0.0.1:{port} --message flood --count 1000 --rate 20k send",
+    );
+    let received = received.expect(0);
+    let shown = received.out.lines().filter(|line| line.ends_with(": flood")).count() as u64;
+    let not_shown =
+        received.out.lines().filter_map(|line| line.strip_prefix("… and ")?.split(' ').next()?.parse::<u64>().ok());
+    assert!((1..1000).contains(&shown) && shown + not_shown.sum::<u64>() == 1000, "{received:?}");
+    assert!(received.out.contains("received       1,000 texts, "), "{received:?}");
+}
+
+#[test]
+fn one_number_that_cannot_be_changes_nothing() {
+    let port = free_port();
+    let receiver = Running::start(&format!("unicast recv --port {port} --count 6 --duration 20s"));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for sequence in [0, 1, u64::MAX - 1, 2, 2, 3] {
+        let mut message = [0; 64];
+        Probe { run_id: 7, stream_id: 0, sequence, send_time_ns: 0, clock: None }.encode(&mut message);
+        socket.send_to(&message, ("127.0.0.1", port)).unwrap();
+    }
+    let done = receiver.wait().expect(0);
+    for line in ["received       4 messages, 256 B of", "lost           0 (", "duplicates     1", "unrecognized   1 "] {
+        assert!(done.out.contains(line), "no {line:?} in {done:?}");
+    }
+    assert!(!done.out.contains("stale"), "{done:?}");
+}
+
+#[test]
+fn a_count_that_is_not_reached_is_a_failure() {
+    let port = free_port();
+    let receiver = Running::start(&format!("unicast recv --port {port} --count 3 --duration 1s --json"));
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"one", ("127.0.0.1", port)).unwrap();
+    let done = receiver.wait().expect(1);
+    let error = done.summary()["error"].as_str().unwrap().to_owned();
+    assert!(error.starts_with("1 of 3 datagrams asked for came in "), "{done:?}");
+    assert!(done.err.contains(&format!("netlab: {error}")), "{done:?}");
+    assert_eq!(done.figure("messages_text"), 1, "{done:?}");
+    // Nothing was asked for but the time.
+    let done = netlab(&format!("unicast recv --port {port} --duration 100ms --json")).expect(0);
+    assert!(done.summary()["error"].is_null(), "{done:?}");
+}
+
+#[test]
+fn a_rate_that_cannot_be_held_does_not_make_it_longer() {
+    let done = netlab(&format!(
+        "unicast --to 127.0.0.1:{} send --rate 100M --duration 300ms --json",
+        UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    ))
+    .expect(0);
+    let summary = done.summary();
+    let figure = |key: &str| summary[key].as_f64().unwrap();
+    assert!((1.0..30e6).contains(&figure("messages_sent")), "{done:?}");
+    assert!(figure("achieved_rate") < figure("offered_rate"), "{done:?}");
+}
+
+#[test]
 fn what_has_no_header_is_unrecognized() {
     let port = free_port();
     let receiver = Running::start(&format!("unicast recv --port {port} --count 8 --json --duration 20s"));
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    for datagram in [&b"hello"[..], b"", b"NLAB", &[0; 32], &[0xff; 1400]] {
+    for datagram in [&b"\x1b[2J"[..], b"", b"NLA\0", &[0; 32], &[0xff; 1400]] {
         socket.send_to(datagram, ("127.0.0.1", port)).unwrap();
     }
     // Too small for the header.
     netlab(&format!("unicast --to 127.0.0.1:{port} --size 1 send --count 3")).expect(0);
     let done = receiver.wait().expect(0);
     assert_eq!((done.figure("messages_unrecognized"), done.figure("messages_received")), (8, 0), "{done:?}");
-    assert_eq!(done.figure("bytes"), 5 + 4 + 32 + 1400 + 3, "{done:?}");
+    assert_eq!((done.figure("bytes"), done.figure("messages_text")), (4 + 4 + 32 + 1400 + 3, 0), "{done:?}");
     assert!(done.summary()["latency_p50_ns"].is_null(), "{done:?}");
 }
 

@@ -20,7 +20,7 @@ mod mqtt;
 #[path = "support/terminal.rs"]
 mod terminal;
 
-use cli::{Done, NETLAB, Running, netlab, netlab_with};
+use cli::{Done, NETLAB, Running, ahead, netlab, netlab_with};
 use terminal::OnTerminal;
 
 /// A running `netlab pubsub broker`, and where it listens.
@@ -96,6 +96,19 @@ fn every_quality_of_service_delivers_each_message_once_here() {
         }
         assert!(received.figure("latency_p50_ns") > 0, "{received:?}");
     }
+    end(broker);
+}
+
+#[test]
+fn a_publisher_of_another_clock_gives_no_latency() {
+    let Some(mut publisher) = ahead(10, NETLAB) else { return };
+    let (broker, url) = broker("");
+    let quiet = subscribe(&url, "--topic load --quiet --count 20");
+    let command = format!("pubsub publish --broker {url} --topic load --size 100 --count 20");
+    assert!(publisher.args(command.split(' ')).stdin(Stdio::null()).output().unwrap().status.success());
+    let done = quiet.wait().expect(0);
+    assert!(done.out.contains("20 messages"), "{done:?}");
+    assert!(done.out.contains("latency        not measured: the sender's clock is another one"), "{done:?}");
     end(broker);
 }
 
@@ -205,6 +218,9 @@ fn limits_end_a_subscriber_and_signals_tell_whether_it_was_cut_short() {
     let (broker, url) = broker("");
     let none = netlab(&format!("pubsub subscribe --broker {url} --topic a --duration 200ms --json")).expect(0);
     assert_eq!((none.figure("messages_received"), &none.summary()["interrupted"]), (0, &Value::Bool(false)));
+    let too_few =
+        netlab(&format!("pubsub subscribe --broker {url} --topic a --count 1 --duration 200ms --json")).expect(1);
+    assert_eq!(too_few.summary()["error"], "0 of 1 message asked for came in 200ms", "{too_few:?}");
     let endless = Running::start(&format!("pubsub subscribe --broker {url} --topic a --json"));
     endless.signal(Signal::SIGINT);
     assert_eq!(endless.wait().expect(0).summary()["interrupted"], true);
@@ -220,6 +236,35 @@ fn limits_end_a_subscriber_and_signals_tell_whether_it_was_cut_short() {
     let (cut, _) = self::broker("--duration 20s");
     cut.signal(Signal::SIGINT);
     cut.wait().expect(130);
+}
+
+#[test]
+fn a_subscriber_that_prints_draws_no_progress() {
+    let (broker, url) = broker("");
+    let subscriber = OnTerminal::start(&format!("pubsub subscribe --broker {url} --topic a --duration 300ms"));
+    subscriber.shows("received       0 messages");
+    assert!(!subscriber.screen().contains(" % "), "{:?}", subscriber.screen());
+    assert_eq!(subscriber.ended(), 0);
+    end(broker);
+}
+
+#[test]
+fn a_broker_that_dies_does_not_take_the_counts_along() {
+    let (broker, url) = broker("");
+    let subscriber = subscribe(&url, "--topic a --quiet --json --reconnect 0s");
+    let first = subscribe(&url, "--topic a --count 5");
+    let publisher = Running::start(&format!(
+        "pubsub publish --broker {url} --topic a --size 64 --rate 100 --duration 1m --reconnect 0s --json"
+    ));
+    first.wait().expect(0);
+    broker.signal(Signal::SIGKILL);
+    for (done, key) in
+        [(publisher.wait().expect(1), "messages_sent"), (subscriber.wait().expect(1), "messages_received")]
+    {
+        assert!(done.figure(key) >= 1, "{done:?}");
+        let error = done.summary()["error"].as_str().unwrap().to_owned();
+        assert!(error.contains("127.0.0.1") && done.err.contains(&error), "{done:?}");
+    }
 }
 
 #[test]

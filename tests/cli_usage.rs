@@ -1,8 +1,10 @@
 //! What the command line refuses, with which exit code and words, and the flags it knows.
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::net::UdpSocket;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -110,6 +112,87 @@ fn bad_usage_ends_with_code_2_and_says_what_would_be_right() {
 /// Messages are wrapped to the terminal's width: one line again.
 fn unwrapped(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Every subcommand with arguments that are no UTF-8, each `?` a byte that none has.
+#[test]
+fn arguments_that_are_no_text_are_refused_or_taken() {
+    for line in [
+        "?",
+        "unicast --to ? send",
+        "unicast --to 127.0.0.1 --message ? send",
+        "unicast --csv /nonexistent/? --duration 10ms recv",
+        "unicast --interface ? --duration 10ms recv",
+        "broadcast --to ? send",
+        "broadcast --raw --interface ? --count 1 send",
+        "multicast --group ? recv",
+        "multicast --group 239.1.1.1 --source ? recv",
+        "chat serve --listen ?",
+        "chat join ? --name ann",
+        "chat join 127.0.0.1:1 --name ?",
+        "pubsub broker --listen ?",
+        "pubsub broker --user ann --password-file /nonexistent/?",
+        "pubsub publish --topic ? --message x",
+        "pubsub publish --broker 127.0.0.1:1 --reconnect 0s --topic t --message ?",
+        "pubsub subscribe --topic ?",
+        "pubsub subscribe --broker mqtts://127.0.0.1:1 --ca /nonexistent/? --topic t",
+        "measure --modes ?",
+        "measure --hosts 1 --out ?",
+        "measure --out /proc/nowhere/?",
+        "report /nonexistent/?",
+        "lab list ?",
+        "lab show ?",
+        "lab show ?.toml",
+        "lab check ?.toml",
+        "lab run ?",
+        "lab run ?.toml",
+        "lab run one-to-many --out /proc/nowhere/?",
+        "lan shell --switch ?",
+        "agent --interface ?",
+        "router --forward ?",
+        "completions ?",
+    ] {
+        let no_text = |byte: u8| if byte == b'?' { 0xff } else { byte };
+        let args = line.split(' ').map(|word| OsString::from_vec(word.bytes().map(no_text).collect()));
+        let output = Command::new(NETLAB).args(args).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(1 | 2 | 4)), "netlab {line}: {:?}: {said}", output.status);
+        assert!(!said.is_empty() && !said.contains("panicked"), "netlab {line}: {said}");
+    }
+}
+
+#[test]
+fn an_environment_that_is_no_text_is_no_obstacle() {
+    for args in [&["--help"][..], &["lab", "list"], &["pubsub", "publish", "--topic", "t", "--broker", "127.0.0.1:1"]] {
+        let mut command = Command::new(NETLAB);
+        for name in ["TERM", "LANG", "COLUMNS", "LINES", "HOME", "TMPDIR", "PATH", "NETLAB_PASSWORD", "NO_COLOR"] {
+            command.env(name, OsStr::from_bytes(b"\xff"));
+        }
+        let output = command.args(args).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code().is_some_and(|code| code < 3) && !said.contains("panicked"), "{args:?}: {said}");
+    }
+}
+
+/// Before anything is made, and with the figure that is needed.
+#[test]
+fn a_lan_for_which_there_are_too_few_open_files_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    for (args, files) in [
+        (vec!["measure", "--hosts", "101", "--out", out.to_str().unwrap()], 4 * 101 + 32),
+        (vec!["lab", "run", "two-hundred-users", "--quick", "--out", out.to_str().unwrap()], 4 * 201 + 32),
+        (vec!["lan", "shell", "--hosts", "101", "--", "true"], 4 * 101 + 32),
+        (vec!["lan", "shell", "--hosts", "100", "--lans", "2", "--", "true"], 4 * 102 + 32),
+    ] {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", NETLAB]).args(&args);
+        let done = Done::from(shell.stdin(Stdio::null()).output().unwrap()).expect(4);
+        for words in [format!("take {files} open files"), format!("--nofile={files}:{files}"), "8 at most".to_owned()] {
+            assert!(done.err.contains(&words), "{args:?}: {done:?}");
+        }
+    }
+    assert!(!out.exists(), "no half-made folder");
 }
 
 #[test]

@@ -4,15 +4,19 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use netlab::delivery::tally::{Arrival, MAX_STREAM_BYTES, MAX_STREAMS, Tally};
+use netlab::delivery::tally::{Arrival, MAX_STREAM_BYTES, MAX_STREAMS, SenderClock, Tally};
 use netlab::router::QuerierPlan;
 use netlab::router::members::{MAX_GROUPS, MAX_SOURCES, Members};
 use netlab::wire::igmp::{Message, Record, RecordKind, Version};
 use netlab::wire::probe::{HEADER_LEN, Probe};
 
 const INPUTS: u64 = 10_000_000;
+
+/// The receiver's clock.
+const OURS: NonZeroU32 = NonZeroU32::new(0xc10c_c10c).unwrap();
 
 /// The longest input, in bytes: a header and some padding.
 const MAX_LEN: usize = HEADER_LEN + 8;
@@ -21,7 +25,7 @@ const MAX_LEN: usize = HEADER_LEN + 8;
 fn every_datagram_is_counted_once_whatever_it_holds() {
     let mut random = Random(0x6e65_746c_6162_2101);
     let mut buffer = [0; MAX_LEN];
-    let mut tally = Tally::new(16);
+    let mut tally = Tally::new(16, Some(OURS));
     let mut model = Model::default();
 
     for _ in 0..INPUTS {
@@ -37,8 +41,10 @@ fn every_datagram_is_counted_once_whatever_it_holds() {
 
     let Model { accepted, refused, no_probe, bytes, streams } = model;
     assert_eq!(accepted + refused + no_probe, INPUTS);
-    assert_eq!(tally.messages_unrecognized(), no_probe + refused);
-    assert_eq!(tally.messages_received() + tally.messages_duplicate() + tally.messages_stale(), accepted);
+    // Those whose numbers cannot be are counted there as well.
+    let implausible = tally.messages_unrecognized() - (no_probe + refused);
+    let counted = tally.messages_received() + tally.messages_duplicate() + tally.messages_stale();
+    assert_eq!(counted + implausible, accepted);
     assert_eq!(tally.bytes(), bytes);
     assert_eq!(tally.streams(), MAX_STREAMS);
     assert!(tally.memory_bytes() <= MAX_STREAMS * MAX_STREAM_BYTES, "{} bytes", tally.memory_bytes());
@@ -46,6 +52,7 @@ fn every_datagram_is_counted_once_whatever_it_holds() {
     let kinds = [
         no_probe,
         refused,
+        implausible,
         tally.messages_received(),
         tally.messages_duplicate(),
         tally.messages_reordered(),
@@ -59,8 +66,22 @@ fn every_datagram_is_counted_once_whatever_it_holds() {
     let sum = |count: fn(&_) -> u64| reports.iter().map(count).fold(0, u64::saturating_add);
     assert_eq!(live, [sum(|r| r.messages_received), sum(|r| r.messages_duplicate), sum(|r| r.messages_stale)]);
     assert_eq!(lost, sum(|r| r.messages_lost));
-    assert_eq!(reports.iter().map(|r| (r.run_id, r.stream_id)).collect::<HashSet<_>>(), streams);
+    let clock = |named: Option<NonZeroU32>| match named {
+        Some(OURS) => SenderClock::Same,
+        Some(_) => SenderClock::Another,
+        None => SenderClock::Untold,
+    };
+    let mut found: Vec<_> = reports.iter().map(|r| (r.run_id, r.stream_id, r.clock)).collect();
+    let mut expected: Vec<_> = streams.into_iter().map(|(run, stream, named)| (run, stream, clock(named))).collect();
+    for list in [&mut found, &mut expected] {
+        list.sort_unstable_by_key(|&(run, stream, clock)| (run, stream, clock as u8));
+    }
+    assert_eq!(found, expected);
+    let of_clock = |clock| reports.iter().filter(|r| r.clock == clock && r.messages_received > 1).count();
+    let clocks = [SenderClock::Same, SenderClock::Another, SenderClock::Untold].map(of_clock);
+    assert!(clocks.iter().all(|&streams| streams > 10), "{clocks:?}");
     for report in reports {
+        assert!(report.clock == SenderClock::Same || report.latency.is_none(), "{report:?}");
         let span = u128::from(report.highest_sequence - report.lowest_sequence) + 1;
         assert_eq!(u128::from(report.messages_received) + u128::from(report.messages_lost), span, "{report:?}");
         assert!(report.messages_reordered < report.messages_received, "{report:?}");
@@ -80,7 +101,7 @@ struct Model {
     refused: u64,
     no_probe: u64,
     bytes: u64,
-    streams: HashSet<(u64, u16)>,
+    streams: HashSet<(u64, u16, Option<NonZeroU32>)>,
 }
 
 impl Model {
@@ -90,7 +111,7 @@ impl Model {
             self.no_probe += 1;
             return;
         };
-        let stream = (probe.run_id, probe.stream_id);
+        let stream = (probe.run_id, probe.stream_id, probe.clock);
         if self.streams.len() < MAX_STREAMS {
             self.streams.insert(stream);
         }
@@ -104,8 +125,11 @@ fn decode_plainly(input: &[u8]) -> Option<Probe> {
         return None;
     }
     let number = |at: usize| u64::from_be_bytes(input[at..at + 8].try_into().unwrap());
+    let half = |at: usize| u32::from_be_bytes(input[at..at + 4].try_into().unwrap());
+    let names_clock = input[5] % 2 == 1 && half(8) != 0;
     Some(Probe {
-        run_id: number(8),
+        run_id: if names_clock { half(12).into() } else { number(8) },
+        clock: if names_clock { NonZeroU32::new(half(8)) } else { None },
         stream_id: u16::from_be_bytes([input[6], input[7]]),
         sequence: number(16),
         send_time_ns: number(24),
@@ -268,6 +292,7 @@ fn fill<'a>(random: &mut Random, buffer: &'a mut [u8; MAX_LEN]) -> &'a [u8] {
     }
     let probe = Probe {
         run_id: random.below(8),
+        clock: [None, Some(OURS), Some(OURS), NonZeroU32::new(7)][random.below(4) as usize],
         stream_id: random.below(8) as u16,
         sequence: random.below(1 << 14),
         send_time_ns: random.below(1 << 36),

@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 use std::io::Read as _;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::time::{Duration, Instant};
 
 use netlab::counters::link::{LinkCounters, LinkReader};
@@ -47,10 +47,15 @@ impl Bench {
 
     /// Has a host join the group; it stays a member as long as the socket.
     fn member(&self, number: usize) -> UdpSocket {
+        self.member_of(number, GROUP)
+    }
+
+    /// The same of any group.
+    fn member_of(&self, number: usize, group: Ipv4Addr) -> UdpSocket {
         let host = self.host(number);
         on(host, || {
-            let socket = UdpSocket::bind((GROUP, PORT)).unwrap();
-            socket.join_multicast_v4(&GROUP, &host.ipv4).unwrap();
+            let socket = UdpSocket::bind((group, PORT)).unwrap();
+            socket.join_multicast_v4(&group, &host.ipv4).unwrap();
             socket
         })
     }
@@ -155,10 +160,104 @@ fn a_card_keeps_foreign_unicast_from_its_host_and_counts_it() {
 
         let before = bench.links();
         send(&sender, 70, (Ipv4Addr::BROADCAST, PORT + 1), || bench.received(&before)[4]);
-        send(&sender, 30, (GROUP, PORT), || bench.received(&before)[4]);
+        send(&sender, 30, (Ipv4Addr::new(224, 0, 0, 1), PORT), || bench.received(&before)[4]);
         wait_until("all have arrived", || bench.received(&before)[1..] == [100; 4]);
-        assert_eq!(bench.filtered(), [0, COUNT, 0, COUNT, COUNT], "broadcast and groups pass");
+        assert_eq!(bench.filtered(), [0, COUNT, 0, COUNT, COUNT], "what is for all passes");
         assert!(bench.links().iter().all(|link| link.rx_other_host == Some(0)));
+    });
+}
+
+#[test]
+fn a_card_keeps_groups_its_host_has_not_joined_from_it() {
+    everybody_inside("a_card_keeps_groups_its_host_has_not_joined_from_it", || {
+        const COUNT: u64 = 400;
+        // A group whose Ethernet address is the same.
+        const TWIN: Ipv4Addr = Ipv4Addr::new(239, 129, 2, 3);
+        for switch in [SwitchKind::Flooding, SwitchKind::Hub, SwitchKind::NoQuerier] {
+            let mut bench = Bench::new(&spec(5, switch, Nic::Filter));
+            assert_eq!(bench.lan.nic_unavailable(), None);
+            let sender = bench.socket(1, 0);
+            let (_member, _twin) = (bench.member(2), bench.member_of(4, TWIN));
+            wait_until("the members' cards know", || bench.reached(&sender) == [2, 4]);
+            let (links, filtered) = (bench.links(), bench.filtered());
+            let threads: Vec<u32> = {
+                let all = bench.lan.napi_threads().unwrap();
+                all.iter()
+                    .filter(|thread| !thread.is_port && [2, 4].contains(&thread.host))
+                    .map(|thread| thread.pid)
+                    .collect()
+            };
+            let cpu = || threads.iter().map(|pid| task_cpu_ns(*pid).unwrap()).collect::<Vec<_>>();
+            let cpu_before = cpu();
+            send(&sender, COUNT, (GROUP, PORT), || bench.received(&links)[1]);
+            wait_until("the other member has all", || bench.received(&links)[3] == COUNT);
+            assert_eq!(bench.received(&links), [0, COUNT, 0, COUNT, 0], "{switch}");
+            assert_eq!(cpu(), cpu_before, "{switch}: the bystanders' receive threads had nothing to do");
+            let dropped: Vec<u64> = bench.filtered().iter().zip(&filtered).map(|(now, before)| now - before).collect();
+            // Reports of the others are for routers, and end in the card as well.
+            let expected = dropped.iter().zip([0, 0, COUNT, 0, COUNT]).all(|(n, of)| (of..of + 20).contains(n));
+            assert!(expected, "{switch}: {dropped:?}");
+
+            // Who joins gets it from then on, and who leaves no more.
+            let late = bench.member(5);
+            wait_until("the late member's card knows", || bench.reached(&sender) == [2, 4, 5]);
+            drop(late);
+            wait_until("its card has forgotten", || bench.reached(&sender) == [2, 4]);
+        }
+    });
+}
+
+#[test]
+fn a_card_follows_who_leaves_without_a_word() {
+    everybody_inside("a_card_follows_who_leaves_without_a_word", || {
+        let mut spec = spec(4, SwitchKind::Flooding, Nic::Filter);
+        spec.igmp.version = 2;
+        let mut bench = Bench::new(&spec);
+        let sender = bench.socket(1, 0);
+        let first = bench.member(2);
+        wait_until("its card knows", || bench.reached(&sender) == [2]);
+        let _second = bench.member(3);
+        wait_until("both cards know", || bench.reached(&sender) == [2, 3]);
+        // In version 2 who was not the last to report need not say that he leaves.
+        drop(first);
+        bench.lan.program_cards().unwrap();
+        assert_eq!(bench.reached(&sender), [3]);
+    });
+}
+
+#[test]
+fn a_card_does_the_same_with_groups_of_ipv6() {
+    everybody_inside("a_card_does_the_same_with_groups_of_ipv6", || {
+        const COUNT: u64 = 100;
+        let group: Ipv6Addr = "ff12::4e4c:1".parse().unwrap();
+        let spec = LanSpec { nic: Nic::Filter, ..LanSpec::single(4, SwitchKind::Flooding, true) };
+        let mut bench = Bench::new(&spec);
+        let v6 = |bench: &Bench, number: usize, port: u16| {
+            let host = bench.host(number);
+            on(host, || UdpSocket::bind((host.ipv6.unwrap(), port)).unwrap())
+        };
+        let to = |group: Ipv6Addr, bench: &Bench| SocketAddrV6::new(group, PORT, 0, bench.host(1).ifindex);
+        let sender = v6(&bench, 1, 0);
+        let member = v6(&bench, 3, PORT);
+        member.join_multicast_v6(&group, bench.host(3).ifindex).unwrap();
+        bench.lan.program_cards().unwrap();
+        let (links, filtered) = (bench.links(), bench.filtered());
+        let (one, all) = (to(group, &bench), to("ff02::1".parse().unwrap(), &bench));
+        send(&sender, COUNT, one, || bench.received(&links)[2]);
+        send(&sender, COUNT, all, || bench.received(&links)[3]);
+        // MLD has frames of its own.
+        wait_until("all have arrived", || {
+            bench.received(&links)[1..].iter().zip([1, 2, 1]).all(|(n, of)| *n >= of * COUNT)
+        });
+        let received = bench.received(&links);
+        assert!(received[1..].iter().zip([1, 2, 1]).all(|(n, of)| *n < of * COUNT + 20), "{received:?}");
+        let dropped: Vec<u64> = bench.filtered().iter().zip(&filtered).map(|(now, before)| now - before).collect();
+        assert!(dropped[1] >= COUNT && dropped[2] < 20 && dropped[3] >= COUNT, "{dropped:?}");
+        // A question for an address goes to a group that the one who has it has joined.
+        let unicast = v6(&bench, 2, PORT);
+        unicast.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        v6(&bench, 4, 0).send_to(b"hello", (bench.host(2).ipv6.unwrap(), PORT)).unwrap();
+        assert_eq!(unicast.recv_from(&mut [0; 16]).unwrap().0, 5);
     });
 }
 

@@ -3,14 +3,17 @@
 
 mod support;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use netlab::results::metadata::Status;
-use netlab::results::row::HostRow;
+use netlab::results::row::{HostRow, SummaryRow};
 use netlab::results::store::Store;
+use netlab::results::summary::find;
 use netlab::units::{Mode, Role};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -129,6 +132,61 @@ fn assert_bystanders(rows: &[HostRow], expected: &[(Mode, f64)]) {
 }
 
 #[test]
+fn bursts_are_counted_exactly_with_threads_and_without() {
+    let Some(_machine) = the_machine() else { return };
+    for who in everybody() {
+        let bursts = ["--rate", "200", "--burst", "1,16,64", "--attribution", "threads,plain"];
+        let (rows, _) = measured(who, &[&["--modes", "broadcast,multicast"], &bursts[..]].concat());
+        for mode in [Mode::Broadcast, Mode::Multicast] {
+            for (burst, attribution) in [1, 16, 64].into_iter().flat_map(|burst| [(burst, "threads"), (burst, "plain")])
+            {
+                let name = format!("{mode}-4-burst{burst}-{attribution}");
+                let rows: Vec<HostRow> = rows.iter().filter(|row| row.condition == name).cloned().collect();
+                let senders = of(&rows, mode, Role::Sender);
+                assert!(senders.len() >= 2, "{name}");
+                for sender in senders {
+                    // 400 ms at 200 wake-ups a second.
+                    assert_eq!((sender.wake_ups, sender.messages_sent), (Some(80), Some(80 * burst)), "{name}");
+                    assert_eq!(sender.offered_rate, Some(200.0 * burst as f64));
+                    assert_close(per_message(&rows, sender, sender.link_tx_frames), 1.0, "frames on the sender's link");
+                    assert!(sender.machine_busy_ns.is_none_or(|busy| busy > 0), "{name}");
+                }
+                for host in rows.iter().filter(|row| row.role != Role::Switch) {
+                    let told = host.cpu_method != "napi-threads" || attribution == "plain";
+                    assert!(!told || host.cpu_total_ns.is_none(), "{name}: {} on plain links", host.host);
+                }
+                for receiver in of(&rows, mode, Role::Receiver) {
+                    let (received, lost) = (receiver.messages_received.unwrap(), receiver.messages_lost.unwrap());
+                    assert_eq!(received + lost, 80 * burst, "{name}");
+                    assert!(lost == 0 || !receiver.counts_valid, "{name}: {lost} lost, and no mark");
+                    if receiver.counts_valid {
+                        assert_close(per_message(&rows, receiver, receiver.link_rx_frames), 1.0, "frames received");
+                    }
+                }
+                let wanted = if mode == Mode::Broadcast { 1.0 } else { 0.0 };
+                for bystander in of(&rows, mode, Role::Bystander).into_iter().filter(|row| row.counts_valid) {
+                    assert_close(per_message(&rows, bystander, bystander.link_rx_frames), wanted, "frames for nobody");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn both_broadcast_addresses_reach_everybody() {
+    let Some(_machine) = the_machine() else { return };
+    for who in everybody() {
+        let (rows, _) = measured(who, &["--modes", "broadcast", "--broadcast-address", "limited,directed"]);
+        assert_bystanders(&rows, &[(Mode::Broadcast, 1.0)]);
+        for address in ["limited", "directed"] {
+            let condition = format!("broadcast-4-{address}");
+            let rows: Vec<HostRow> = rows.iter().filter(|row| row.condition == condition).cloned().collect();
+            assert_common(&rows, &[Mode::Broadcast]);
+        }
+    }
+}
+
+#[test]
 fn a_snooping_switch_spares_bystanders_from_unicast_and_multicast() {
     let Some(_machine) = the_machine() else { return };
     for who in everybody() {
@@ -219,7 +277,10 @@ fn a_server_is_in_all_that_is_printed() {
     let server = |line: &str| line.split_whitespace().nth(2).map(str::to_owned);
     assert_eq!(server(table[1]).as_deref(), Some("–"), "{text}");
     assert!(server(table[2]).unwrap().parse::<f64>().unwrap() > 0.0, "{text}");
-    assert!(text.contains("\nchat: the server paid. ") && text.contains("; the server, which makes the copies, sent "));
+    assert!(
+        text.contains("\nchat: the server paid for the copies, the bystanders nothing. ")
+            && text.contains("; the server, which makes the copies, sent ")
+    );
     assert!(text.contains("   request to answer\n"), "{text}");
     let funnel = lines_from(&text, "at each");
     let places: Vec<&str> = funnel[0].split_whitespace().collect();
@@ -299,7 +360,7 @@ fn a_killed_run_leaves_whole_trials_and_nothing_else() {
 }
 
 #[test]
-fn a_lost_host_is_marked_and_the_rest_completes() {
+fn a_trial_that_lost_a_host_is_left_out_and_the_next_has_all_hosts_again() {
     let Some(_machine) = the_machine() else { return };
     let run = Disturbed::start("4");
     // The last host is a bystander, the third a receiver.
@@ -313,14 +374,31 @@ fn a_lost_host_is_marked_and_the_rest_completes() {
     assert!(said.contains("h8 was lost") && said.contains("h3 was lost"), "{said}");
     let rows = assert_whole(&dir, Status::Complete);
     assert!(rows.len() >= 4 * 4 * 9);
-    for row in &rows {
-        match row.host.as_str() {
-            "h3" | "h8" => assert_eq!(row.invalid_reason == "host lost", row.link_rx_frames.is_none()),
-            _ => assert!(row.link_rx_frames.is_some() && row.invalid_reason != "host lost", "{}", row.host),
+    let mut lost: Vec<&str> = Vec::new();
+    let trials: Vec<&[HostRow]> = rows.chunks(9).collect();
+    for trial in &trials {
+        for row in *trial {
+            let is_lost = row.invalid_reason.contains(&format!("{} was lost", row.host));
+            assert_eq!(is_lost, row.link_rx_frames.is_none(), "{row:?}");
+            lost.extend(is_lost.then_some(row.host.as_str()));
+        }
+        if trial.iter().any(|row| row.link_rx_frames.is_none()) {
+            assert!(trial.iter().all(|row| !row.counts_valid && !row.valid), "{trial:?}");
         }
     }
-    let last = &rows[rows.len() - 9..];
-    assert!(last.iter().filter(|row| row.invalid_reason == "host lost").map(|row| row.host.as_str()).eq(["h3", "h8"]));
+    lost.sort_unstable();
+    assert_eq!(lost, ["h3", "h8"], "each once: the trial after had all hosts again");
+
+    // Each figure is of trials with all four receivers and three bystanders.
+    let summary = Store::read::<SummaryRow>(&dir).unwrap();
+    for mode in Mode::OF_THE_NETWORK {
+        let counted = trials.iter().filter(|trial| trial[0].mode == mode && trial.iter().all(|row| row.counts_valid));
+        let counted = counted.count() as u64;
+        for (role, metric) in [("receiver", "delivered"), ("bystander", "link_rx_frames"), ("all", "link_frames")] {
+            let row = find(&summary, mode, role, metric);
+            assert_eq!(row.map_or(0, |row| row.n), counted, "{mode} {role} {metric}");
+        }
+    }
 }
 
 /// Whole trials only, and a `run.json` that says how the run ended.
@@ -347,6 +425,21 @@ fn interface_of(pid: i32) -> String {
 }
 
 #[test]
+fn a_folder_whose_name_is_no_text_is_as_good_as_any() {
+    let Some(_machine) = the_machine() else { return };
+    let out = open_folder();
+    let dir = out.path().join(OsStr::from_bytes(b"q\xff"));
+    let mut command = support::netlab(Who::Me);
+    command.args(small(&["--hosts", "3", "--receivers", "1", "--trials", "1", "--modes", "unicast"])).arg("--out");
+    let output = command.arg(&dir).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{said}");
+    assert!(dir.join("report.html").exists(), "{said}");
+    let command_line = Store::read_metadata(&dir).unwrap().command_line;
+    assert!(command_line.last().is_some_and(|out| out.ends_with("/q\\xff")), "{command_line:?}");
+}
+
+#[test]
 fn impossible_plans_are_refused_before_anything_is_made() {
     for (args, named) in [
         ("--receivers 8", "--receivers 8"),
@@ -356,6 +449,10 @@ fn impossible_plans_are_refused_before_anything_is_made() {
         ("--size 9000", "--size 9000"),
         ("--rate 0", "--rate"),
         ("--trials 0", "--trials 0"),
+        ("--burst 0", "--burst 0"),
+        ("--burst 1,65 --modes unicast", "--burst 65"),
+        ("--burst 257 --modes broadcast", "256 messages at once"),
+        ("--burst 16 --rate max", "--burst 16"),
         ("--modes anycast", "anycast"),
         ("--switch router", "router"),
         ("--out /proc/nowhere/run", "--out"),

@@ -12,7 +12,7 @@ use design::{group, once, run, sender, tests};
 use netlab::chat::options::Relay;
 use netlab::results::row::HostRow;
 use netlab::run::Case;
-use netlab::run::condition::{HostGroup, ServerPlan};
+use netlab::run::condition::HostGroup;
 use netlab::units::{Mode, Rate, Role};
 use support::{everybody, require_namespaces};
 
@@ -108,11 +108,7 @@ fn letters_wait_for_who_is_away() {
         let (leaves_at, returns_at) = (Some(Duration::from_millis(100)), Some(Duration::from_millis(300)));
         let away = HostGroup { leaves_at, returns_at, ..group("away", Role::Receiver, 1) };
         let groups = || vec![sender(), group("there", Role::Receiver, 1), away.clone(), server()];
-        let waiting = Case {
-            name: "waiting".to_owned(),
-            server: ServerPlan { qos: 1, ..ServerPlan::default() },
-            ..case(&[Mode::Pubsub], groups())
-        };
+        let waiting = Case { name: "waiting".to_owned(), qos: vec![1], ..case(&[Mode::Pubsub], groups()) };
         let as_it_comes =
             Case { name: "once".to_owned(), ..case(&[Mode::Pubsub, Mode::Multicast, Mode::Chat], groups()) };
         let ran = run(who, &once([waiting, as_it_comes]));
@@ -145,7 +141,7 @@ fn a_retained_message_waits_for_who_comes_late() {
             name: if retain { "retained" } else { "gone" }.to_owned(),
             rate: vec![Rate::PerSecond(2.0)],
             duration: Duration::from_millis(1000),
-            server: ServerPlan { retain, ..ServerPlan::default() },
+            retain,
             ..case(&[Mode::Pubsub], groups.clone())
         };
         let ran = run(who, &once([case(true), case(false)]));
@@ -184,7 +180,7 @@ fn nothing_comes_from_a_server_that_has_died() {
     for who in everybody() {
         let groups = vec![sender(), group("", Role::Receiver, 2), server()];
         let dying = Case {
-            server: ServerPlan { dies_at: Some(Duration::from_millis(100)), ..ServerPlan::default() },
+            server_dies_at: Some(Duration::from_millis(100)),
             loss_expected: true,
             ..case(&[Mode::Chat, Mode::Pubsub, Mode::Multicast], groups)
         };
@@ -217,7 +213,7 @@ fn a_slow_client_stalls_all_or_is_dropped() {
             name: relay.to_string(),
             size: vec![4000],
             rate: vec![Rate::PerSecond(1000.0)],
-            server: ServerPlan { relay, ..ServerPlan::default() },
+            relay: vec![relay],
             loss_expected: true,
             ..case(&[Mode::Chat], groups.clone())
         };

@@ -100,7 +100,13 @@ fn socat_speaks_to_recv() {
              cat out"
         );
         let Some(done) = run("--hosts 2", &script) else { return };
-        assert_eq!((done.figure("messages_unrecognized"), done.figure("messages_received")), (3, 0), "{done:?}");
+        let figures = ["messages_text", "messages_unrecognized", "messages_received"].map(|key| done.figure(key));
+        assert_eq!(figures, [3, 0, 0], "{done:?}");
+        for word in ["one", "two", "three"] {
+            let object = format!("\"text\":\"{word}\\n\"}}");
+            let from_socat = |line: &str| line.contains("\"from\":\"10.77.0.1:") && line.ends_with(&object);
+            assert!(done.out.lines().any(from_socat), "{word}: {done:?}");
+        }
         assert_eq!(done.figure("bytes"), "one\ntwo\nthree\n".len() as u64, "{done:?}");
     }
 }

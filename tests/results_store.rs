@@ -134,12 +134,12 @@ fn bad_files_are_named_with_line_and_column() {
     let good = format!("1f,c,unicast,1,h1,sender,true,,{rest}\n");
     assert_eq!(
         read(&format!("{header}\n{good}1f,c,anycast,1,h1,sender,true,,{rest}\n")),
-        "DIR/hosts.csv:3: unknown variant `anycast`, expected one of `unicast`, `broadcast`, `raw-broadcast`, \
+        "DIR/hosts.csv:3: mode: unknown variant `anycast`, expected one of `unicast`, `broadcast`, `raw-broadcast`, \
          `multicast`, `chat`, `pubsub`"
     );
     assert_eq!(
         read(&format!("{header}\n1f,c,unicast,one,h1,sender,true,,{rest}\n")),
-        "DIR/hosts.csv:2: trial: invalid digit found in string"
+        "DIR/hosts.csv:2: trial: 'one' is no whole number"
     );
     assert_eq!(
         read(&format!("{header}\n{good}1f,c\n")),
@@ -149,8 +149,8 @@ fn bad_files_are_named_with_line_and_column() {
         read(&format!("{header}\n{good}{}", good.trim_end())),
         "DIR/hosts.csv:3: the last row is cut off; complete it with a line end, or delete it"
     );
-    assert!(read("").starts_with("DIR/hosts.csv:1: "));
-    assert!(read("a,b\n1,2\n").starts_with("DIR/hosts.csv:2: missing field `run_id`"));
+    assert!(read("").starts_with("DIR/hosts.csv:1: the file is empty"));
+    assert_eq!(read("a,b\n1,2\n"), "DIR/hosts.csv:1: 'a' begins no hosts.csv; right is run_id,condition,mode,…");
 
     let error = Store::read::<HostRow>(Path::new("/nonexistent")).unwrap_err();
     assert!(error.to_string().starts_with("/nonexistent/hosts.csv cannot be read"), "{error}");

@@ -105,7 +105,10 @@ impl Hearing {
                 None => {}
             }
             match self.stream.read(self.lines.space()) {
-                Ok(0) => return Ok(None),
+                Ok(0) => {
+                    let last = self.lines.last_line().and_then(std::result::Result::ok);
+                    return Ok(last.map(|line| String::from_utf8_lossy(line).into_owned()));
+                }
                 Ok(count) => self.lines.filled(count),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {

@@ -49,6 +49,16 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Why the stream ends, when that is `why`. Where its client has closed it, whole, a last line may lack its end.
+    pub(super) fn take_last(&mut self, why: Gone, line: Option<Result<&[u8], TooLong>>) -> Gone {
+        match line {
+            Some(line) if why == Gone::Closed && !self.server.is_stopping() && self.client.outbox.is_open() => {
+                self.take(line).break_value().unwrap_or(why)
+            }
+            _ => why,
+        }
+    }
+
     fn carry_out(&mut self, request: Request) -> Result<ControlFlow<Gone>, Refusal> {
         let (room, client) = (&self.server.room, self.client);
         match (request, &mut self.name) {
@@ -62,28 +72,28 @@ impl<'a> Conversation<'a> {
             }
             (Request::Join { .. }, Some(_)) => return Err(Refusal::AlreadyJoined),
             (_, None) => return Err(Refusal::JoinFirst),
-            (Request::List, Some(_)) => client.outbox.send(&Arc::new(room.list())),
+            (Request::List, Some(_)) => client.outbox.send(&room.list()),
             (Request::Say { text }, Some(own)) => {
-                room.say(own, text);
-                self.keep_pace();
+                room.say(own, client, text);
+                self.keep_pace(text);
             }
             (Request::Tell { name, text }, Some(own)) => {
                 room.tell(own, client, name, text)?;
-                self.keep_pace();
+                self.keep_pace(text);
             }
             (Request::Rename { name }, Some(own)) => {
                 room.rename(own, name, client)?;
                 name.clone_into(own);
-                self.keep_pace();
+                self.keep_pace(name);
             }
         }
         Ok(ControlFlow::Continue(()))
     }
 
     /// Reads no further while the client has said more than it may: its own sending waits in the end, and nothing is lost.
-    fn keep_pace(&mut self) {
+    fn keep_pace(&mut self, said: &str) {
         if let Some(pace) = &mut self.pace {
-            self.server.pause(pace.take(Instant::now()));
+            self.server.pause(pace.take(said.len(), Instant::now()));
         }
     }
 
@@ -93,7 +103,7 @@ impl<'a> Conversation<'a> {
         let slow = self.client.outbox.is_too_slow();
         let gone = if slow && why != Gone::Leave { Gone::Slow } else { why };
         match &self.name {
-            Some(name) => server.room.leave(name, (!stopping).then_some(gone)),
+            Some(name) => server.room.leave(name, self.client, (!stopping).then_some(gone)),
             None if stopping => {}
             None => server.room.report(|| News::NeverJoined { peer: self.client.peer, why: gone }),
         }

@@ -41,6 +41,10 @@ pub struct Counts {
     pub lines_queued: u64,
     /// CPU time of the accepting thread alone, in ns.
     pub accept_cpu_ns: u64,
+    /// CPU time of handing lines to clients' sockets, in ns, without the clock's own cost; `None` where it is not taken
+    /// ([`ServerOptions::timed`](super::options::ServerOptions::timed)). What waits in a queue is the flushing thread's
+    /// work, and not in it.
+    pub relay_cpu_ns: Option<u64>,
 }
 
 /// The same, while it counts.
@@ -61,11 +65,12 @@ pub(super) struct Counters {
     pub(super) copies_written: Counter,
     pub(super) lines_written: Counter,
     pub(super) lines_queued: Counter,
+    pub(super) relay_cpu_ns: Counter,
 }
 
 impl Counters {
     /// Them all, beside what is counted elsewhere.
-    pub(super) fn read(&self, connections_now: u64, accept_cpu_ns: u64) -> Counts {
+    pub(super) fn read(&self, connections_now: u64, accept_cpu_ns: u64, timed: bool) -> Counts {
         Counts {
             connections_accepted: self.connections_accepted.get(),
             connections_refused: self.connections_refused.get(),
@@ -84,6 +89,7 @@ impl Counters {
             lines_written: self.lines_written.get(),
             lines_queued: self.lines_queued.get(),
             accept_cpu_ns,
+            relay_cpu_ns: timed.then(|| self.relay_cpu_ns.get()),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,18 +17,20 @@ pub(super) struct Direct {
     stream: Arc<TcpStream>,
     /// Lines of two threads do not mix.
     turn: Mutex<()>,
+    broken: AtomicBool,
     counters: Arc<Counters>,
 }
 
 impl Direct {
     pub(super) fn new(stream: Arc<TcpStream>, counters: Arc<Counters>) -> Direct {
-        Direct { stream, turn: Mutex::new(()), counters }
+        Direct { stream, turn: Mutex::new(()), broken: AtomicBool::new(false), counters }
     }
 }
 
 impl Outbox for Direct {
     fn send(&self, line: &Arc<Line>) {
         if !self.write(line) {
+            self.broken.store(true, Ordering::Relaxed);
             // Its own thread, which reads, finds the stream ended and clears up.
             let _ = self.stream.shutdown(Shutdown::Both);
         }
@@ -35,6 +38,10 @@ impl Outbox for Direct {
 
     fn wait_for_room(&self) {
         // Each write has waited for it.
+    }
+
+    fn is_open(&self) -> bool {
+        !self.broken.load(Ordering::Relaxed)
     }
 
     fn is_too_slow(&self) -> bool {

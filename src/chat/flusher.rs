@@ -83,6 +83,15 @@ impl Watch {
         }
     }
 
+    /// A client that an author, of whose words `pending` bytes wait, has to wait for; and whether for that one alone: at
+    /// least half of the `clients` have taken all.
+    pub(super) fn awaited(&self, pending: usize, clients: usize) -> Option<(Arc<Backlog>, bool)> {
+        // A queue tells of its beginning and its end while it is locked: so none is looked at under this lock.
+        let clogged: Vec<_> = lock(&self.clogged).values().cloned().collect();
+        let alone = clogged.len() * 2 <= clients;
+        clogged.into_iter().find(|backlog| backlog.is_waited_for(pending)).map(|backlog| (backlog, alone))
+    }
+
     fn flush_until_stopped(&self) {
         let mut events = [EpollEvent::empty(); 64];
         loop {

@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 /// little enough that a slow one shows soon.
 const SEND_BUFFER: usize = 64 << 10;
 
+/// The largest segment in bytes: several go into the send buffer.
+const LARGEST_SEGMENT: u32 = 8 << 10;
+
 /// How many connections may wait to be accepted; the kernel cuts it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
@@ -42,6 +45,9 @@ pub(super) fn open(options: &ServerOptions) -> Result<TcpListener> {
 fn set_up(socket: &Socket, options: &ServerOptions) -> io::Result<()> {
     // The kernel doubles what it is given.
     socket.set_send_buffer_size(SEND_BUFFER / 2)?;
+    // Loopback's segments have 64 KiB: two of them are more than that, and one waits 40 ms to be acknowledged (RFC 1122,
+    // section 4.2.3.2). Ethernet's, jumbo frames too, are smaller anyhow.
+    socket.set_tcp_mss(LARGEST_SEGMENT)?;
     // A line goes out when it is written, not when the one before is acknowledged (RFC 896).
     socket.set_tcp_nodelay(true)?;
     // Probes on an idle connection: three of them, spread over `dead_after`, after as long a silence.

@@ -16,7 +16,8 @@ pub enum Relay {
     /// The reading thread writes it to every socket, one after the other: a client that does not read stalls all.
     Direct,
     /// The reading thread hands it to every socket that takes it at once; for the others it waits in a queue of their
-    /// own. A client whose queue overflows is told and dropped; nobody waits for another.
+    /// own. Who says more than others take waits; but nobody waits for a slow client, and one whose queue overflows is
+    /// told and dropped.
     #[default]
     Queued,
 }
@@ -60,7 +61,8 @@ pub struct ServerOptions {
     pub max_clients: usize,
     /// Most connections at a time from one address other than loopback; `None`: no such limit.
     pub max_per_address: Option<usize>,
-    /// Messages a second that are read from each client, in the long run: who says more waits. `None`: no such limit.
+    /// Messages a second that are read from each client, in the long run: who says more waits. A long one counts as one
+    /// for each 128 bytes. `None`: no such limit.
     pub messages_per_second: Option<f64>,
     /// What may wait for a client in its queue, in bytes, beside what the kernel has for it.
     pub queue_bytes: usize,
@@ -72,6 +74,8 @@ pub struct ServerOptions {
     pub dead_after: Duration,
     /// How long the last lines to a client may take, and so the end of the server.
     pub grace: Duration,
+    /// Whether the CPU time of relaying is taken: two readings of a clock for each message.
+    pub timed: bool,
 }
 
 impl Default for ServerOptions {
@@ -86,6 +90,7 @@ impl Default for ServerOptions {
             join_within: Duration::from_secs(10),
             dead_after: Duration::from_secs(30),
             grace: Duration::from_secs(3),
+            timed: false,
         }
     }
 }

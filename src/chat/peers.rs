@@ -11,6 +11,11 @@ const MISSING_KEPT: usize = 1024;
 /// The most senders that are remembered: anybody can invent them.
 const SENDERS_KEPT: usize = 4096;
 
+/// How far the number of a datagram may be from the one that is expected to be believed at once. One further off may be
+/// corrupt or forged: what it says is shown, but nobody counts from it unless the next one of its sender has a number
+/// near it.
+const PLAUSIBLE: u64 = 1 << 20;
+
 /// The others, as far as they were heard. Pure.
 #[derive(Debug)]
 pub struct Peers {
@@ -27,6 +32,8 @@ struct Peer {
     /// The sequence of the next datagram.
     next: u64,
     missing: BTreeSet<u64>,
+    /// The last one that was not believed.
+    doubted: Option<u64>,
 }
 
 impl Peers {
@@ -89,7 +96,8 @@ impl Peers {
     /// One that was not heard before.
     fn meet(&mut self, datagram: &cast::Cast, name: &str, events: &mut Vec<Event>) {
         self.check_name(datagram.sender, name, events);
-        let peer = Peer { name: name.into(), next: datagram.sequence.saturating_add(1), missing: BTreeSet::new() };
+        let next = datagram.sequence.saturating_add(1);
+        let peer = Peer { name: name.into(), next, missing: BTreeSet::new(), doubted: None };
         self.known.insert(datagram.sender, peer);
         if datagram.sender == self.own {
             return;
@@ -105,6 +113,14 @@ impl Peers {
     fn take(&mut self, datagram: &cast::Cast, events: &mut Vec<Event>) -> bool {
         let Some(peer) = self.known.get_mut(&datagram.sender) else { return false };
         let sequence = datagram.sequence;
+        if sequence.abs_diff(peer.next) > PLAUSIBLE {
+            let near = |doubted: u64| (1..=PLAUSIBLE).contains(&doubted.abs_diff(sequence));
+            if peer.doubted.replace(sequence).is_some_and(near) {
+                (peer.next, peer.doubted) = (sequence.saturating_add(1), None);
+                peer.missing.clear();
+            }
+            return true;
+        }
         if sequence >= peer.next {
             let missed = sequence - peer.next;
             if missed > 0 {
@@ -219,11 +235,28 @@ mod tests {
     }
 
     #[test]
+    fn one_number_that_cannot_be_changes_nothing() {
+        let mut peers = peers();
+        peers.hear(&bob(0, "a"));
+        assert_eq!(peers.hear(&bob(u64::MAX - 1, "b")), [message("b")], "nothing is missed, and it is shown");
+        assert_eq!(peers.hear(&bob(2, "d")), [Event::Missed { from: "bob".into(), messages: 1 }, message("d")]);
+        assert_eq!(peers.hear(&bob(u64::MAX - 1, "b")), [message("b")], "twice the same bears out nothing");
+        assert_eq!(peers.hear(&bob(3, "e")), [message("e")]);
+        // Who was heard first by such a number, or counts anew, is believed at the second word.
+        let mut peers = self::peers();
+        peers.hear(&bob(1 << 60, "a"));
+        assert_eq!(peers.hear(&bob(7, "b")), [message("b")]);
+        assert_eq!(peers.hear(&bob(8, "c")), [message("c")]);
+        assert_eq!(peers.hear(&bob(8, "c")), [], "twice");
+        assert_eq!(peers.hear(&bob(10, "e")), [Event::Missed { from: "bob".into(), messages: 1 }, message("e")]);
+    }
+
+    #[test]
     fn inventions_are_bounded() {
         let mut peers = peers();
         peers.hear(&bob(0, "a"));
-        peers.hear(&bob(u64::MAX, "z"));
-        assert_eq!(peers.lost(), u64::MAX - 1);
+        peers.hear(&bob(PLAUSIBLE, "z"));
+        assert_eq!(peers.lost(), PLAUSIBLE - 1);
         assert_eq!(peers.known[&BOB].missing.len(), MISSING_KEPT);
         for sender in 10..10 + 2 * SENDERS_KEPT as u64 {
             peers.hear(&Cast { sender, sequence: 0, event: Said::Here { name: "x" } });

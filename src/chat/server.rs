@@ -78,15 +78,16 @@ impl Server {
         let failed = |cause| Error::failed("starting the chat server").because(cause);
         let address = listener.local_addr().map_err(failed)?;
         let counters = Arc::new(Counters::default());
+        let flusher = if options.relay == Relay::Queued { Some(Flusher::start()?) } else { None };
         let serving = Arc::new(Serving {
             max_clients: listener::make_room(options.max_clients),
             options: options.clone(),
-            room: Room::new(Arc::clone(&counters), watcher),
+            room: Room::new(Arc::clone(&counters), flusher.as_ref().map(Flusher::watch), watcher, options.timed),
             connections: Mutex::default(),
             changed: Condvar::new(),
             stopping: Mutex::new(false),
             stopped: Condvar::new(),
-            flusher: if options.relay == Relay::Queued { Some(Flusher::start()?) } else { None },
+            flusher,
             counters,
         });
         let acceptor = thread::Builder::new().name("chat-accept".into()).spawn({
@@ -113,7 +114,8 @@ impl Server {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let accept_cpu_ns = self.acceptor.as_ref().and_then(clock::thread_cpu_ns_of).unwrap_or(self.accept_cpu_ns);
-        self.serving.counters.read(lock(&self.serving.connections).len() as u64, accept_cpu_ns)
+        let connections = lock(&self.serving.connections).len() as u64;
+        self.serving.counters.read(connections, accept_cpu_ns, self.serving.options.timed)
     }
 
     /// Ends it in order: no more connections; each client gets what waits for it and is told; what has not taken that
@@ -178,7 +180,7 @@ impl Serving {
             let Some(line) = lines.next_line() else {
                 match read_more(&client.stream, &mut lines, conversation.join_by()) {
                     Ok(()) => continue,
-                    Err(why) => break why,
+                    Err(why) => break conversation.take_last(why, lines.last_line()),
                 }
             };
             client.outbox.wait_for_room();
@@ -218,7 +220,7 @@ impl Serving {
         {
             return Err(Refusal::TooMany);
         }
-        let client = Arc::new(Connection { peer, stream: Arc::clone(stream), outbox: self.outbox(id, stream) });
+        let client = Arc::new(Connection::new(peer, Arc::clone(stream), self.outbox(id, stream)));
         connections.insert(id, Arc::clone(&client));
         Ok(client)
     }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::str::FromStr;
 
-use nix::net::if_::{if_nameindex, if_nametoindex};
+use nix::net::if_::{if_indextoname, if_nameindex, if_nametoindex};
 
 use crate::error::{Error, Result};
 
@@ -14,7 +14,7 @@ pub(crate) struct WrittenAddress {
     pub ip: IpAddr,
     /// After the colon.
     pub port: Option<u16>,
-    /// After the percent sign (RFC 4007 section 11): an interface.
+    /// After the percent sign (RFC 4007 section 11): an interface, by its name even where its number was written.
     pub zone: Option<String>,
 }
 
@@ -44,7 +44,7 @@ impl FromStr for WrittenAddress {
         };
         let (host, zone) = match host.split_once('%') {
             Some((_, "")) => return Err(wrong()),
-            Some((host, zone)) => (host, Some(zone.to_owned())),
+            Some((host, zone)) => (host, Some(zone_name(zone))),
             None => (host, None),
         };
         let ip = match host {
@@ -84,6 +84,15 @@ impl WrittenAddress {
         };
         Ok(SocketAddrV6::new(ip, port, 0, scope).into())
     }
+}
+
+/// The name of the interface that a zone means: its number (RFC 4007 section 11.2), as addresses are printed with, or
+/// its name. What is neither stays as it is.
+pub(crate) fn zone_name(zone: &str) -> String {
+    let of_number = || if_indextoname(zone.parse().ok()?).ok()?.into_string().ok();
+    let is_name = if_nametoindex(zone).is_ok();
+    // nix has an empty name for a number that no interface has.
+    of_number().filter(|name| !is_name && !name.is_empty()).unwrap_or_else(|| zone.to_owned())
 }
 
 /// The index of an interface of this network namespace.
@@ -160,9 +169,14 @@ mod tests {
         };
         assert_eq!(scope(address("fe80::1%lo").to_socket("--to", 1, None).unwrap()), lo);
         assert_eq!(scope(address("fe80::1").to_socket("--to", 1, Some("lo")).unwrap()), lo);
+        assert_eq!(address(&format!("[fe80::1%{lo}]:9")), address("[fe80::1%lo]:9"), "as it is printed");
         assert!(address("fe80::1").to_socket("--to", 1, None).unwrap_err().to_string().contains("fe80::1%"));
         let unknown = address("fe80::1%nope0").to_socket("--to", 1, None).unwrap_err().to_string();
         assert!(unknown.contains("'nope0'") && unknown.contains("lo"), "{unknown}");
+        for unknown in ["0", "4294967295", "4294967296", "-1"] {
+            let error = address(&format!("fe80::1%{unknown}")).to_socket("--to", 1, None).unwrap_err().to_string();
+            assert!(error.contains(&format!("'{unknown}'")), "{error}");
+        }
     }
 
     #[test]

@@ -18,7 +18,10 @@ Examples:
   netlab broadcast --interface eth0 send           255.255.255.255, for 60 s
   netlab broadcast --to directed send -i eth0      the subnet's own address
   sudo netlab broadcast --raw -i eth0 recv         EtherType 0x88B5, no IP
-  sudo netlab broadcast --raw -i eth0 send --count 100")]
+  sudo netlab broadcast --raw -i eth0 send --count 100
+
+255.255.255.255 is Linux's slow path: each host that gets one looks its route up
+and makes one. The directed address of a subnet is cached.")]
 pub(crate) struct Args {
     /// Broadcast address: limited (255.255.255.255), directed (the interface's own), or one as it is [default: limited]
     #[arg(long, value_name = "limited|directed|ADDR", value_parser = parse_broadcast, help_heading = SENDING)]

@@ -1,6 +1,6 @@
 //! `netlab lan shell`: a shell inside a virtual LAN, and `on`, which runs a command on one of its hosts.
 //!
-//! `on` and `netlab` lie in a folder in memory that is attached nowhere and is reached through this process's
+//! `on`, `counts` and `netlab` lie in a folder in memory that is attached nowhere and is reached through this process's
 //! descriptor, as `/proc/PID/fd/N`; so do the hosts' namespaces, in its folder `hosts`. Nothing of it touches a disk, and
 //! it all ends with this process.
 
@@ -18,10 +18,12 @@ use clap::{Args, Subcommand};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::symlinkat;
 
-use super::spelled;
+use super::paragraph::{columns_of, fitted};
+use super::running::note;
+use super::{counts, shell, spelled};
 use crate::error::{Error, Result};
 use crate::lan::plan::Plan;
-use crate::lan::{Attribution, Lan, LanSpec, Nic, SwitchKind};
+use crate::lan::{Attribution, Lan, LanSpec, Nic, SwitchKind, check_room};
 use crate::sys::netns;
 use crate::sys::proc::own_pid;
 use crate::units::parse_duration;
@@ -57,8 +59,8 @@ struct ShellArgs {
     /// with nobody to ask who is a member: no-querier (a Linux bridge then floods), no-querier-quiet (groups reach nobody).
     #[arg(long, value_name = "KIND", default_value_t = SwitchKind::Snooping, value_parser = spelled::<SwitchKind, _>(SwitchKind::ALL.map(SwitchKind::as_str)))]
     switch: SwitchKind,
-    /// What a host's network card does with unicast for others: promiscuous (the host's kernel has to drop it) or filter
-    /// (the card drops it).
+    /// What a host's network card does with unicast for others and with groups its host has not joined: promiscuous (the
+    /// host's kernel has to drop it) or filter (the card drops it).
     #[arg(long, value_name = "CARD", default_value_t = Nic::Promiscuous, value_parser = spelled::<Nic, _>(Nic::ALL.map(Nic::as_str)))]
     nic: Nic,
     /// Gives the hosts IPv6 addresses as well.
@@ -73,7 +75,7 @@ struct ShellArgs {
 }
 
 /// Where `on` finds the LAN: the folder described above.
-const LAN_VARIABLE: &str = "NETLAB_LAN";
+pub(super) const LAN_VARIABLE: &str = "NETLAB_LAN";
 
 /// Runs `netlab lan …`. To be called before any thread exists.
 ///
@@ -92,11 +94,13 @@ fn shell(args: &ShellArgs) -> Result<ExitCode> {
         ..LanSpec::single(0, args.switch, args.ipv6)
     };
     Plan::new(&spec)?; // an impossible LAN is refused before anything is touched
+    // The shell, and what the router runs.
+    check_room(&spec, 3)?;
     netns::enter_private()?;
     let mut lan = Lan::build(&spec)?;
     start_forwarder(&mut lan)?;
     if let Some(why) = lan.nic_unavailable() {
-        eprintln!("netlab: --nic filter: {why}; the cards are promiscuous");
+        note(&format!("netlab: --nic filter: {why}; the cards are promiscuous"));
     }
     let folder = Folder::new(&lan)?;
     let mut command = match (&args.line, &args.command[..]) {
@@ -104,10 +108,15 @@ fn shell(args: &ShellArgs) -> Result<ExitCode> {
         (None, [program, arguments @ ..]) => command_of(program, arguments),
         (None, []) => {
             write_banner(&lan).map_err(|cause| Error::failed("writing to standard error").because(cause))?;
-            command_of(&user_shell(), &[])
+            command_of(&shell::usual(), &[])
         }
     };
     command.env("PATH", folder.search_path()).env(LAN_VARIABLE, &folder.path);
+    shell::at(
+        &mut command,
+        OsStr::new(if spec.lans.len() > 1 { "switches" } else { "switch" }),
+        Path::new(&folder.path),
+    );
     let interactive = args.line.is_none() && args.command.is_empty() && io::stdin().is_terminal();
     Ok(match netns::supervise(&mut command, interactive) {
         Ok(code) => ExitCode::from(code as u8),
@@ -153,19 +162,26 @@ fn start_forwarder(lan: &mut Lan) -> Result<()> {
 pub(super) fn on(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let (host, command) = (args.next(), args.collect::<Vec<_>>());
     match (host, &command[..]) {
-        (None, _) => {
-            fail(&Error::usage("usage: on HOST [COMMAND [ARGUMENT…]], HOST being h1, h2, …, r1 (the router) or all"))
-        }
-        (Some(host), []) if host == "all" => fail(&Error::usage("usage: on all COMMAND [ARGUMENT…]")),
+        (None, _) => fail(
+            "on",
+            &Error::usage("usage: on HOST [COMMAND [ARGUMENT…]], HOST being h1, h2, …, r1 (the router) or all"),
+        ),
+        (Some(host), []) if host == "all" => fail("on", &Error::usage("usage: on all COMMAND [ARGUMENT…]")),
         (Some(host), [program, arguments @ ..]) if host == "all" => on_all(program, arguments),
         (Some(host), command) => {
             if let Err(error) = open_host(&host).and_then(|netns| netns::enter_with_sysfs(&netns)) {
-                return fail(&error);
+                return fail("on", &error);
             }
             let mut command = match command {
-                [] => command_of(&user_shell(), &[]),
+                [] => {
+                    if io::stdin().is_terminal() {
+                        note(&format!("You are on {}; `exit` leads back.", host.display()));
+                    }
+                    command_of(&shell::usual(), &[])
+                }
                 [program, arguments @ ..] => command_of(program, arguments),
             };
+            shell::at(&mut command, &host, Path::new(&env::var_os(LAN_VARIABLE).unwrap_or_default()));
             let cause = command.exec();
             not_started(&command, &cause)
         }
@@ -179,6 +195,7 @@ fn on_all(program: &OsStr, arguments: &[OsString]) -> ExitCode {
     for host in (1..=count).map(|number| format!("h{number}")) {
         eprintln!("── {host}");
         let mut command = command_of(program, arguments);
+        shell::at(&mut command, OsStr::new(&host), Path::new(&folder));
         let started = open_host(OsStr::new(&host)).map(|netns| netns::spawn_in(&mut command, &netns));
         let code = match started {
             Ok(Ok(mut child)) => match child.wait() {
@@ -186,25 +203,30 @@ fn on_all(program: &OsStr, arguments: &[OsString]) -> ExitCode {
                 Err(cause) => not_started(&command, &cause),
             },
             Ok(Err(cause)) => not_started(&command, &cause),
-            Err(error) => return fail(&error),
+            Err(error) => return fail("on", &error),
         };
         if worst == ExitCode::SUCCESS {
             worst = code;
         }
     }
     if count == 0 {
-        open_host(OsStr::new("all")).map_or_else(|error| fail(&error), |_| ExitCode::FAILURE)
+        open_host(OsStr::new("all")).map_or_else(|error| fail("on", &error), |_| ExitCode::FAILURE)
     } else {
         worst
     }
 }
 
 /// Opens a host's namespace by the name `hosts/hN`.
-fn open_host(host: &OsStr) -> Result<OwnedFd> {
+pub(super) fn open_host(host: &OsStr) -> Result<OwnedFd> {
     let Some(folder) = env::var_os(LAN_VARIABLE) else {
         return Err(Error::usage("`on` works only inside a LAN: start one with `netlab lan shell`"));
     };
-    let hosts = Path::new(&folder).join("hosts");
+    open_host_in(Path::new(&folder), host)
+}
+
+/// The same of the LAN with this folder.
+pub(super) fn open_host_in(folder: &Path, host: &OsStr) -> Result<OwnedFd> {
+    let hosts = folder.join("hosts");
     let well_formed = host.to_str().is_some_and(|name| !name.contains('/') && name.starts_with(['h', 'r']));
     match fs::File::open(hosts.join(host)) {
         Ok(file) if well_formed => Ok(file.into()),
@@ -238,6 +260,7 @@ impl Folder {
         let fill = || -> nix::Result<()> {
             let program = format!("/proc/{process}/exe");
             symlinkat(program.as_str(), &mount, "on")?;
+            symlinkat(program.as_str(), &mount, "counts")?;
             symlinkat(program.as_str(), &mount, "netlab")?;
             mkdirat(&mount, "hosts", Mode::from_bits_truncate(0o755))?;
             let hosts = lan.hosts().iter().map(|host| (&host.name, &host.netns));
@@ -248,7 +271,10 @@ impl Folder {
             Ok(())
         };
         fill().map_err(|cause| failed(cause.into()))?;
-        Ok(Folder { path: of(mount.as_fd().as_raw_fd()).into(), _mount: mount })
+        let path = OsString::from(of(mount.as_fd().as_raw_fd()));
+        shell::prepare(Path::new(&path)).map_err(failed)?;
+        counts::begin(Path::new(&path))?;
+        Ok(Folder { path, _mount: mount })
     }
 
     fn search_path(&self) -> OsString {
@@ -260,7 +286,7 @@ impl Folder {
 }
 
 fn write_banner(lan: &Lan) -> io::Result<()> {
-    let mut err = anstream::stderr().lock();
+    let mut err = Vec::new();
     let spec = lan.spec();
     let kind = spec.switch.in_words(spec.ipv6);
     let hosts = spec.hosts();
@@ -296,17 +322,16 @@ fn write_banner(lan: &Lan) -> io::Result<()> {
     writeln!(err, "Try:")?;
     writeln!(err, "  on h2 netlab multicast --group 239.1.1.1 recv &     # h2 joins a group")?;
     writeln!(err, "  on h1 netlab multicast --group 239.1.1.1 send --count 10")?;
-    writeln!(err, "  on h3 ip -s link show h3                            # did h3 see any of it?")
+    writeln!(err, "  counts                                              # did h3 see any of it?")?;
+    writeln!(err, "  on h3                                               # a shell on h3")?;
+    let banner = fitted(&String::from_utf8_lossy(&err), columns_of(io::stderr()));
+    io::stderr().write_all(banner.as_bytes())
 }
 
 fn command_of(program: &OsStr, arguments: &[OsString]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments);
     command
-}
-
-fn user_shell() -> OsString {
-    env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into())
 }
 
 fn exit_code(status: std::process::ExitStatus) -> u8 {
@@ -318,12 +343,12 @@ fn exit_code(status: std::process::ExitStatus) -> u8 {
 /// file that cannot be run.
 fn not_started(command: &Command, cause: &io::Error) -> ExitCode {
     let program = command.get_program();
-    eprintln!("netlab: {}: {cause}", program.display());
+    note(&format!("netlab: {}: {cause}", program.display()));
     let searched = !program.as_encoded_bytes().contains(&b'/');
     ExitCode::from(if searched || cause.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
-fn fail(error: &Error) -> ExitCode {
-    eprintln!("on: {error}");
+pub(super) fn fail(program: &str, error: &Error) -> ExitCode {
+    note(&format!("{program}: {error}"));
     ExitCode::from(error.class().code())
 }

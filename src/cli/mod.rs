@@ -4,19 +4,21 @@
 //! |---|---|
 //! | what `unicast`, `broadcast` and `multicast` have in common | `traffic.rs` (flags), `send.rs` and `recv.rs` (the two directions) |
 //! | how an address is written | `address.rs` |
-//! | what is shown while it runs, and at the end | `screen.rs`, `summary.rs` |
+//! | what is shown while it runs, and at the end | `screen.rs`, `texts.rs`, `summary.rs` |
 //! | why nothing arrives | `silence.rs` |
 //! | what a server tells of who comes and goes | `reporter.rs` |
 //! | Ctrl-C | `interrupt.rs` |
 //! | `netlab lan shell`, and the program under the name `on` | `lan.rs`; what its router runs: `router.rs` |
+//! | a shell whose prompt says where one is; the program under the name `counts` | `shell.rs`; `counts.rs` |
 //! | the chat: its server, its clients | `chat/` |
 //! | the main comparison, and one host's part of it | `measure.rs`, `agent.rs` |
 //! | the MQTT broker and clients | `pubsub/` |
 //! | drawing the report of a run again | `report.rs` |
 //! | labs: the menu, a run, guesses | `lab/` |
 //! | how a measurement runs and what is told of it, whoever asked for it | `running.rs` |
-//! | lines that fit the terminal; text from elsewhere, which it is not to obey | `paragraph.rs`, `escaped.rs` |
+//! | lines that fit the terminal | `paragraph.rs` |
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,14 +27,16 @@ use std::str::FromStr;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
+use self::paragraph::{columns_of, fitted};
 use crate::error::{Error, ExitClass};
+use crate::escaped;
 
 mod address;
 mod agent;
 mod broadcast;
 mod chat;
 mod completions;
-mod escaped;
+mod counts;
 mod interrupt;
 mod lab;
 mod lan;
@@ -47,8 +51,10 @@ mod router;
 mod running;
 mod screen;
 mod send;
+mod shell;
 mod silence;
 mod summary;
+mod texts;
 mod traffic;
 mod unicast;
 
@@ -115,17 +121,21 @@ enum Command {
 }
 
 /// Parses the command line, runs the subcommand, prints what went wrong, and gives the exit code. Called under the name
-/// `on`, it runs a command on a host of the LAN of `lan shell` instead.
+/// `on`, it runs a command on a host of the LAN of `lan shell` instead, and under the name `counts` it shows what its links
+/// have carried.
 pub fn main() -> ExitCode {
     let mut words = std::env::args_os();
-    if words.next().is_some_and(|name| Path::new(&name).file_name().is_some_and(|name| name == "on")) {
-        return lan::on(words);
+    let name = words.next().and_then(|path| Path::new(&path).file_name().map(OsStr::to_owned)).unwrap_or_default();
+    match name.to_str() {
+        Some("on") => return lan::on(words),
+        Some("counts") => return counts::counts(words),
+        _ => {}
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(stop) => {
             // Help and version come this way too; a reader that has gone away is no failure.
-            let _ = stop.print();
+            let _ = print_fitted(&stop);
             return if stop.use_stderr() { ExitClass::Usage.code().into() } else { ExitCode::SUCCESS };
         }
     };
@@ -146,12 +156,24 @@ pub fn main() -> ExitCode {
     outcome.unwrap_or_else(|error| explain(&error))
 }
 
+/// Prints what the parser has to say, in its own style unless some of it is too long for the terminal, or an argument in it
+/// would steer it.
+fn print_fitted(stop: &clap::Error) -> io::Result<()> {
+    let text = stop.render().to_string();
+    let columns = if stop.use_stderr() { columns_of(io::stderr()) } else { columns_of(io::stdout()) };
+    match fitted(&escaped::lines(&text), columns) {
+        fits if fits == text => stop.print(),
+        lines if stop.use_stderr() => io::stderr().write_all(lines.as_bytes()),
+        lines => io::stdout().write_all(lines.as_bytes()),
+    }
+}
+
 /// Prints a failure with its causes and its remedy, and gives the exit code its class asks for.
 fn explain(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
         return ExitCode::SUCCESS;
     }
-    let _ = writeln!(io::stderr(), "netlab: {error:#}");
+    running::note(&format!("netlab: {error:#}"));
     let class = error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map_or(ExitClass::Failed, Error::class);
     class.code().into()
 }

@@ -19,7 +19,11 @@ Examples:
   netlab multicast --group 239.1.1.1,239.1.1.2 -i eth0 send --rate 10k -d 5s
   netlab multicast --group ff02::4:7%eth0 recv     IPv6, this link only
   netlab multicast --group 232.1.1.1 --source 192.168.1.7 recv
-                                                   this sender only (RFC 4607)")]
+                                                   this sender only (RFC 4607)
+
+Sending at a high rate is cheaper with a route to all groups: ip route add
+224.0.0.0/4 dev eth0. Without one, or when this host is a member of the group,
+Linux looks the route up anew for each datagram.")]
 pub(crate) struct Args {
     /// Groups, parted by commas: 239.1.1.1, ff02::4:7%eth0
     #[arg(short, long, required = true, value_name = "GROUP", value_delimiter = ',')]

@@ -1,6 +1,9 @@
 //! Text that fits the terminal.
 
+use std::os::fd::AsFd;
+
 use crate::results::grid::width;
+pub(crate) use crate::results::grid::wrapped;
 
 /// Columns of the terminal; of a page where it is none, and never more than a line is well read at.
 pub(crate) fn columns() -> usize {
@@ -10,26 +13,22 @@ pub(crate) fn columns() -> usize {
     terminal.clamp(LEAST, PAGE).into()
 }
 
-/// The words of `text` in lines of at most `columns`, the first after `first`, the others after `others`. A word that is
-/// longer than a line has one of its own.
-pub(crate) fn wrapped(text: &str, columns: usize, first: &str, others: &str) -> Vec<String> {
-    let mut lines = vec![first.to_owned()];
-    let mut is_empty = true;
-    for word in text.split_whitespace() {
-        let line = &lines[lines.len() - 1];
-        if !is_empty && width(line) + 1 + width(word) > columns {
-            lines.push(others.to_owned());
-            is_empty = true;
+/// Columns of the terminal that `stream` goes to; where it is none, a line may have any length.
+pub(crate) fn columns_of(stream: impl AsFd) -> usize {
+    terminal_size::terminal_size_of(stream).map_or(usize::MAX, |(terminal_size::Width(columns), _)| columns.into())
+}
+
+/// The text with each line that has more columns in several, lest the terminal break it within a word.
+pub(crate) fn fitted(text: &str, columns: usize) -> String {
+    let fit = |line: &str| {
+        if width(line) <= columns {
+            return line.to_owned();
         }
-        if let Some(line) = lines.last_mut() {
-            if !is_empty {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        is_empty = false;
-    }
-    lines
+        let indent = &line[..line.len() - line.trim_start().len()];
+        wrapped(line, columns, indent, indent).join("\n")
+    };
+    let lines: Vec<String> = text.split('\n').map(fit).collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -37,11 +36,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_as_long_as_can_be() {
-        assert_eq!(wrapped("one two  three\nfour", 9, "", ""), ["one two", "three", "four"]);
-        assert_eq!(wrapped("one two three", 10, "1. ", "   "), ["1. one two", "   three"]);
-        assert_eq!(wrapped("µµµ ✓✓✓ xx", 7, "", ""), ["µµµ ✓✓✓", "xx"]);
-        assert_eq!(wrapped("a verylongwordindeed b", 6, "", ""), ["a", "verylongwordindeed", "b"]);
-        assert_eq!(wrapped(" ", 6, "- ", "  "), ["- "]);
+    fn only_lines_that_are_too_long_change() {
+        let text = "rate   1 message/s\n  a line that is longer than that\n\nend\n";
+        assert_eq!(fitted(text, usize::MAX), text);
+        assert_eq!(fitted(text, 18), "rate   1 message/s\n  a line that is\n  longer than that\n\nend\n");
+        assert_eq!(fitted(text, 1).lines().filter(|line| line.trim().contains(' ')).count(), 0);
     }
 }

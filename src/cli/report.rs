@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::cli::escaped;
 use crate::report;
 
 /// Arguments of `netlab report`.
@@ -28,6 +29,7 @@ pub(crate) struct Args {
 /// Usage where it is no result folder or a table in it is malformed; failed where the report cannot be written.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let written = report::write(&args.dir)?;
-    writeln!(io::stdout(), "{}", written.page.display()).context("writing to standard output")?;
+    writeln!(io::stdout(), "{}", escaped::lines(&written.page.display().to_string()))
+        .context("writing to standard output")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,16 +2,25 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
+use super::escaped::escaped;
 use super::interrupt;
+use super::paragraph::{columns_of, fitted};
+use super::screen::{in_foreground, target};
 use crate::counters::environment::Environment;
 use crate::error::{Error, ExitClass, Result};
+use crate::escaped;
+use crate::lan::check_room;
 use crate::report;
+use crate::results::burst::burst_costs;
 use crate::results::delay::delays;
 use crate::results::funnel::funnel;
 use crate::results::json::{condition_json, run_json};
@@ -35,6 +44,18 @@ pub(crate) struct Order<'a> {
     pub lab: Option<Value>,
 }
 
+/// A run that has ended, to which trials may be added.
+pub(crate) struct Ended {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Its `run.json`.
+    pub metadata: RunMetadata,
+    /// What was measured.
+    pub plan: MeasurePlan,
+    /// What that brought.
+    pub measured: Measured,
+}
+
 /// A run that has ended, its tables and `run.json` on disk.
 pub(crate) struct Run {
     /// What was to be measured, with the rate that was found where it was to be found.
@@ -53,14 +74,13 @@ pub(crate) struct Run {
 /// # Errors
 /// A machine that does not permit the LAN, a failure while running. An interruption is none: see [`Run::conclude`].
 pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
-    let Order { mut plan, leaves_out_broadcast, out, lab } = order;
-    // From here on this is process 1 of its own namespaces; no thread may exist before.
-    netns::enter_private()?;
-    let stop = interrupt::stop_flag().context("installing signal handlers")?;
+    let Order { plan, leaves_out_broadcast, out, lab } = order;
+    check_room_for(&plan)?;
+    let person = Person::before_entering()?;
 
     let run_id = format!("{:08x}", random_seed() as u32);
     let store = Store::create(out, &run_id)?;
-    let mut metadata = RunMetadata::start(&run_id, plan.seed, std::env::args().collect());
+    let mut metadata = RunMetadata::start(&run_id, plan.seed, command_line());
     let to_try = plan.try_rates.clone();
     let described = |plan: &MeasurePlan| -> serde_json::Result<Value> {
         let mut described = serde_json::to_value(plan)?;
@@ -76,10 +96,66 @@ pub(crate) fn carry_out(order: Order) -> anyhow::Result<Run> {
         metadata.warn(Warning::BroadcastSkippedIpv6);
         note("IPv6 has no broadcast, so it is left out.");
     }
-    store.write_metadata(&metadata)?;
+    let rounds = plan.trials;
+    take(plan, rounds, Measured::default(), store, metadata, &described, &person)
+}
 
-    let screen = Progress::new();
-    let measured = measure(&mut plan, &run_id, &store, &stop, &mut |event| screen.show(event));
+/// Adds so many trials of each condition to a run that has ended: the same plan on the same machine, to be checked before.
+/// To be called before any thread exists.
+///
+/// # Errors
+/// As for [`carry_out`]; a folder that cannot be written.
+pub(crate) fn add_to(ended: Ended, trials: u32) -> anyhow::Result<Run> {
+    let Ended { dir, mut metadata, mut plan, measured } = ended;
+    check_room_for(&plan)?;
+    let person = Person::before_entering()?;
+    let store = Store::reopen(&dir)?;
+    let described = metadata.plan.clone();
+    let described = |plan: &MeasurePlan| -> serde_json::Result<Value> {
+        let mut described = described.clone();
+        described["trials"] = plan.trials.into();
+        Ok(described)
+    };
+    plan.trials = plan.trials.saturating_add(trials);
+    metadata.plan = described(&plan)?;
+    metadata.add(trials, command_line());
+    // All others follow from what is measured.
+    metadata.warnings.retain(|warning| *warning == Warning::BroadcastSkippedIpv6);
+    take(plan, trials, measured, store, metadata, &described, &person)
+}
+
+/// The person who started the run.
+struct Person {
+    /// Set when they end it.
+    stop: Arc<AtomicBool>,
+    /// Whether it runs in the foreground of their terminal.
+    watches: bool,
+}
+
+impl Person {
+    /// Looks for them, and enters private namespaces. From then on this is process 1 of its own, and sees no process group
+    /// outside of it. No thread may exist before.
+    fn before_entering() -> anyhow::Result<Person> {
+        let watches = in_foreground();
+        netns::enter_private()?;
+        Ok(Person { stop: interrupt::stop_flag().context("installing signal handlers")?, watches })
+    }
+}
+
+/// Takes so many rounds of a plan, on top of what was measured before; `described` is what `run.json` says of it.
+fn take(
+    mut plan: MeasurePlan,
+    rounds: u32,
+    before: Measured,
+    store: Store,
+    mut metadata: RunMetadata,
+    described: &dyn Fn(&MeasurePlan) -> serde_json::Result<Value>,
+    person: &Person,
+) -> anyhow::Result<Run> {
+    store.write_metadata(&metadata)?;
+    let screen = Progress::new(person.watches);
+    let run_id = metadata.run_id.clone();
+    let measured = measure(&mut plan, rounds, before, &run_id, &store, &person.stop, &mut |event| screen.show(event));
     screen.clear();
     metadata.plan = described(&plan)?;
     let measured = match measured {
@@ -114,18 +190,32 @@ impl Run {
     /// # Errors
     /// When standard output cannot be written to.
     pub(crate) fn print(&self, detail: Detail) -> io::Result<()> {
+        let columns = columns_of(io::stdout());
         let mut out = anstream::stdout().lock();
         for (index, setting) in self.plan.settings().into_iter().enumerate() {
             let rows = self.measured.rows_of(&self.plan, index, &self.summary);
             let accounted = self.measured.accounted(&self.plan, index);
-            writeln!(out, "{}", table(&setting, &rows, accounted, Paint::Ansi))?;
+            let control = self.measured.pacing.control();
+            writeln!(out, "{}", table(&setting, &rows, accounted, control.as_ref(), Paint::Ansi, columns))?;
             if detail == Detail::All {
                 for sentence in sentences(&setting, &rows) {
-                    writeln!(out, "{sentence}")?;
+                    writeln!(out, "{}", fitted(&sentence, columns))?;
                 }
-                writeln!(out, "\n{}", delays(&setting, &rows, Paint::Ansi))?;
-                writeln!(out, "{}", funnel(&setting, &rows, Paint::Ansi))?;
+                writeln!(out, "\n{}", delays(&setting, &rows, Paint::Ansi, columns))?;
+                writeln!(out, "{}", funnel(&setting, &rows, Paint::Ansi, columns))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Prints what a wake-up costs and what a frame, where bursts were measured.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print).
+    pub(crate) fn print_bursts(&self) -> io::Result<()> {
+        let mut out = anstream::stdout().lock();
+        for costs in burst_costs(&self.plan.rows(), &self.measured.hosts) {
+            writeln!(out, "{}", costs.table(self.metadata.calibration.as_ref(), Paint::Ansi))?;
         }
         Ok(())
     }
@@ -141,20 +231,21 @@ impl Run {
             let rows = self.measured.rows_of(&self.plan, index, &self.summary);
             let accounted = self.measured.accounted(&self.plan, index);
             for &mode in &setting.modes {
-                writeln!(out, "{}", condition_json(&setting, mode, &rows, accounted))?;
+                writeln!(out, "{}", escaped::json(&condition_json(&setting, mode, &rows, accounted).to_string()))?;
                 conditions += 1;
             }
         }
         for other in others {
-            writeln!(out, "{other}")?;
+            writeln!(out, "{}", escaped::json(&other.to_string()))?;
         }
-        writeln!(out, "{}", run_json(&self.metadata, &self.store.dir().display().to_string(), conditions))
+        let run = run_json(&self.metadata, &self.store.dir().display().to_string(), conditions);
+        writeln!(out, "{}", escaped::json(&run.to_string()))
     }
 
     /// Draws the report, says what is doubtful and where everything is.
     ///
     /// # Errors
-    /// A report that cannot be written; an interruption; a condition without a valid trial.
+    /// A report that cannot be written; an interruption.
     pub(crate) fn conclude(&self) -> Result<()> {
         for line in in_short(&self.metadata.warnings) {
             note(&line);
@@ -166,13 +257,26 @@ impl Run {
         if self.measured.interrupted {
             return Err(Error::interrupted("interrupted; the trials that ended before are on disk"));
         }
-        if let Some(condition) = self.measured.without_valid_trial().first() {
-            let marks = self.measured.reasons(*condition);
-            let name = &self.plan.conditions[*condition].name;
-            return Err(Error::not_shown(format!("{name} had no valid trial: {marks}")));
-        }
         Ok(())
     }
+
+    /// What keeps a run that went well from having shown everything: a condition without a valid trial. Not a sentence.
+    pub(crate) fn shortfall(&self) -> Option<String> {
+        let condition = *self.measured.without_valid_trial().first()?;
+        let marks = self.measured.reasons(condition);
+        Some(format!("{} had no valid trial: {marks}", self.plan.conditions[condition].name))
+    }
+}
+
+/// Whether there is room for the networks of a plan.
+fn check_room_for(plan: &MeasurePlan) -> Result<()> {
+    // An agent for each host, the router's, the runner and its guard.
+    plan.conditions.iter().try_for_each(|condition| check_room(&condition.network, condition.network.hosts() + 3))
+}
+
+/// As `run.json` holds it; arguments need not be text.
+fn command_line() -> Vec<String> {
+    std::env::args_os().map(|argument| escaped(argument.as_bytes())).collect()
 }
 
 /// Different for every run; it need not be unpredictable.
@@ -180,10 +284,11 @@ pub(crate) fn random_seed() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// A line for the person. One who is gone is no failure.
+/// A line for the person, whose terminal does not obey it. One who is gone is no failure.
 pub(crate) fn note(text: &str) {
     // In one piece.
-    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+    let text = fitted(&escaped::lines(text), columns_of(io::stderr())) + "\n";
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// A line for each kind of warning: the first of the kind, how many more there are, and the advice.
@@ -212,10 +317,11 @@ struct Progress {
 }
 
 impl Progress {
-    fn new() -> Self {
+    fn new(foreground: bool) -> Self {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} · {msg} · {elapsed}, {eta} to go");
         // Hidden where standard error is no terminal.
-        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar = ProgressBar::with_draw_target(Some(0), target(foreground))
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message("building the LAN");
         Progress { bar }
     }

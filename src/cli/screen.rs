@@ -1,5 +1,6 @@
 //! What is seen while a loop runs: notes and progress on standard error, interval objects on standard output.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -7,10 +8,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use nix::unistd::{getpgrp, tcgetpgrp};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::paragraph::{columns_of, fitted};
+use super::running;
 use super::summary::rate_text;
+use crate::escaped;
 
 /// Between two looks at a running loop.
 const TICK: Duration = Duration::from_millis(100);
@@ -23,6 +28,19 @@ const STEPS: u64 = 1_000;
 pub(crate) struct Screen {
     bar: ProgressBar,
     json: bool,
+    /// At the last look.
+    foreground: Cell<bool>,
+}
+
+/// Whether the terminal on standard error is this program's to draw on: in the background (`recv &`) it is somebody else's,
+/// and there are lines alone.
+pub(crate) fn in_foreground() -> bool {
+    tcgetpgrp(io::stderr()).is_ok_and(|group| group == getpgrp())
+}
+
+/// Where progress is drawn.
+pub(crate) fn target(in_foreground: bool) -> ProgressDrawTarget {
+    if in_foreground { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }
 
 impl Screen {
@@ -30,9 +48,14 @@ impl Screen {
     pub(crate) fn new(json: bool, limits: Limits) -> Self {
         let template = if limits.any() { "{bar:20} {percent:>3} % · {wide_msg}" } else { "{spinner} {wide_msg}" };
         // Without a terminal on standard error the bar stays hidden.
-        let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(Some(STEPS), target(in_foreground()));
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Screen { bar, json }
+        Screen { bar, json, foreground: Cell::new(in_foreground()) }
+    }
+
+    /// The same without any progress, for a job that prints lines of its own.
+    pub(crate) fn without_progress(json: bool) -> Self {
+        Screen { bar: ProgressBar::hidden(), json, foreground: Cell::new(false) }
     }
 
     /// A line for the person, on standard error. One who is gone is no failure.
@@ -43,6 +66,13 @@ impl Screen {
     /// What writes such lines, for another thread.
     pub(crate) fn notes(&self) -> Notes {
         Notes { bar: self.bar.clone() }
+    }
+
+    /// News for everybody: a line for the person, and with `--json` an object of this `event`.
+    pub(crate) fn tell(&self, now: Duration, event: &'static str, news: &impl Serialize, text: &str) {
+        self.note(text);
+        // A standard output that is gone is met again with the next interval, and the result.
+        let _ = self.event(&News { event, time_s: now.as_secs_f64(), news });
     }
 
     /// Notes of what is doubtful, each marked as that.
@@ -73,24 +103,39 @@ impl Screen {
                     stop.store(true, Ordering::Relaxed);
                 }
             }
+            if self.foreground.replace(in_foreground()) != self.foreground.get() {
+                self.bar.set_draw_target(target(self.foreground.get()));
+            }
             self.bar.set_position((limits.reached(now, seen.counted) * STEPS as f64) as u64);
-            self.bar.set_message(seen.text + &rate);
+            self.bar.set_message(escaped::lines(&(seen.text + &rate)).into_owned());
             self.bar.tick();
         })
+    }
+
+    /// Whether standard output carries objects only.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A line of the result on standard output, which is not for objects.
+    ///
+    /// # Errors
+    /// When standard output cannot be written to.
+    pub(crate) fn line(&self, text: &str) -> io::Result<()> {
+        self.bar.suspend(|| io::stdout().write_all(format!("{text}\n").as_bytes()))
     }
 
     /// An object on standard output, with `--json`.
     ///
     /// # Errors
     /// When standard output cannot be written to.
-    fn event(&self, event: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn event(&self, event: &impl Serialize) -> io::Result<()> {
         if !self.json {
             return Ok(());
         }
         self.bar.suspend(|| {
-            let mut line = serde_json::to_vec(event)?;
-            line.push(b'\n');
-            io::stdout().write_all(&line)
+            let line = serde_json::to_string(event)? + "\n";
+            io::stdout().write_all(escaped::json(&line).as_bytes())
         })
     }
 
@@ -100,8 +145,22 @@ impl Screen {
     /// As [`event`](Self::event).
     pub(crate) fn result(&self, text: &str, event: &impl Serialize) -> io::Result<()> {
         self.bar.finish_and_clear();
-        if self.json { self.event(event) } else { io::stdout().write_all(text.as_bytes()) }
+        if self.json {
+            self.event(event)
+        } else {
+            io::stdout().write_all(fitted(&escaped::lines(text), columns_of(io::stdout())).as_bytes())
+        }
     }
+}
+
+/// What happened, and when.
+#[derive(Serialize)]
+struct News<'a, T> {
+    event: &'static str,
+    /// In s since the start.
+    time_s: f64,
+    #[serde(flatten)]
+    news: &'a T,
 }
 
 /// Writes lines for the person beside the progress.
@@ -112,7 +171,7 @@ pub(crate) struct Notes {
 impl Notes {
     /// See [`Screen::note`].
     pub(crate) fn note(&self, text: &str) {
-        let write = || drop(io::stderr().write_all(format!("{text}\n").as_bytes()));
+        let write = || running::note(text);
         // Where no progress is drawn, nobody who draws it has to wait while this is written.
         if self.bar.is_hidden() { write() } else { self.bar.suspend(write) }
     }

@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
+use crate::delivery::answers::Unreached;
 use crate::delivery::receiver::ReceiveReport;
 use crate::delivery::sender::{SendPlan, SendReport};
-use crate::delivery::tally::{LatencySummary, StreamReport};
+use crate::delivery::tally::{LatencySummary, SenderClock, StreamReport};
+use crate::error::Error;
 use crate::units::Mode;
 
 /// Streams that get a line of their own in the block for people.
@@ -28,16 +31,25 @@ pub(crate) struct Summary {
     copies_sent: Option<u64>,
     copies_failed: Option<u64>,
     first_failure: Option<String>,
+    /// Receivers that messages did not reach, as far as the kernel knows; of unicast alone.
+    receivers_unreached: Option<usize>,
+    /// The first of them in words: which, and why.
+    first_unreached: Option<String>,
+    /// Why it failed: null where the exit code says that it did not.
+    error: Option<String>,
     messages_received: Option<u64>,
     messages_lost: Option<u64>,
     messages_duplicate: Option<u64>,
     messages_reordered: Option<u64>,
     messages_stale: Option<u64>,
+    messages_text: Option<u64>,
     messages_unrecognized: Option<u64>,
     messages_other_destination: Option<u64>,
     bytes: Option<u64>,
     socket_dropped: Option<u64>,
     receive_buffer_bytes: Option<u64>,
+    /// How long the only interface listened on was gone, down or without a link.
+    interface_outage_s: Option<f64>,
     jitter_ns: Option<u64>,
     latency_p50_ns: Option<u64>,
     latency_p99_ns: Option<u64>,
@@ -67,6 +79,7 @@ struct Stream {
     latency_max_ns: Option<u64>,
     kernel_latency_p50_ns: Option<u64>,
     kernel_latency_p99_ns: Option<u64>,
+    clock: Option<SenderClock>,
 }
 
 /// What the whole socket saw, repeated in every row: no stream can be named for it.
@@ -74,6 +87,7 @@ struct Stream {
 struct SocketColumns {
     mode: Mode,
     duration_s: f64,
+    messages_text: u64,
     messages_unrecognized: u64,
     socket_dropped: Option<u64>,
 }
@@ -101,8 +115,17 @@ impl Summary {
         }
     }
 
+    /// The same, of unicast, with those it did not reach.
+    pub(crate) fn not_reaching(self, unreached: Option<&[Unreached]>) -> Self {
+        Summary {
+            receivers_unreached: unreached.map(<[_]>::len),
+            first_unreached: unreached.and_then(|unreached| Some(unreached.first()?.to_string())),
+            ..self
+        }
+    }
+
     /// Of `recv`. Percentiles of several streams cannot be put together, and stay with each stream.
-    pub(crate) fn of_recv(mode: Mode, report: &ReceiveReport, interrupted: bool) -> Self {
+    pub(crate) fn of_recv(mode: Mode, report: &ReceiveReport, outage: Option<Duration>, interrupted: bool) -> Self {
         let streams = &report.streams;
         let total = |field| Some(total(streams, field));
         let only = match &streams[..] {
@@ -119,11 +142,13 @@ impl Summary {
             messages_duplicate: total(|stream| stream.messages_duplicate),
             messages_reordered: total(|stream| stream.messages_reordered),
             messages_stale: total(|stream| stream.messages_stale),
+            messages_text: Some(report.messages_text),
             messages_unrecognized: Some(report.messages_unrecognized),
             messages_other_destination: Some(report.messages_other_destination),
             bytes: Some(report.bytes),
             socket_dropped: report.socket_dropped,
             receive_buffer_bytes: Some(report.receive_buffer_bytes),
+            interface_outage_s: outage.map(|outage| outage.as_secs_f64()),
             jitter_ns: only.jitter_ns,
             latency_p50_ns: only.latency_p50_ns,
             latency_p99_ns: only.latency_p99_ns,
@@ -133,6 +158,11 @@ impl Summary {
             streams: Some(streams.iter().map(Stream::of).collect()),
             ..Summary::default()
         }
+    }
+
+    /// The same of a run that failed.
+    pub(crate) fn failed(self, why: Option<&Error>) -> Self {
+        Summary { error: why.map(ToString::to_string), ..self }
     }
 }
 
@@ -152,6 +182,7 @@ impl Stream {
             latency_max_ns: report.latency.map(|latency| latency.max_ns),
             kernel_latency_p50_ns: report.kernel_latency.map(|latency| latency.p50_ns),
             kernel_latency_p99_ns: report.kernel_latency.map(|latency| latency.p99_ns),
+            clock: Some(report.clock),
         }
     }
 }
@@ -187,8 +218,17 @@ pub(crate) fn sent(plan: &SendPlan, report: &SendReport) -> String {
     out
 }
 
+/// The line of that block about those whom messages did not reach, of so many receivers; nothing when there are none.
+pub(crate) fn not_reached(unreached: Option<&[Unreached]>, receivers: usize) -> String {
+    let Some([first, others @ ..]) = unreached else { return String::new() };
+    match (others, receivers) {
+        ([], 1) => format!("not reached    {first}\n"),
+        _ => format!("not reached    {} of {receivers} receivers; the first: {first}\n", others.len() + 1),
+    }
+}
+
 /// The block for people at the end of `recv`.
-pub(crate) fn received(report: &ReceiveReport) -> String {
+pub(crate) fn received(report: &ReceiveReport, outage: Option<Duration>) -> String {
     let mut out = String::new();
     let total = |field| total(&report.streams, field);
     let (distinct, lost) = (total(|stream| stream.messages_received), total(|stream| stream.messages_lost));
@@ -196,17 +236,32 @@ pub(crate) fn received(report: &ReceiveReport) -> String {
         0 | 1 => String::new(),
         n => format!(" from {n} senders"),
     };
+    let mut what = Vec::new();
+    if distinct > 0 || report.messages_text == 0 {
+        what.push(counted(distinct, "message", "messages") + &senders);
+    }
+    if report.messages_text > 0 {
+        what.push(counted(report.messages_text, "text", "texts"));
+    }
     let _ = writeln!(
         out,
-        "received       {}{senders}, {} of payload in {}",
-        counted(distinct, "message", "messages"),
-        HumanBytes(report.bytes),
+        "received       {}, {} of payload in {}",
+        what.join(" and "),
+        HumanBytes(report.message_bytes),
         nanos(report.duration_ns)
     );
     let _ = writeln!(out, "lost           {} ({})", HumanCount(lost), percent(lost, distinct));
     let _ = writeln!(out, "duplicates     {}", HumanCount(total(|stream| stream.messages_duplicate)));
     let _ = writeln!(out, "reordered      {}", HumanCount(total(|stream| stream.messages_reordered)));
-    let _ = writeln!(out, "unrecognized   {}   (no netlab header)", HumanCount(report.messages_unrecognized));
+    let stale = total(|stream| stream.messages_stale);
+    if stale > 0 {
+        let _ = writeln!(out, "stale          {}   (so old: late or a duplicate, nobody can say)", HumanCount(stale));
+    }
+    let _ = writeln!(
+        out,
+        "unrecognized   {}   (neither netlab's messages nor text)",
+        HumanCount(report.messages_unrecognized)
+    );
     if report.messages_other_destination > 0 {
         let _ = writeln!(
             out,
@@ -230,12 +285,15 @@ pub(crate) fn received(report: &ReceiveReport) -> String {
     }
     let dropped = report.socket_dropped.map_or("unknown".to_owned(), |count| HumanCount(count).to_string());
     let _ = writeln!(out, "socket drops   {dropped}   (buffer of {})", HumanBytes(report.receive_buffer_bytes));
+    if let Some(outage) = outage.filter(|outage| !outage.is_zero()) {
+        let _ = writeln!(out, "interface      gone, down or without a link for {}", nanos(outage.as_nanos() as u64));
+    }
     out
 }
 
 /// Writes a header and one row per stream to a `--csv` file.
 ///
-/// Columns: `mode`, `duration_s`, `messages_unrecognized` and `socket_dropped` are of the whole socket, the same in
+/// Columns: `mode`, `duration_s`, `messages_text`, `messages_unrecognized` and `socket_dropped` are of the whole socket, the same in
 /// every row; the others are of the row's stream. Without any stream there is one row with those of the socket alone.
 ///
 /// # Errors
@@ -244,6 +302,7 @@ pub(crate) fn write_csv(out: impl io::Write, mode: Mode, report: &ReceiveReport)
     let socket = SocketColumns {
         mode,
         duration_s: seconds(report.duration_ns),
+        messages_text: report.messages_text,
         messages_unrecognized: report.messages_unrecognized,
         socket_dropped: report.socket_dropped,
     };
@@ -274,7 +333,7 @@ fn timing(stream: &StreamReport) -> String {
             let _ = writeln!(out, "latency        {}   (send to program, same clock)", spread(latency));
         }
         None => {
-            let _ = writeln!(out, "latency        not measured: the sender's clock is another one");
+            let _ = writeln!(out, "latency        {}", no_latency(stream));
         }
     }
     if let Some(latency) = stream.kernel_latency {
@@ -283,11 +342,24 @@ fn timing(stream: &StreamReport) -> String {
     out
 }
 
+/// Why a stream has no latency, in words.
+pub(crate) fn no_latency(stream: &StreamReport) -> &'static str {
+    match stream.clock {
+        SenderClock::Another => "not measured: the sender's clock is another one",
+        SenderClock::Untold => "not measured: the sender does not say which clock it reads",
+        SenderClock::Same => "not measured: the send times are none of this clock",
+    }
+}
+
 /// One of several streams.
 fn stream_line(stream: &StreamReport) -> String {
     let latency = stream.latency.map_or(String::new(), |latency| format!(" · latency {}", spread(latency)));
+    let stale = match stream.messages_stale {
+        0 => String::new(),
+        stale => format!(" · {} stale", HumanCount(stale)),
+    };
     format!(
-        "  run {:016x}: {} · {} lost ({}) · {} duplicate · {} reordered{latency}",
+        "  run {:016x}: {} · {} lost ({}) · {} duplicate · {} reordered{stale}{latency}",
         stream.run_id,
         counted(stream.messages_received, "message", "messages"),
         HumanCount(stream.messages_lost),
@@ -340,6 +412,7 @@ fn percent(lost: u64, received: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::answers::Why;
     use crate::delivery::sender::Payload;
     use crate::units::Rate;
 
@@ -348,6 +421,7 @@ mod tests {
             LatencySummary { samples: 9, min_ns: 1, p50_ns: 2_000, p90_ns: 3, p99_ns: 4_000, p999_ns: 5, max_ns };
         StreamReport {
             run_id,
+            clock: SenderClock::Same,
             messages_received: 9,
             messages_lost: 1,
             messages_duplicate: 2,
@@ -365,7 +439,7 @@ mod tests {
     #[test]
     fn a_single_stream_is_the_summary() {
         let value =
-            serde_json::to_value(Summary::of_recv(Mode::Multicast, &report(vec![stream(1, 70)]), false)).unwrap();
+            serde_json::to_value(Summary::of_recv(Mode::Multicast, &report(vec![stream(1, 70)]), None, false)).unwrap();
         assert_eq!((&value["event"], &value["mode"]), (&"summary".into(), &"multicast".into()));
         assert_eq!((&value["messages_received"], &value["messages_lost"]), (&9.into(), &1.into()));
         assert_eq!((&value["messages_unrecognized"], &value["latency_p50_ns"]), (&4.into(), &2000.into()));
@@ -376,17 +450,79 @@ mod tests {
     #[test]
     fn several_streams_add_up_where_they_can() {
         let report = report(vec![stream(1, 70), stream(2, 90)]);
-        let value = serde_json::to_value(Summary::of_recv(Mode::Unicast, &report, false)).unwrap();
+        let value = serde_json::to_value(Summary::of_recv(Mode::Unicast, &report, None, false)).unwrap();
         assert_eq!((&value["messages_received"], &value["messages_reordered"]), (&18.into(), &6.into()));
         assert_eq!(value["latency_max_ns"], 90);
         assert!(value["latency_p50_ns"].is_null());
         assert_eq!(value["streams"].as_array().unwrap().len(), 2);
-        let text = received(&report);
+        let text = received(&report, None);
         assert!(
             text.contains("18 messages from 2 senders") && text.contains("run 0000000000000002: 9 messages"),
             "{text}"
         );
         assert!(text.contains("lost           2 (10.00 %)"), "{text}");
+    }
+
+    #[test]
+    fn who_was_not_reached() {
+        let unreached = |host: u8| Unreached { to: ([10, 9, 0, host], 4747).into(), why: Why::NoNeighbourAtFirst };
+        let some = [unreached(2), unreached(3)];
+        assert_eq!(not_reached(None, 1), "");
+        assert_eq!(not_reached(Some(&[]), 2), "");
+        let reason = "10.9.0.2 did not answer ARP for some of the time";
+        assert_eq!(not_reached(Some(&some[..1]), 1), format!("not reached    {reason}\n"));
+        assert_eq!(not_reached(Some(&some[..1]), 3), format!("not reached    1 of 3 receivers; the first: {reason}\n"));
+        assert_eq!(not_reached(Some(&some), 3), format!("not reached    2 of 3 receivers; the first: {reason}\n"));
+        let value = |unreached| serde_json::to_value(Summary::default().not_reaching(unreached)).unwrap();
+        let (none, two, unknown) = (value(Some(&[])), value(Some(&some)), value(None));
+        assert_eq!((&none["receivers_unreached"], &none["first_unreached"]), (&0.into(), &serde_json::Value::Null));
+        assert_eq!((&two["receivers_unreached"], &two["first_unreached"]), (&2.into(), &reason.into()));
+        assert!(unknown["receivers_unreached"].is_null());
+    }
+
+    #[test]
+    fn an_outage_is_told() {
+        let told = |outage| {
+            let value = serde_json::to_value(Summary::of_recv(Mode::Unicast, &report(vec![]), outage, false)).unwrap();
+            (
+                value["interface_outage_s"].clone(),
+                received(&report(vec![]), outage).contains("without a link for 1.500 s"),
+            )
+        };
+        assert_eq!(told(Some(Duration::from_millis(1_500))), (1.5.into(), true));
+        assert_eq!(told(Some(Duration::ZERO)), (0.0.into(), false));
+        assert_eq!(told(None), (serde_json::Value::Null, false));
+    }
+
+    #[test]
+    fn a_latency_that_was_not_measured_has_a_reason() {
+        for (clock, why) in [
+            (SenderClock::Another, "the sender's clock is another one"),
+            (SenderClock::Untold, "the sender does not say which clock it reads"),
+            (SenderClock::Same, "the send times are none of this clock"),
+        ] {
+            let text = received(&report(vec![StreamReport { clock, latency: None, ..stream(1, 0) }]), None);
+            assert!(text.contains(&format!("\nlatency        not measured: {why}\n")), "{text}");
+            assert!(text.contains("jitter         500 ns"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_adds_up() {
+        let stale = StreamReport { messages_stale: 1, ..stream(1, 70) };
+        let mut report =
+            ReceiveReport { messages_text: 1, bytes: 999, message_bytes: 200, ..report(vec![stale.clone()]) };
+        let text = received(&report, None);
+        assert!(text.contains("received       9 messages and 1 text, 200 B of payload in 1.500 s"), "{text}");
+        assert!(text.contains("stale          1   ("), "{text}");
+        report.streams.push(stale);
+        let text = received(&report, None);
+        assert!(text.contains("18 messages from 2 senders and 1 text, ") && text.contains(" · 1 stale"), "{text}");
+        report.streams.clear();
+        let text = received(&report, None);
+        assert!(text.contains("received       1 text, 200 B") && !text.contains("stale"), "{text}");
+        report.messages_text = 0;
+        assert!(received(&report, None).contains("received       0 messages, "));
     }
 
     #[test]
@@ -397,23 +533,29 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         let header = "run_id,stream_id,messages_received,messages_lost,messages_duplicate,messages_reordered,messages_stale,jitter_ns,\
-                      latency_p50_ns,latency_p99_ns,latency_max_ns,kernel_latency_p50_ns,kernel_latency_p99_ns,\
-                      mode,duration_s,messages_unrecognized,socket_dropped\n";
+                      latency_p50_ns,latency_p99_ns,latency_max_ns,kernel_latency_p50_ns,kernel_latency_p99_ns,clock,\
+                      mode,duration_s,messages_text,messages_unrecognized,socket_dropped\n";
         assert_eq!(
             csv(&report(vec![stream(1, 70), stream(2, 90)])),
             format!(
-                "{header}0000000000000001,0,9,1,2,3,0,500,2000,4000,70,,,unicast,1.5,4,\n\
-                 0000000000000002,0,9,1,2,3,0,500,2000,4000,90,,,unicast,1.5,4,\n"
+                "{header}0000000000000001,0,9,1,2,3,0,500,2000,4000,70,,,same,unicast,1.5,0,4,\n\
+                 0000000000000002,0,9,1,2,3,0,500,2000,4000,90,,,same,unicast,1.5,0,4,\n"
             )
         );
-        assert_eq!(csv(&report(vec![])), format!("{header},,,,,,,,,,,,,unicast,1.5,4,\n"));
+        assert_eq!(csv(&report(vec![])), format!("{header},,,,,,,,,,,,,,unicast,1.5,0,4,\n"));
     }
 
     #[test]
     fn what_was_sent() {
         let payload = Payload::Text("x".into());
-        let plan =
-            SendPlan { rate: Rate::PerSecond(1000.0), count: Some(10), duration: None, catches_up: true, payload };
+        let plan = SendPlan {
+            rate: Rate::PerSecond(1000.0),
+            burst: 1,
+            count: Some(10),
+            duration: None,
+            catches_up: true,
+            payload,
+        };
         let report = SendReport {
             messages_sent: 1000,
             copies_sent: 4000,
@@ -430,5 +572,8 @@ mod tests {
         let value = serde_json::to_value(Summary::of_send(Mode::Unicast, &plan, &report, true)).unwrap();
         assert_eq!((&value["copies_sent"], &value["interrupted"]), (&4000.into(), &true.into()));
         assert!(value["messages_received"].is_null() && value["lateness_p99_ns"].is_null());
+        assert!(value["error"].is_null());
+        let failed = Summary::of_send(Mode::Unicast, &plan, &report, false).failed(Some(&Error::failed("gone")));
+        assert_eq!(serde_json::to_value(failed).unwrap()["error"], "gone");
     }
 }

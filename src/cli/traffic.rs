@@ -45,7 +45,7 @@ pub(crate) struct TrafficArgs {
     /// UDP port, 1 to 65535 [default: 4747]
     #[arg(short, long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     pub port: Option<u16>,
-    /// End after this many messages (recv: datagrams) [default: no limit]
+    /// End after this many messages (recv: datagrams; fewer in --duration are a failure) [default: no limit]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
     pub count: Option<u64>,
     /// End after this long: 500ms, 5s, 2m [default: send 60s unless --count or --message, recv no limit]
@@ -62,7 +62,7 @@ pub(crate) struct TrafficArgs {
     /// unrecognized [default: 64]
     #[arg(short, long, value_name = "B", allow_negative_numbers = true, help_heading = SENDING)]
     pub size: Option<Bytes>,
-    /// Send this text as it is (any program can show it); once, unless --count or --duration is given
+    /// Send this text as it is (recv and any other program can show it); once, unless --count or --duration is given
     #[arg(short, long, value_name = "TEXT", conflicts_with = "size", help_heading = SENDING)]
     pub message: Option<String>,
     /// Differentiated services code point (RFC 2474), 0 to 63 [default: 0]
@@ -134,22 +134,23 @@ impl TrafficArgs {
         };
         SendPlan {
             rate: self.rate.unwrap_or(Rate::PerSecond(DEFAULT_RATE)),
+            burst: 1,
             count,
             duration,
-            catches_up: true,
+            catches_up: false,
             payload,
         }
     }
 
     /// What to receive.
     pub(crate) fn receive_plan(&self) -> ReceivePlan {
-        ReceivePlan { count: self.count, duration: self.duration, ..ReceivePlan::default() }
+        ReceivePlan { count: self.count, duration: self.duration, texts: true, ..ReceivePlan::default() }
     }
 }
 
-/// A number nobody else will have drawn: the standard library seeds its hashers from the kernel.
-fn random() -> u64 {
-    RandomState::new().hash_one(std::process::id())
+/// A number that hardly anybody else will have drawn: the standard library seeds its hashers from the kernel.
+fn random() -> u32 {
+    RandomState::new().hash_one(std::process::id()) as u32
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub(super) fn inlet(port: u16, interface: Option<&str>) -> Result<Inlet> {
         source: None,
         receive_buffer_bytes: granted,
     };
-    Ok(Inlet::new(socket, Filter::Broadcast { broadcasts }, MAX_PAYLOAD_IPV4, description))
+    Ok(Inlet::new(socket, Filter::Broadcast, MAX_PAYLOAD_IPV4, description))
 }
 
 /// The interface one of whose networks has this broadcast address.
@@ -78,11 +78,9 @@ fn owner(address: Ipv4Addr) -> Result<Interface> {
 }
 
 fn address(to: BroadcastAddress, interface: &Interface) -> Result<Ipv4Addr> {
+    interface.check_source(false)?;
     let own = broadcast_addresses([interface]);
     match to {
-        _ if interface.ipv4.is_empty() => {
-            Err(Error::usage(format!("--interface {}: it has no IPv4 address to send from", interface.name)))
-        }
         BroadcastAddress::Limited => Ok(Ipv4Addr::BROADCAST),
         BroadcastAddress::Directed => own.first().copied().ok_or_else(|| {
             Error::usage(format!("--interface {}: its network has no broadcast address of its own", interface.name))
@@ -116,6 +114,7 @@ mod tests {
             name: "eth0".into(),
             ipv4: vec![InterfaceIpv4 {
                 address: Ipv4Addr::new(10, 0, 0, 1),
+                peer: Ipv4Addr::new(10, 0, 0, 1),
                 prefix_len: 24,
                 broadcast: Some(directed),
             }],

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::STOP_LATENCY;
 use super::description::{InletDescription, OutletDescription};
+use super::{ROOM_LATENCY, STOP_LATENCY};
 use crate::error::{Error, Result};
 use crate::sys::interface::Interface;
 use crate::sys::mmsg::Received;
@@ -71,12 +72,14 @@ pub struct Inlet {
     pub(super) max_len: usize,
     pub(super) description: InletDescription,
     drops_told: AtomicU64,
+    /// What sockets dropped that this one has [replaced](Self::replace_by), and nobody was told.
+    drops_before: AtomicU64,
 }
 
 impl Inlet {
     /// An inlet over a socket that is set up already.
     pub(super) fn new(socket: Socket, filter: Filter, max_len: usize, description: InletDescription) -> Inlet {
-        Inlet { socket, filter, max_len, description, drops_told: AtomicU64::new(0) }
+        Inlet { socket, filter, max_len, description, drops_told: AtomicU64::new(0), drops_before: AtomicU64::new(0) }
     }
 
     /// What this endpoint listens for, as the kernel confirms it, for a person.
@@ -88,7 +91,7 @@ impl Inlet {
     pub fn groups(&self) -> &[IpAddr] {
         match &self.filter {
             Filter::Multicast { groups, .. } => groups,
-            Filter::Unicast { .. } | Filter::Broadcast { .. } | Filter::RawBroadcast => &[],
+            Filter::Unicast | Filter::Broadcast | Filter::RawBroadcast => &[],
         }
     }
 
@@ -111,27 +114,50 @@ impl Inlet {
     /// Datagrams the socket dropped for want of buffer since it was opened or last asked. `dropped_before` is what came
     /// with the last datagram (`SO_RXQ_OVFL`): good enough where the socket does not tell. `None` when nobody does.
     pub(super) fn take_drops(&self, dropped_before: Option<u32>) -> Option<u64> {
-        if matches!(self.filter, Filter::RawBroadcast) {
-            return packet::take_drops(&self.socket);
+        let before = self.drops_before.swap(0, Ordering::Relaxed);
+        if self.filter.is_raw() {
+            return Some(before + packet::take_drops(&self.socket)?);
         }
         let total = socket::drops(&self.socket).or(dropped_before.map(u64::from))?;
-        Some(total.saturating_sub(self.drops_told.swap(total, Ordering::Relaxed)))
+        Some(before + total.saturating_sub(self.drops_told.swap(total, Ordering::Relaxed)))
+    }
+
+    /// Listens as `other`, opened for the same, from now on, also in a loop that is receiving. The description stays.
+    pub(super) fn replace_by(&self, other: Inlet) -> Result<()> {
+        let failed = |error| Error::failed("taking the place of a socket").because(error);
+        // A loop that waits looks whether it is to stop.
+        other.socket.set_read_timeout(Some(STOP_LATENCY)).map_err(failed)?;
+        let dropped = self.take_drops(None).unwrap_or(0);
+        socket::replace(&self.socket, other.socket).map_err(failed)?;
+        self.drops_before.store(dropped, Ordering::Relaxed);
+        self.drops_told.store(0, Ordering::Relaxed);
+        if let (Filter::Multicast { interface: own, .. }, Filter::Multicast { interface: new, .. }) =
+            (&self.filter, &other.filter)
+        {
+            own.store(new.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 
 /// Which datagrams are for us. A socket gets more than the mode is about: whatever comes to its port.
 pub(super) enum Filter {
-    /// To an address of this host: neither to a group nor to any of these broadcast addresses.
-    Unicast { broadcasts: Vec<Ipv4Addr> },
-    /// To 255.255.255.255 or one of these.
-    Broadcast { broadcasts: Vec<Ipv4Addr> },
-    /// To one of these groups by this interface.
-    Multicast { groups: Vec<IpAddr>, interface: u32 },
+    /// To an address of this host: neither to a group nor to a broadcast address.
+    Unicast,
+    /// To 255.255.255.255 or the broadcast address of a network.
+    Broadcast,
+    /// To one of these groups by the interface of this index.
+    Multicast { groups: Vec<IpAddr>, interface: AtomicU32 },
     /// Frames to all stations.
     RawBroadcast,
 }
 
 impl Filter {
+    /// Whether what is received are frames.
+    pub(super) fn is_raw(&self) -> bool {
+        matches!(self, Filter::RawBroadcast)
+    }
+
     /// The message in what was received; `None` when it is not for us.
     #[inline]
     pub(super) fn message<'a>(&self, received: &Received<'a>) -> Option<&'a [u8]> {
@@ -141,21 +167,25 @@ impl Filter {
                 return header.is_raw_broadcast().then_some(message);
             }
             (_, None) => false,
-            (Filter::Unicast { broadcasts }, Some((destination, _))) => {
-                !destination.is_multicast() && !is_broadcast(destination, broadcasts)
-            }
-            (Filter::Broadcast { broadcasts }, Some((destination, _))) => is_broadcast(destination, broadcasts),
+            (Filter::Unicast, Some((destination, _))) => !destination.is_multicast() && !received.broadcast,
+            (Filter::Broadcast, Some(_)) => received.broadcast,
             (Filter::Multicast { groups, interface: joined }, Some((destination, interface))) => {
-                interface == *joined && groups.contains(&destination)
+                interface == joined.load(Ordering::Relaxed) && groups.contains(&destination)
             }
         };
         for_us.then_some(received.bytes)
     }
 }
 
-/// The broadcast addresses of these interfaces' networks.
+/// The broadcast addresses of these interfaces' networks, each once.
 pub(super) fn broadcast_addresses<'a>(interfaces: impl IntoIterator<Item = &'a Interface>) -> Vec<Ipv4Addr> {
-    interfaces.into_iter().flat_map(|interface| &interface.ipv4).filter_map(|own| own.broadcast).collect()
+    let mut found = Vec::new();
+    for address in interfaces.into_iter().flat_map(|interface| &interface.ipv4).filter_map(|own| own.broadcast) {
+        if !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    found
 }
 
 /// Whether `address` is 255.255.255.255 or one of `broadcasts`.
@@ -171,7 +201,7 @@ pub(super) fn sending_socket(ipv6: bool, dscp: Option<u8>) -> Result<Socket> {
     let open = || {
         let socket = Socket::new(if ipv6 { Domain::IPV6 } else { Domain::IPV4 }, Type::DGRAM, None)?;
         socket::bound_send_buffer(&socket)?;
-        socket.set_write_timeout(Some(STOP_LATENCY))?;
+        socket.set_write_timeout(Some(ROOM_LATENCY))?;
         match dscp.map(|dscp| u32::from(dscp) << 2) {
             Some(tclass) if ipv6 => socket.set_tclass_v6(tclass)?,
             Some(tos) => socket.set_tos_v4(tos)?,
@@ -200,13 +230,12 @@ pub(super) fn receiving_socket(
     let open = || {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
         if address.is_ipv6() {
-            // Over a dual-stack socket this tells the destination of IPv4 datagrams as well.
-            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::Ipv6RecvPacketInfo, &true)?;
+            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
             socket.set_only_v6(!address.ip().is_unspecified() || shared)?;
             socket.set_multicast_all_v6(false)?;
-        } else {
-            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::Ipv4PacketInfo, &true)?;
         }
+        // Of IPv4 datagrams that come to a dual-stack socket it tells whether they are broadcasts.
+        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         socket.set_multicast_all_v4(false)?;
         socket.set_reuse_address(shared)?;
         socket::tell_times_and_drops(&socket)?;
@@ -240,10 +269,20 @@ fn bind_error(address: SocketAddr, error: io::Error) -> Error {
     }
 }
 
-/// Fixes the one destination of a sending socket, which spares the kernel a look at the route table for each datagram.
+/// Fixes the one destination of a sending socket, which spares the kernel a look at the route table for each datagram: of
+/// unicast and broadcast. A group's route is looked up each time all the same (`udp_sendmsg` takes no group for connected),
+/// and costs little only where the look-up finds a cached one: with a route of /4 or longer to it (`ip route add
+/// 224.0.0.0/4 dev X`, as a LAN's hosts have), on a host that has not joined the group (`out_slow_tot` in
+/// `/proc/net/stat/rt_cache` counts the others).
 pub(super) fn connect(socket: &Socket, to: SocketAddr) -> Result<()> {
-    socket.connect(&SockAddr::from(to)).map_err(|error| match error.raw_os_error() {
-        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL) => Error::failed(format!(
+    socket.connect(&SockAddr::from(to)).map_err(|error| {
+        match error.raw_os_error() {
+        Some(libc::EADDRNOTAVAIL) => {
+            Error::failed(format!("no address to send to {} from", to.ip())).because(error).remedy(
+                "See the addresses of this host: ip -6 address; one that is 'tentative' serves a second or two later.",
+            )
+        }
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => Error::failed(format!(
             "no route to {}",
             to.ip()
         ))
@@ -252,7 +291,13 @@ pub(super) fn connect(socket: &Socket, to: SocketAddr) -> Result<()> {
             "See which networks this host reaches: ip route (IPv6: ip -6 route); --interface names another way out.",
         ),
         Some(libc::ENODEV) => Error::usage(format!("{to}: no such interface for the scope")).because(error),
+        // Where broadcast must be allowed first, the kernel's route table has a broadcast address.
+        Some(libc::EACCES) if socket.set_broadcast(true).is_ok() && socket.connect(&to.into()).is_ok() => {
+            let address = to.ip();
+            Error::usage(format!("--to {address}: this is a broadcast address; use netlab broadcast --to {address}"))
+        }
         _ => Error::failed(format!("opening the way to {to}")).because(error),
+    }
     })
 }
 
@@ -271,12 +316,10 @@ mod tests {
 
     #[test]
     fn each_mode_takes_its_own_destinations() {
-        let broadcasts = vec![Ipv4Addr::new(10, 0, 0, 255)];
         let group: IpAddr = "239.1.1.1".parse().unwrap();
-        let unicast = Filter::Unicast { broadcasts: broadcasts.clone() };
-        let broadcast = Filter::Broadcast { broadcasts };
-        let multicast = Filter::Multicast { groups: vec![group, "ff02::77".parse().unwrap()], interface: 7 };
-        let elsewhere = Filter::Multicast { groups: vec![group], interface: 8 };
+        let (unicast, broadcast) = (Filter::Unicast, Filter::Broadcast);
+        let multicast = Filter::Multicast { groups: vec![group, "ff02::77".parse().unwrap()], interface: 7.into() };
+        let elsewhere = Filter::Multicast { groups: vec![group], interface: 8.into() };
         for (destination, taken) in [
             ("10.0.0.1", [true, false, false]),
             ("fe80::1", [true, false, false]),
@@ -287,7 +330,7 @@ mod tests {
             ("ff02::77", [false, false, true]),
             ("ff02::78", [false, false, false]),
         ] {
-            let datagram = to(destination);
+            let datagram = Received { broadcast: destination.ends_with(".255"), ..to(destination) };
             let by_mode = [&unicast, &broadcast, &multicast].map(|filter| filter.message(&datagram).is_some());
             assert_eq!(by_mode, taken, "{destination}");
             assert!(elsewhere.message(&datagram).is_none(), "{destination} by another interface");

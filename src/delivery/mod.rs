@@ -4,6 +4,7 @@
 //! [`sender::send`] and [`receiver::receive`] are the only loops and know nothing of modes. Messages that go to a server
 //! first are in [`stream`].
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+pub mod answers;
 pub mod broadcast;
 mod carrier;
 mod choice;
@@ -21,17 +23,24 @@ pub mod multicast;
 pub mod policy;
 pub mod raw;
 pub mod receiver;
+mod rehearsal;
 mod schedule;
 pub mod sender;
 pub mod stream;
 pub mod tally;
+pub mod text;
 pub mod unicast;
+pub mod watch;
 
 pub use description::{InletDescription, Membership, OutletDescription};
 pub use endpoint::{Inlet, Outlet};
 
 /// How long a loop may wait in the kernel before it looks whether it is to stop.
 const STOP_LATENCY: Duration = Duration::from_millis(100);
+
+/// How long one copy may wait in the kernel for room in the send buffer: a call hands over up to 64, each of which may
+/// wait as long.
+const ROOM_LATENCY: Duration = Duration::from_millis(1);
 
 /// Whom the messages are for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +81,16 @@ pub enum BroadcastAddress {
     Directed,
     /// This one, as given.
     Address(Ipv4Addr),
+}
+
+impl fmt::Display for BroadcastAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BroadcastAddress::Limited => f.pad("limited"),
+            BroadcastAddress::Directed => f.pad("directed"),
+            BroadcastAddress::Address(address) => f.pad(&address.to_string()),
+        }
+    }
 }
 
 /// Everything needed to open an [`Outlet`].

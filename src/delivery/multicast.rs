@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
+use std::sync::atomic::Ordering;
+
 use socket2::{SockAddr, Socket};
 
 use super::choice;
@@ -38,6 +40,7 @@ pub(super) fn outlet(
     check_port(port)?;
     let groups = Groups::check(groups)?;
     let interface = choice::for_multicast(interface, groups.list[0])?;
+    interface.check_source(groups.ipv6)?;
     let socket = sending_socket(groups.ipv6, dscp)?;
     set_up(&socket, groups.ipv6, &interface, hops).map_err(|error| {
         Error::failed(format!("setting up a socket for multicast by {}", interface.name)).because(error)
@@ -91,7 +94,7 @@ pub(super) fn unjoined(groups: &[IpAddr], source: Option<IpAddr>, port: u16, int
         warnings,
         interface: Some(interface.name),
     };
-    let filter = Filter::Multicast { groups: groups.list, interface: interface.index };
+    let filter = Filter::Multicast { groups: groups.list, interface: interface.index.into() };
     Ok(Inlet::new(socket, filter, MAX_PAYLOAD_IPV6, description))
 }
 
@@ -103,10 +106,11 @@ impl Inlet {
     pub fn join(&self) -> Result<()> {
         let Filter::Multicast { groups, interface } = &self.filter else { return Ok(()) };
         for (joined, &group) in groups.iter().enumerate() {
-            socket::join_group(&self.socket, *interface, group, self.description.source).map_err(|error| {
-                let name = self.description.interface.as_deref().unwrap_or_default();
-                join_error(group, joined, groups.len(), name, error)
-            })?;
+            socket::join_group(&self.socket, interface.load(Ordering::Relaxed), group, self.description.source)
+                .map_err(|error| {
+                    let name = self.description.interface.as_deref().unwrap_or_default();
+                    join_error(group, joined, groups.len(), name, error)
+                })?;
         }
         Ok(())
     }
@@ -116,10 +120,19 @@ impl Inlet {
         let Filter::Multicast { groups, interface } = &self.filter else { return };
         let source = self.description.source;
         let memberships = groups.iter().filter_map(|&group| {
-            let confirmed = membership::is_member(*interface, group, source);
+            let confirmed = membership::is_member(interface.load(Ordering::Relaxed), group, source);
             Some(Membership { group, mac: MacAddress::of_group(group)?, confirmed })
         });
         self.description.groups = memberships.collect();
+    }
+
+    /// Ceases to be a member of its groups on an interface that is gone: the kernel still has them by its index.
+    pub(super) fn forget_groups(&self) {
+        let Filter::Multicast { groups, interface } = &self.filter else { return };
+        for &group in groups {
+            // With all its sources. One that it is no member of, on a second attempt, is as well.
+            let _ = socket::leave_group(&self.socket, interface.load(Ordering::Relaxed), group, None);
+        }
     }
 
     /// Ceases to be a member of the groups it is for. What has arrived before is still there to be received.
@@ -129,7 +142,7 @@ impl Inlet {
     pub fn leave(&self) -> Result<()> {
         let Filter::Multicast { groups, interface } = &self.filter else { return Ok(()) };
         groups.iter().try_for_each(|&group| {
-            socket::leave_group(&self.socket, *interface, group, self.description.source)
+            socket::leave_group(&self.socket, interface.load(Ordering::Relaxed), group, self.description.source)
                 .map_err(|error| Error::failed(format!("leaving {group}")).because(error))
         })
     }

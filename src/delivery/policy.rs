@@ -166,7 +166,8 @@ mod tests {
         assert!(check_reach(&far, true, &[]).is_ok());
 
         let mut campus = Interface::named("lo").unwrap();
-        campus.ipv4 = vec![InterfaceIpv4 { address: "192.0.2.1".parse().unwrap(), prefix_len: 24, broadcast: None }];
+        let own = "192.0.2.1".parse().unwrap();
+        campus.ipv4 = vec![InterfaceIpv4 { address: own, peer: own, prefix_len: 24, broadcast: None }];
         assert!(check_reach(&far, false, &[campus]).is_ok(), "a public address on the own link");
 
         assert!(check_reach(&unicast(&["10.0.0.1:4747", "[fe80::1%2]:4747"]), false, &[]).is_ok());

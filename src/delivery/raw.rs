@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::STOP_LATENCY;
+use super::ROOM_LATENCY;
 use super::choice;
 use super::description::{self, InletDescription, OutletDescription};
 use super::endpoint::{Filter, Inlet, Outlet};
@@ -20,7 +20,7 @@ pub(super) fn outlet(interface: Option<&str>, dscp: Option<u8>) -> Result<Outlet
     let (interface, mac) = choose(interface)?;
     let socket = packet::open(&interface, 0).map_err(|error| refused(&interface, error))?;
     socket::bound_send_buffer(&socket)
-        .and_then(|()| socket.set_write_timeout(Some(STOP_LATENCY)))
+        .and_then(|()| socket.set_write_timeout(Some(ROOM_LATENCY)))
         .map_err(|error| Error::failed("setting up a packet socket").because(error))?;
     let mut frame_header = vec![0; HEADER_LEN];
     FrameHeader::raw_broadcast(mac).encode(&mut frame_header);

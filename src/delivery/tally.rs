@@ -3,7 +3,7 @@
 //! Every datagram for us is counted once, so that at any time
 //!
 //! ```text
-//! datagrams = received (distinct) + duplicate + stale, over all streams, + unrecognized
+//! datagrams = received (distinct) + duplicate + stale, over all streams, + text + unrecognized
 //! ```
 //!
 //! - **Lost** are the holes between the lowest and the highest sequence seen in a stream. Not gaps: a message that
@@ -13,14 +13,20 @@
 //!   was sent, and computes its loss from that.)
 //! - **Stale** is an arrival further below the highest sequence than single messages are remembered, [`WINDOW`]: late
 //!   or a duplicate, nobody can say. It counts as neither, and its hole stays lost.
-//! - **Latency** is only known when sender and receiver read the same clock, which they do on one machine. A sample
-//!   that says otherwise, sent after it arrived or 60 s or more before, is counted as unusable; a stream whose samples
-//!   are not mostly usable has no latency. Duplicates and stale arrivals are no samples.
+//! - **A number that cannot be**, more than [`WINDOW`] above the highest, is not believed alone: a single corrupt header
+//!   would be a loss of billions, and make stale whatever comes after it. It counts as unrecognized until another message
+//!   has a number near it, and then both are received. Likewise a stream that began with such a number begins anew
+//!   when two messages from below the window agree; what it began with is then unrecognized.
+//! - **Latency** is only known when sender and receiver read the same clock, which they do on one machine, and when
+//!   the sender says so: a stream whose sender names another clock, or none, has none. A sample that contradicts it,
+//!   sent after it arrived or 60 s or more before, is counted as unusable; a stream whose samples are not mostly usable
+//!   has no latency. Duplicates and stale arrivals are no samples.
 //!
 //! Nothing a sender can write makes a tally grow beyond [`MAX_STREAMS`] streams of [`MAX_STREAM_BYTES`] each, or
 //! spend more than a small fixed time on a message: 160 MiB at the worst, some 35 KiB a stream as a rule.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +54,8 @@ pub struct StreamReport {
     pub run_id: u64,
     /// The stream within the run.
     pub stream_id: u16,
+    /// Whose clock the send times are of.
+    pub clock: SenderClock,
     /// Distinct messages.
     pub messages_received: u64,
     /// Holes between the lowest and the highest sequence seen (what came before and after is unknown to a receiver).
@@ -68,7 +76,7 @@ pub struct StreamReport {
     pub last_arrival_ns: u64,
     /// Interarrival jitter (RFC 3550 section 6.4.1) of distinct messages at the application, in ns; `None` below two.
     pub jitter_ns: Option<u64>,
-    /// Send to application, one way, when both clocks are the same one; `None` without any sample.
+    /// Send to application, one way, when both clocks are the same one; `None` otherwise, or without any sample.
     pub latency: Option<LatencySummary>,
     /// Send to the receiving kernel's timestamp, likewise.
     pub kernel_latency: Option<LatencySummary>,
@@ -77,6 +85,19 @@ pub struct StreamReport {
     /// Latency in ns of messages 0, 1, 2 …, exactly as far as the plan asked; 0 where one did not arrive or its
     /// latency is unusable, 1 at the least where it is known, `u32::MAX` from 4.3 s up.
     pub trace_ns: Vec<u32>,
+}
+
+/// What a sender says about the clock it reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SenderClock {
+    /// Nothing: an older netlab, or a kernel that does not tell; or this one's does not.
+    #[default]
+    Untold,
+    /// It is the receiver's.
+    Same,
+    /// It is another one.
+    Another,
 }
 
 /// When a message arrived, in ns of this host's `CLOCK_MONOTONIC`.
@@ -95,14 +116,20 @@ pub struct Tally {
     /// The stream of the last message: nearly always the next one's too.
     last: usize,
     unrecognized: u64,
+    text: u64,
     bytes: u64,
+    text_bytes: u64,
     trace: usize,
+    clock: Option<NonZeroU32>,
 }
 
 impl Tally {
-    /// An empty tally that keeps the latency of each of the first `trace` messages of every stream.
-    pub fn new(trace: usize) -> Tally {
-        Tally { streams: Vec::new(), index: HashMap::new(), last: 0, unrecognized: 0, bytes: 0, trace }
+    /// An empty tally that keeps the latency of each of the first `trace` messages of every stream. `clock`: the name of
+    /// the one that arrivals are timed by, as [`clock::name`](crate::sys::clock::name) gives it; without it there is no
+    /// latency.
+    pub fn new(trace: usize, clock: Option<NonZeroU32>) -> Tally {
+        let (streams, index) = (Vec::new(), HashMap::new());
+        Tally { streams, index, last: 0, unrecognized: 0, text: 0, bytes: 0, text_bytes: 0, trace, clock }
     }
 
     /// Counts a message with a probe header and `payload_len` bytes in all.
@@ -111,13 +138,20 @@ impl Tally {
         match self.stream_of(probe, arrival) {
             Some(index) => {
                 self.bytes += payload_len as u64;
-                self.streams[index].count(probe, arrival);
+                self.streams[index].count(&Heard { probe: *probe, payload_len, arrival });
             }
             None => self.unrecognized(payload_len),
         }
     }
 
-    /// Counts a datagram of `payload_len` bytes that is no probe.
+    /// Counts a message of `payload_len` bytes that is text.
+    pub fn text(&mut self, payload_len: usize) {
+        self.bytes += payload_len as u64;
+        self.text_bytes += payload_len as u64;
+        self.text += 1;
+    }
+
+    /// Counts a datagram of `payload_len` bytes that is neither a probe nor text.
     pub fn unrecognized(&mut self, payload_len: usize) {
         self.bytes += payload_len as u64;
         self.unrecognized += 1;
@@ -148,9 +182,20 @@ impl Tally {
         self.sum(|stream| stream.stale)
     }
 
-    /// Datagrams that are no probe, or of a stream too many, so far.
+    /// Messages that are text, so far.
+    pub fn messages_text(&self) -> u64 {
+        self.text
+    }
+
+    /// Datagrams that are no message, of a stream too many, or with a number that cannot be, so far.
     pub fn messages_unrecognized(&self) -> u64 {
-        self.unrecognized
+        self.unrecognized + self.sum(|stream| stream.implausible)
+    }
+
+    /// Payload bytes so far of distinct messages and of texts: of what [`messages_received`](Self::messages_received)
+    /// and [`messages_text`](Self::messages_text) count.
+    pub fn message_bytes(&self) -> u64 {
+        self.text_bytes + self.sum(|stream| stream.bytes)
     }
 
     /// Payload bytes of all datagrams so far.
@@ -176,7 +221,7 @@ impl Tally {
     /// The position of the stream `probe` belongs to, which may be a new one; `None` when there are too many.
     #[inline]
     fn stream_of(&mut self, probe: &Probe, arrival: Arrival) -> Option<usize> {
-        let key = StreamKey { run_id: probe.run_id, stream_id: probe.stream_id };
+        let key = StreamKey { run_id: probe.run_id, stream_id: probe.stream_id, clock: probe.clock };
         if self.streams.get(self.last).is_none_or(|stream| stream.key != key) {
             self.last = self.find_or_add(key, arrival)?;
         }
@@ -188,7 +233,12 @@ impl Tally {
         match self.index.get(&key) {
             Some(&index) => Some(index),
             None if next < MAX_STREAMS => {
-                self.streams.push(Stream::new(key, self.trace, arrival.app_ns));
+                let clock = match (key.clock, self.clock) {
+                    (Some(theirs), Some(ours)) if theirs == ours => SenderClock::Same,
+                    (Some(_), Some(_)) => SenderClock::Another,
+                    _ => SenderClock::Untold,
+                };
+                self.streams.push(Stream::new(key, clock, self.trace, arrival.app_ns));
                 self.index.insert(key, next);
                 Some(next)
             }
@@ -205,15 +255,37 @@ impl Tally {
 struct StreamKey {
     run_id: u64,
     stream_id: u16,
+    clock: Option<NonZeroU32>,
+}
+
+/// A message that has come.
+#[derive(Clone, Copy)]
+struct Heard {
+    probe: Probe,
+    payload_len: usize,
+    arrival: Arrival,
+}
+
+impl Heard {
+    /// Whether it makes a number plausible that was not: it has another one near it.
+    fn supports(&self, doubted: &Heard) -> bool {
+        (1..=WINDOW).contains(&self.probe.sequence.abs_diff(doubted.probe.sequence))
+    }
 }
 
 /// What one stream has brought so far.
 struct Stream {
     key: StreamKey,
+    clock: SenderClock,
     sequences: Sequences,
+    /// The last message that was too far from the others to be believed alone.
+    doubted: Option<Heard>,
+    /// Payload of distinct messages.
+    bytes: u64,
     duplicate: u64,
     reordered: u64,
     stale: u64,
+    implausible: u64,
     first_arrival_ns: u64,
     last_arrival_ns: u64,
     jitter: Jitter,
@@ -223,13 +295,17 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(key: StreamKey, trace: usize, now_ns: u64) -> Stream {
+    fn new(key: StreamKey, clock: SenderClock, trace: usize, now_ns: u64) -> Stream {
         Stream {
             key,
+            clock,
             sequences: Sequences::default(),
+            doubted: None,
+            bytes: 0,
             duplicate: 0,
             reordered: 0,
             stale: 0,
+            implausible: 0,
             first_arrival_ns: now_ns,
             last_arrival_ns: now_ns,
             jitter: Jitter::default(),
@@ -240,15 +316,71 @@ impl Stream {
     }
 
     #[inline]
-    fn count(&mut self, probe: &Probe, arrival: Arrival) {
-        match self.sequences.insert(probe.sequence) {
-            Seen::InOrder => {}
-            Seen::Reordered => self.reordered += 1,
-            Seen::Duplicate => return self.duplicate += 1,
-            Seen::Stale => return self.stale += 1,
+    fn count(&mut self, heard: &Heard) {
+        match self.sequences.insert(heard.probe.sequence) {
+            Seen::InOrder => self.take(heard),
+            Seen::Reordered => {
+                self.reordered += 1;
+                self.take(heard);
+            }
+            Seen::Duplicate => self.duplicate += 1,
+            Seen::Stale => self.count_stale(heard),
+            Seen::Ahead => self.count_ahead(heard),
         }
+    }
+
+    /// Counts a number from below the window: of a message that is late, or the first to be right.
+    #[cold]
+    fn count_stale(&mut self, heard: &Heard) {
+        if self.sequences.distinct() > 1 {
+            self.stale += 1;
+            return;
+        }
+        match self.doubted.take_if(|doubted| heard.supports(doubted)) {
+            Some(first) => {
+                // Two against the one that the stream began with.
+                *self = Stream {
+                    stale: self.stale - 1,
+                    implausible: self.implausible + 1 + self.duplicate,
+                    ..Stream::new(self.key, self.clock, self.trace_ns.len(), first.arrival.app_ns)
+                };
+                self.count(&first);
+                self.count(heard);
+            }
+            None => {
+                self.stale += 1;
+                self.doubted = Some(*heard);
+            }
+        }
+    }
+
+    /// Counts a number from far above the highest one.
+    #[cold]
+    fn count_ahead(&mut self, heard: &Heard) {
+        // One from below the window that is doubted is too far away to be supported.
+        match self.doubted.take_if(|doubted| heard.supports(doubted)) {
+            Some(first) => {
+                self.implausible -= 1;
+                self.sequences.insert_ahead(first.probe.sequence);
+                self.take(&first);
+                self.count(heard);
+            }
+            None => {
+                self.implausible += 1;
+                self.doubted = Some(*heard);
+            }
+        }
+    }
+
+    /// Takes times and size of a message that was not there before.
+    #[inline]
+    fn take(&mut self, Heard { probe, payload_len, arrival }: &Heard) {
+        self.bytes += *payload_len as u64;
         self.last_arrival_ns = arrival.app_ns;
         self.jitter.record(probe.send_time_ns, arrival.app_ns);
+        if self.clock != SenderClock::Same {
+            return;
+        }
         let latency_ns = self.latencies.record(probe.send_time_ns, arrival.app_ns);
         if let Some(kernel_ns) = arrival.kernel_ns {
             self.kernel_latencies.record(probe.send_time_ns, kernel_ns);
@@ -270,6 +402,7 @@ impl Stream {
         StreamReport {
             run_id: self.key.run_id,
             stream_id: self.key.stream_id,
+            clock: self.clock,
             messages_received: self.sequences.distinct(),
             messages_lost: self.sequences.holes(),
             messages_duplicate: self.duplicate,
@@ -283,7 +416,10 @@ impl Stream {
             jitter_ns: self.jitter.estimate_ns(),
             latency: self.latencies.summary(),
             kernel_latency: self.kernel_latencies.summary(),
-            latency_unusable: self.latencies.unusable(),
+            latency_unusable: match self.clock {
+                SenderClock::Same => self.latencies.unusable(),
+                SenderClock::Another | SenderClock::Untold => self.sequences.distinct(),
+            },
             trace_ns: self.trace_ns,
         }
     }
@@ -294,9 +430,10 @@ mod tests {
     use super::*;
 
     const MS: u64 = 1_000_000;
+    const OURS: Option<NonZeroU32> = NonZeroU32::new(0xc10c);
 
     fn probe(stream_id: u16, sequence: u64) -> Probe {
-        Probe { run_id: 7, stream_id, sequence, send_time_ns: 0 }
+        Probe { run_id: 7, clock: OURS, stream_id, sequence, send_time_ns: 0 }
     }
 
     fn at(app_ns: u64) -> Arrival {
@@ -309,7 +446,7 @@ mod tests {
         struct Case {
             name: &'static str,
             sequences: &'static [u64],
-            /// Received, lost, duplicate, reordered, stale.
+            /// Received, lost, duplicate, reordered, stale; what is missing to all of them is unrecognized.
             counts: [u64; 5],
         }
         let case = |name, sequences, counts| Case { name, sequences, counts };
@@ -328,13 +465,23 @@ mod tests {
             case("late joiner, the one before overtaken", &[1000, 999], [2, 0, 0, 1, 0]),
             case("late joiner, then one from long before", &[1000, 500], [2, 499, 0, 1, 0]),
             case("jump to the window's end", &[0, WINDOW], [2, WINDOW - 1, 0, 0, 0]),
-            case("back from a far jump", &[0, FAR, 1, 0], [2, FAR - 1, 0, 0, 2]),
-            case("far joiner, then the beginning", &[FAR, 0, 1], [1, 0, 0, 0, 2]),
+            case("beyond the window's end, and alone", &[0, WINDOW + 1], [1, 0, 0, 0, 0]),
+            case("a far jump, and back", &[0, FAR, 1, 0, 2], [3, 0, 1, 0, 0]),
+            case("a far jump that twice the same number does not make plausible", &[0, FAR, FAR, 1], [2, 0, 0, 0, 0]),
+            case("a far jump that another bears out", &[0, 1, FAR, FAR + 2], [4, FAR - 2 + 1, 0, 0, 0]),
+            case("a far jump that an earlier one bears out", &[0, FAR, FAR - 2], [3, FAR - 2, 0, 1, 0]),
+            case("old ones after a far jump", &[0, 1, FAR, FAR + 1, 2], [4, FAR - 2, 0, 0, 1]),
+            case("several that cannot be", &[0, FAR, 3 * (FAR / 2), 1, u64::MAX, 2], [3, 0, 0, 0, 0]),
+            case("a corrupt first one", &[FAR, 0, 1, 2], [3, 0, 0, 0, 0]),
+            case("a corrupt first one, twice", &[FAR, FAR, 0, 1], [2, 0, 0, 0, 0]),
+            case("a corrupt first one, others apart", &[FAR, 0, 5 * WINDOW, 1, 0], [2, 0, 0, 1, 2]),
+            case("a far joiner, and two from long before", &[FAR, FAR + 1, 0, 1], [2, 0, 0, 0, 2]),
             case("up to the last number", &[u64::MAX - 1, u64::MAX], [2, 0, 0, 0, 0]),
             case("no wrap-around", &[u64::MAX, 0], [1, 0, 0, 0, 1]),
-            case("all there is", &[0, u64::MAX], [2, u64::MAX - 1, 0, 0, 0]),
+            case("all there is", &[0, u64::MAX], [1, 0, 0, 0, 0]),
+            case("all there is, borne out", &[0, u64::MAX, u64::MAX - 1], [3, u64::MAX - 2, 0, 1, 0]),
         ] {
-            let mut tally = Tally::new(0);
+            let mut tally = Tally::new(0, OURS);
             for &sequence in sequences {
                 tally.probe(&probe(0, sequence), 64, at(0));
             }
@@ -346,7 +493,10 @@ mod tests {
                 tally.messages_stale(),
             ];
             assert_eq!(live, counts, "{name}, live");
-            assert_eq!((tally.bytes(), tally.messages_unrecognized()), (64 * sequences.len() as u64, 0), "{name}");
+            assert_eq!((tally.bytes(), tally.message_bytes()), (64 * sequences.len() as u64, 64 * counts[0]), "{name}");
+            let [received, _, duplicate, _, stale] = counts;
+            let others = sequences.len() as u64 - received - duplicate - stale;
+            assert_eq!(tally.messages_unrecognized(), others, "{name}");
 
             let [report] = &tally.into_streams()[..] else { panic!("{name}: not one stream") };
             let reported = [
@@ -357,13 +507,13 @@ mod tests {
                 report.messages_stale,
             ];
             assert_eq!(reported, counts, "{name}, report");
-            assert_eq!(report.highest_sequence, *sequences.iter().max().unwrap(), "{name}");
+            assert!(report.highest_sequence - report.lowest_sequence == received - 1 + report.messages_lost, "{name}");
         }
     }
 
     #[test]
     fn interleaved_streams_are_counted_apart() {
-        let mut tally = Tally::new(0);
+        let mut tally = Tally::new(0, OURS);
         for (stream_id, sequence) in [(4, 10), (2, 0), (4, 12), (2, 1), (2, 1), (4, 11), (2, 5)] {
             tally.probe(&probe(stream_id, sequence), 100, at(0));
         }
@@ -389,7 +539,7 @@ mod tests {
 
     #[test]
     fn streams_too_many_are_unrecognized_and_the_known_go_on() {
-        let mut tally = Tally::new(0);
+        let mut tally = Tally::new(0, OURS);
         for run_id in 0..MAX_STREAMS as u64 + 10 {
             tally.probe(&Probe { run_id, ..probe(0, 0) }, 32, at(0));
         }
@@ -402,8 +552,8 @@ mod tests {
 
     #[test]
     fn forged_losses_do_not_overflow_the_live_figure() {
-        let mut tally = Tally::new(0);
-        for (stream_id, sequence) in [(0, 0), (0, u64::MAX), (1, 0), (1, u64::MAX)] {
+        let mut tally = Tally::new(0, OURS);
+        for (stream_id, sequence) in [0, 1].into_iter().flat_map(|id| [0, u64::MAX - 1, u64::MAX].map(|to| (id, to))) {
             tally.probe(&probe(stream_id, sequence), 32, at(0));
         }
         assert_eq!(tally.messages_lost(), u64::MAX);
@@ -411,7 +561,7 @@ mod tests {
 
     #[test]
     fn times_are_taken_from_first_arrivals_only() {
-        let mut tally = Tally::new(4);
+        let mut tally = Tally::new(4, OURS);
         let sent_at = |sequence, send_time_ns| Probe { send_time_ns, ..probe(0, sequence) };
         let kernel = |app_ns, kernel_ns| Arrival { app_ns, kernel_ns: Some(kernel_ns) };
         tally.probe(&sent_at(0, 1_000 * MS), 64, kernel(1_003 * MS, 1_001 * MS));
@@ -435,7 +585,7 @@ mod tests {
 
     #[test]
     fn clocks_that_disagree_give_jitter_but_no_latency() {
-        let mut tally = Tally::new(2);
+        let mut tally = Tally::new(2, OURS);
         for sequence in 0..10 {
             let send_time_ns = 5_000_000 * MS + sequence * MS;
             let kernel_ns = Some(sequence * MS);
@@ -452,8 +602,43 @@ mod tests {
     }
 
     #[test]
+    fn only_a_sender_that_names_this_clock_has_a_latency() {
+        let named = NonZeroU32::new(0xc10d);
+        for (theirs, ours, clock) in [
+            (OURS, OURS, SenderClock::Same),
+            (named, OURS, SenderClock::Another),
+            (None, OURS, SenderClock::Untold),
+            (OURS, None, SenderClock::Untold),
+            (None, None, SenderClock::Untold),
+        ] {
+            let mut tally = Tally::new(1, ours);
+            // Times that are as good as can be.
+            for sequence in 0..3 {
+                let arrival = Arrival { app_ns: 2 * MS, kernel_ns: Some(2 * MS) };
+                tally.probe(&Probe { clock: theirs, send_time_ns: MS, ..probe(0, sequence) }, 64, arrival);
+            }
+            let report = tally.into_streams().remove(0);
+            let same = clock == SenderClock::Same;
+            assert_eq!(report.clock, clock);
+            assert_eq!((report.latency.is_some(), report.kernel_latency.is_some()), (same, same), "{clock:?}");
+            assert_eq!(report.latency_unusable, if same { 0 } else { 3 }, "{clock:?}");
+            assert_eq!(report.trace_ns, [if same { MS as u32 } else { 0 }], "{clock:?}");
+            assert_eq!(report.jitter_ns, Some(0), "a difference needs no common clock");
+        }
+    }
+
+    #[test]
+    fn runs_of_the_same_number_by_two_clocks_are_two_streams() {
+        let mut tally = Tally::new(0, OURS);
+        tally.probe(&probe(0, 0), 64, at(0));
+        tally.probe(&Probe { clock: None, ..probe(0, 0) }, 64, at(0));
+        let clocks: Vec<_> = tally.into_streams().iter().map(|stream| stream.clock).collect();
+        assert_eq!(clocks, [SenderClock::Same, SenderClock::Untold]);
+    }
+
+    #[test]
     fn a_trace_tells_no_latency_from_none() {
-        let mut tally = Tally::new(3);
+        let mut tally = Tally::new(3, OURS);
         tally.probe(&probe(0, 0), 64, at(0));
         tally.probe(&probe(0, 2), 64, at(50_000 * MS));
         tally.probe(&probe(0, u64::MAX), 64, at(1));
@@ -462,7 +647,7 @@ mod tests {
 
     #[test]
     fn memory_stays_within_its_bound() {
-        let mut tally = Tally::new(0);
+        let mut tally = Tally::new(0, OURS);
         for page in 0..100 {
             let arrival = Arrival { app_ns: page, kernel_ns: Some(page) };
             tally.probe(&probe(0, page << 15), 64, arrival);

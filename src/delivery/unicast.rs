@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use socket2::SockAddr;
+use socket2::{SockAddr, Socket};
 
 use super::choice;
 use super::description::{self, InletDescription, OutletDescription};
@@ -18,9 +18,7 @@ use crate::units::Mode;
 /// Opens a socket that sends a copy to each of `to`.
 pub(super) fn outlet(to: &[SocketAddr], interface: Option<&str>, dscp: Option<u8>) -> Result<Outlet> {
     let interface = interface.map(choice::named).transpose()?;
-    let broadcasts = broadcast_addresses(&Interface::all()?);
-    let to =
-        to.iter().map(|to| destination(*to, interface.as_ref(), &broadcasts)).collect::<Result<Vec<SocketAddr>>>()?;
+    let to = to.iter().map(|to| destination(*to, interface.as_ref())).collect::<Result<Vec<SocketAddr>>>()?;
     let Some(first) = to.first() else {
         return Err(Error::usage("--to: at least one address is needed"));
     };
@@ -47,6 +45,12 @@ pub(super) fn outlet(to: &[SocketAddr], interface: Option<&str>, dscp: Option<u8
             several.iter().map(|to| SockAddr::from(*to)).collect()
         }
     };
+    let mut warnings = description::link_warnings(interface.as_ref());
+    if let Some(interface) = &interface {
+        let like_it = open()?;
+        connect(&like_it, *first)?;
+        warnings.extend(foreign_source(interface, &like_it)?);
+    }
     Ok(Outlet {
         socket,
         destinations,
@@ -54,7 +58,7 @@ pub(super) fn outlet(to: &[SocketAddr], interface: Option<&str>, dscp: Option<u8
         max_payload: if ipv6 { MAX_PAYLOAD_IPV6 } else { MAX_PAYLOAD_IPV4 },
         description: OutletDescription {
             mode: Mode::Unicast,
-            warnings: description::link_warnings(interface.as_ref()),
+            warnings,
             interface: interface.map(|interface| interface.name),
             to,
             macs: Vec::new(),
@@ -67,9 +71,8 @@ pub(super) fn outlet(to: &[SocketAddr], interface: Option<&str>, dscp: Option<u8
 pub(super) fn inlet(address: Option<IpAddr>, port: u16, interface: Option<&str>) -> Result<Inlet> {
     check_port(port)?;
     let interface = interface.map(choice::named).transpose()?;
-    let broadcasts = broadcast_addresses(&Interface::all()?);
     let (socket, granted) = match address {
-        Some(address) if address.is_multicast() || is_broadcast(address, &broadcasts) => {
+        Some(address) if address.is_multicast() || is_broadcast(address, &broadcast_addresses(&Interface::all()?)) => {
             return Err(Error::usage(format!("{address} is no unicast address: listen by multicast or broadcast")));
         }
         Some(address) => {
@@ -97,11 +100,11 @@ pub(super) fn inlet(address: Option<IpAddr>, port: u16, interface: Option<&str>)
         source: None,
         receive_buffer_bytes: granted,
     };
-    Ok(Inlet::new(socket, Filter::Unicast { broadcasts }, MAX_PAYLOAD_IPV6, description))
+    Ok(Inlet::new(socket, Filter::Unicast, MAX_PAYLOAD_IPV6, description))
 }
 
 /// `to` in its plain form, if it is one host's address.
-fn destination(to: SocketAddr, interface: Option<&Interface>, broadcasts: &[Ipv4Addr]) -> Result<SocketAddr> {
+fn destination(to: SocketAddr, interface: Option<&Interface>) -> Result<SocketAddr> {
     let mut to = to;
     if let IpAddr::V4(mapped) = to.ip().to_canonical() {
         to = SocketAddr::new(mapped.into(), to.port());
@@ -113,10 +116,8 @@ fn destination(to: SocketAddr, interface: Option<&Interface>, broadcasts: &[Ipv4
     if address.is_multicast() {
         return Err(Error::usage(format!("--to {address}: this is a group; use netlab multicast --group {address}")));
     }
-    if is_broadcast(address, broadcasts) {
-        return Err(Error::usage(format!(
-            "--to {address}: this is a broadcast address; use netlab broadcast --to {address}"
-        )));
+    if is_broadcast(address, &[]) {
+        return Err(Error::usage(format!("--to {address}: this is all hosts; use netlab broadcast")));
     }
     if address.is_unspecified() {
         return Err(Error::usage(format!("--to {address}: this is no host's address")));
@@ -149,6 +150,21 @@ fn scoped(address: SocketAddr, interface: Option<&Interface>) -> Result<SocketAd
     Ok(SocketAddrV6::new(ip, address.port(), address.flowinfo(), scope).into())
 }
 
+/// What is to be known about a connected socket whose messages leave by `interface` with the address of another one;
+/// refuses it where there is no address at all.
+fn foreign_source(interface: &Interface, connected: &Socket) -> Result<Option<String>> {
+    let local =
+        connected.local_addr().map_err(|error| Error::failed("asking a socket for its address").because(error))?;
+    let Some(source) = local.as_socket().map(|local| local.ip()) else { return Ok(None) };
+    if source.is_unspecified() {
+        interface.check_source(source.is_ipv6())?;
+    }
+    let name = &interface.name;
+    Ok((!interface.has(source)).then(|| {
+        format!("messages leave by {name} with the source {source}, which is no address of {name}: answers may not come back")
+    }))
+}
+
 fn has_ipv6() -> bool {
     let probe = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None);
     !matches!(probe.map_err(|error: io::Error| error.raw_os_error()), Err(Some(libc::EAFNOSUPPORT)))
@@ -159,8 +175,7 @@ mod tests {
     use super::*;
 
     fn refusal(to: &str) -> String {
-        let broadcasts = [Ipv4Addr::new(10, 0, 0, 255)];
-        match destination(to.parse().unwrap(), None, &broadcasts) {
+        match destination(to.parse().unwrap(), None) {
             Ok(to) => format!("took {to}"),
             Err(error) => error.to_string(),
         }
@@ -171,7 +186,6 @@ mod tests {
         for (to, why) in [
             ("239.1.1.1:4747", "use netlab multicast --group 239.1.1.1"),
             ("[ff02::1]:4747", "use netlab multicast --group ff02::1"),
-            ("10.0.0.255:4747", "use netlab broadcast --to 10.0.0.255"),
             ("255.255.255.255:4747", "use netlab broadcast"),
             ("0.0.0.0:4747", "no host's address"),
             ("10.0.0.1:0", "a port is a number"),
@@ -180,6 +194,18 @@ mod tests {
             ("[fe80::1%7]:4747", "took [fe80::1%7]:4747"),
         ] {
             assert!(refusal(to).contains(why), "{to}: {}", refusal(to));
+        }
+    }
+
+    #[test]
+    fn the_kernel_knows_the_broadcast_addresses() {
+        let error = outlet(&["127.255.255.255:4747".parse().unwrap()], None, None).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "--to 127.255.255.255: this is a broadcast address; use netlab broadcast --to 127.255.255.255"
+        );
+        for own in ["127.0.0.1:4747", "127.255.255.254:4747"] {
+            assert!(outlet(&[own.parse().unwrap()], None, None).is_ok(), "{own}");
         }
     }
 

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::claim::Factor;
+use crate::results::factor::Factor;
 use crate::run::Condition;
 use crate::units::Role;
 
 /// An expression of numbers, `+ - * /`, brackets, and names, which stand for the condition's own value: those of
-/// [`Factor`]s and `bystanders`. Prints as it is read out: `2 × receivers`.
+/// [`Factor`]s that are numbers, and `bystanders`. Prints as it is read out: `2 × receivers`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bound {
     words: String,
@@ -62,7 +62,7 @@ impl Bound {
     /// Why it has none there.
     pub fn of(&self, condition: &Condition) -> Result<f64, &'static str> {
         self.value(&|name| match name {
-            Name::Factor(factor) => factor.of(condition).ok_or("the rate is max there, which is no number"),
+            Name::Factor(factor) => factor.of(condition).number().ok_or("the rate is max there, which is no number"),
             Name::Bystanders => Ok(condition.count(Role::Bystander) as f64),
         })
     }
@@ -205,7 +205,7 @@ impl Parser {
 
 impl Name {
     fn all() -> impl Iterator<Item = (&'static str, Name)> {
-        let factors = Factor::ALL.into_iter().map(|factor| (factor.as_str(), Name::Factor(factor)));
+        let factors = Factor::numbers().map(|factor| (factor.about().key, Name::Factor(factor)));
         factors.chain([("bystanders", Name::Bystanders)])
     }
 

@@ -1,12 +1,12 @@
 //! Whether a plan can bear a claim or a question out at all, before anything is measured. Pure.
 
-use super::claim::{Claim, Figure, Question, Selector, Test, Tolerance};
+use super::claim::{Claim, Figure, Growth, Question, Selector, Test, Tolerance};
 use super::comparison;
 use crate::lan::Nic;
 use crate::results::metric::{METRICS, Metric};
 use crate::results::trial::Who;
 use crate::run::condition::HostGroup;
-use crate::run::{Condition, MeasurePlan};
+use crate::run::{Attribution, Condition, MeasurePlan};
 use crate::units::{Mode, Role};
 
 impl Claim {
@@ -27,31 +27,53 @@ impl Claim {
                 }
             }
             Test::GrowsWith(factor, _) | Test::FlatIn(factor, _) => {
-                if self.against.is_some() {
-                    return Err("a line goes through figures, not through ratios: leave out 'against', or ask for at \
-                                most, at least or about"
-                        .to_owned());
+                if self.against.is_some() && matches!(self.test, Test::FlatIn(..)) {
+                    return Err(
+                        "what is flat is a figure, not a comparison: leave out 'against' and 'minus', or ask for \
+                                grows_with, at_most, at_least or about"
+                            .to_owned(),
+                    );
                 }
                 let series = comparison::series(conditions, &selected, *factor);
-                if let Some(line) = series.lines.iter().find(|line| !comparison::varies(conditions, line, *factor)) {
-                    let name = &conditions[line[0]].name;
-                    return Err(format!("{name}: {factor} has but one value there, and a line needs at least two"));
+                for line in &series.lines {
+                    let beside = self.against.iter().map(|against| {
+                        let other = |&index| comparison::counterpart(conditions, index, &self.select, &against.select);
+                        line.iter().map(other).collect()
+                    });
+                    for line in [Ok(line.clone())].into_iter().chain(beside) {
+                        let line = line?;
+                        if !comparison::varies(conditions, &line, *factor) {
+                            let name = &conditions[line[0]].name;
+                            let why =
+                                format!("{name}: {factor} has but one value there, and a line needs at least two");
+                            return Err(why);
+                        }
+                    }
                 }
             }
         }
         let not_a_number = match self.test {
             Test::About(_, Tolerance::Relative(off) | Tolerance::Absolute(off))
             | Test::FlatIn(_, Tolerance::Relative(off) | Tolerance::Absolute(off)) => !off.is_finite() || off < 0.0,
-            Test::GrowsWith(_, least) => !least.is_finite(),
+            Test::GrowsWith(_, Growth::MoreThan(growth) | Growth::AtMost(growth)) => !growth.is_finite(),
+            Test::GrowsWith(_, Growth::About(growth, Tolerance::Relative(off) | Tolerance::Absolute(off))) => {
+                !growth.is_finite() || !off.is_finite() || off < 0.0
+            }
             Test::AtMost(_) | Test::AtLeast(_) => false,
         };
         if not_a_number {
-            return Err("a tolerance is a number from 0 up, and a least growth a finite one".to_owned());
+            return Err("a tolerance is a number from 0 up, and a growth a finite one".to_owned());
         }
         if let Some(against) = &self.against {
+            let figure = self.other_figure();
+            let unit = |figure: &Figure| Metric::named(&figure.metric).map(|metric| metric.unit);
+            if unit(&figure) != unit(&self.figure) {
+                let (one, two) = (&self.figure.metric, &figure.metric);
+                return Err(format!("'{one}' and '{two}' cannot be compared, as they are in different units"));
+            }
             for &index in &selected {
-                let other = comparison::counterpart(conditions, index, &self.select, against)?;
-                self.figure.check(&conditions[other])?;
+                let other = comparison::counterpart(conditions, index, &self.select, &against.select)?;
+                figure.check(&conditions[other])?;
             }
         }
         Ok(())
@@ -156,9 +178,10 @@ fn lacks(metric: &Metric, condition: &Condition, groups: &[&HostGroup]) -> Optio
         ),
         "nic_filtered" => (condition.network.nic == Nic::Filter, "its cards don't filter"),
         "skew_p50" | "skew_p99" => (condition.count(Role::Receiver) > 1, "it takes two receivers"),
-        "cpu_kernel_rx" | "cpu_total" | "cpu_share" | "cpu_load" => {
-            (condition.attributed, "where a host works, the kernel's CPU time is not told apart; there is cpu_app")
-        }
+        "cpu_kernel_rx" | "cpu_total" | "cpu_share" | "cpu_load" => (
+            condition.attribution == Attribution::Threads,
+            "on plain veth the kernel's CPU time is not told apart; there is cpu_app",
+        ),
         _ => (true, ""),
     };
     (!has).then_some(why)
@@ -170,10 +193,15 @@ mod tests {
 
     use super::*;
     use crate::lab::Bound;
-    use crate::lab::claim::{Expect, Factor};
+    use crate::lab::claim::{Against, Comparison, Expect};
+    use crate::results::factor::Factor;
     use crate::run::condition::Flow;
     use crate::run::{Case, Design};
     use crate::units::Rate;
+
+    fn ratio_to(select: Selector) -> Option<Against> {
+        Some(Against { select, by: Comparison::Ratio, metric: None })
+    }
 
     fn plan(case: Case) -> MeasurePlan {
         Design { cases: vec![case], trials: 3, seed: 1, try_rates: Vec::new() }.plan().unwrap()
@@ -204,7 +232,7 @@ mod tests {
         ];
         let rate = Rate::PerSecond(100.0);
         let flow = Some(Flow { from: "from".to_owned(), to: Some("to".to_owned()), rate, size: 64 });
-        plan(Case { modes: vec![mode], groups, flow, ..Case::default() })
+        plan(Case { modes: vec![mode], groups, flow, duration: Duration::from_secs(1), ..Case::default() })
     }
 
     fn figure(metric: &str, role: &str) -> Figure {
@@ -216,11 +244,15 @@ mod tests {
             statement: String::new(),
             says: String::new(),
             figure: figure(metric, role),
-            select: Selector { mode: vec![Mode::Unicast], receivers: vec![4], ..Selector::default() },
+            select: modes(&[Mode::Unicast]).and(Factor::Receivers, [4usize]),
             against: None,
             test,
             expect: Expect::Holds,
         }
+    }
+
+    fn modes(modes: &[Mode]) -> Selector {
+        Selector::default().and(Factor::Mode, modes.to_vec())
     }
 
     fn at_most(bound: &str) -> Test {
@@ -231,10 +263,10 @@ mod tests {
     fn what_can_be_judged() {
         let plain = claim("cpu_total", "bystander", at_most("1"));
         assert_eq!(plain.check(&simple()), Ok(()));
-        let against = Some(Selector { mode: vec![Mode::Multicast], ..Selector::default() });
+        let against = ratio_to(Selector::default().and(Factor::Mode, [Mode::Multicast]));
         assert_eq!(Claim { against, ..plain.clone() }.check(&simple()), Ok(()));
-        let select = Selector { rate: vec![Rate::Max], ..Selector::default() };
-        let grows = claim("cpu_total", "sender", Test::GrowsWith(Factor::Receivers, 0.0));
+        let select = Selector::default().and(Factor::Rate, [Rate::Max]);
+        let grows = claim("cpu_total", "sender", Test::GrowsWith(Factor::Receivers, Growth::MoreThan(0.0)));
         assert_eq!(Claim { select, ..grows }.check(&simple()), Ok(()));
         for role in ["all", "switch", "receiver"] {
             let metric = if role == "all" { "link_frames" } else { "cpu_total" };
@@ -247,7 +279,7 @@ mod tests {
         let flat = |off| Test::FlatIn(Factor::Receivers, off);
         let plain = || claim("cpu_total", "bystander", at_most("1"));
         let open = |claim: Claim| Claim { select: Selector::default(), ..claim };
-        let unicast = || Some(Selector { mode: vec![Mode::Unicast], ..Selector::default() });
+        let unicast = || ratio_to(Selector::default().and(Factor::Mode, [Mode::Unicast]));
         for (claim, reason) in [
             (claim("cpu", "bystander", at_most("1")), "'cpu' is no metric of bystander; there are link_tx_frames, "),
             (claim("rate", "receiver", at_most("1")), "'rate' is no metric of receiver; there are "),
@@ -267,14 +299,23 @@ mod tests {
             (open(claim("cpu_total", "sender", flat(Tolerance::Absolute(f64::NAN)))), "a tolerance is a number"),
             (
                 Claim { against: unicast(), ..open(claim("cpu_total", "sender", flat(Tolerance::Relative(0.1)))) },
-                "a line goes through figures, not through ratios",
+                "what is flat is a figure, not a comparison",
             ),
             (
-                Claim { against: Some(Selector { ttl: vec![9], ..Selector::default() }), ..plain() },
+                Claim { against: ratio_to(Selector::default().and(Factor::Ttl, [9u8])), ..plain() },
                 "unicast-4-max has no condition to be compared with",
             ),
             (
-                Claim { select: Selector { ttl: vec![9], ..Selector::default() }, ..plain() },
+                Claim {
+                    against: ratio_to(
+                        Selector::default().and(Factor::Receivers, [4usize]).and(Factor::Mode, [Mode::Multicast]),
+                    ),
+                    ..open(claim("cpu_total", "sender", Test::GrowsWith(Factor::Receivers, Growth::AtMost(1.0))))
+                },
+                "multicast-4-max: receivers has but one value there",
+            ),
+            (
+                Claim { select: Selector::default().and(Factor::Ttl, [9u8]), ..plain() },
                 "no condition of the design is meant by it",
             ),
         ] {
@@ -282,7 +323,7 @@ mod tests {
             assert!(why.starts_with(reason), "{why}\nand not\n{reason}");
         }
         // The counterpart lacks the figure.
-        let against = Some(Selector { receivers: vec![20], ..Selector::default() });
+        let against = ratio_to(Selector::default().and(Factor::Receivers, [20usize]));
         let why = Claim { against, ..plain() }.check(&simple()).unwrap_err();
         assert_eq!(why, "unicast-20-max has no bystander");
     }
@@ -318,11 +359,10 @@ mod tests {
     #[test]
     fn a_question_is_about_one_condition() {
         let question = |select| Question { ask: String::new(), figure: figure("cpu_total", "receiver"), select };
-        let one =
-            Selector { mode: vec![Mode::Unicast], receivers: vec![4], rate: vec![Rate::Max], ..Selector::default() };
+        let one = modes(&[Mode::Unicast]).and(Factor::Receivers, [4usize]).and(Factor::Rate, [Rate::Max]);
         assert_eq!(question(one.clone()).check(&simple()), Ok(()));
-        let several = question(Selector { rate: Vec::new(), ..one.clone() }).check(&simple()).unwrap_err();
+        let several = question(one.clone().and(Factor::Rate, [Rate::Max; 0])).check(&simple()).unwrap_err();
         assert!(several.contains("unicast-4-max as well as unicast-4-500ps"), "{several}");
-        assert!(question(Selector { size: vec![9], ..one }).check(&simple()).is_err());
+        assert!(question(one.and(Factor::Size, [9usize])).check(&simple()).is_err());
     }
 }

@@ -1,12 +1,11 @@
 //! What a lab claims about its outcome: data, no code.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use super::bound::Bound;
-use crate::lan::{Nic, SwitchKind};
+use crate::results::factor::{Factor, Value};
 use crate::run::Condition;
-use crate::units::{Mode, Rate, Role};
 
 /// A statement about one metric, to be judged by its confidence interval.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,12 +18,32 @@ pub struct Claim {
     pub figure: Figure,
     /// In which conditions; each of them has to bear the claim out.
     pub select: Selector,
-    /// As a ratio to the same figure in the conditions these match (all else being equal).
-    pub against: Option<Selector>,
+    /// What it is set beside, round by round.
+    pub against: Option<Against>,
     /// What it should be.
     pub test: Test,
     /// What the lab expects of it.
     pub expect: Expect,
+}
+
+/// The same figure, or another of the same role, in other conditions, all else being equal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Against {
+    /// Which they are.
+    pub select: Selector,
+    /// How the two are compared.
+    pub by: Comparison,
+    /// The metric there, where it is another one, in the same unit.
+    pub metric: Option<String>,
+}
+
+/// How two figures are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// How many times the one is the other.
+    Ratio,
+    /// How much the one is above the other.
+    Difference,
 }
 
 /// A question for `--predict`: guess this figure before it is measured.
@@ -56,10 +75,21 @@ pub enum Test {
     AtLeast(Bound),
     /// It is this, within the tolerance.
     About(Bound, Tolerance),
-    /// Over the factor, the line through it rises: the interval of the slope lies above this (0 unless said).
-    GrowsWith(Factor, f64),
+    /// Over the factor, the line through it has such a slope.
+    GrowsWith(Factor, Growth),
     /// Over the factor, the line through it changes by no more than the tolerance from end to end (relative to the mean).
     FlatIn(Factor, Tolerance),
+}
+
+/// What should be true of a slope, which is the growth for each one more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Growth {
+    /// It is above this.
+    MoreThan(f64),
+    /// It is not above this.
+    AtMost(f64),
+    /// It is this, within the tolerance.
+    About(f64, Tolerance),
 }
 
 /// How far off is near enough.
@@ -69,23 +99,6 @@ pub enum Tolerance {
     Relative(f64),
     /// In the unit of the figure.
     Absolute(f64),
-}
-
-/// A numeric factor of the design.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Factor {
-    /// Receivers of each message.
-    Receivers,
-    /// Hosts without router and switch.
-    Hosts,
-    /// Messages a second asked for.
-    Rate,
-    /// Payload in bytes.
-    Size,
-    /// Hop limit.
-    Ttl,
-    /// One-way delay of the router between LANs, in ms.
-    Distance,
 }
 
 /// What the lab expects of a claim.
@@ -114,60 +127,9 @@ impl Expect {
     }
 }
 
-/// Conditions by the values of their factors; an empty list leaves the factor open.
+/// Conditions by the values of their factors; a factor that is not in it is left open.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Selector {
-    /// Modes.
-    pub mode: Vec<Mode>,
-    /// Names of cases.
-    pub case: Vec<String>,
-    /// Numbers of receivers.
-    pub receivers: Vec<usize>,
-    /// Numbers of hosts.
-    pub hosts: Vec<usize>,
-    /// Kinds of switch.
-    pub switch: Vec<SwitchKind>,
-    /// Kinds of card.
-    pub nic: Vec<Nic>,
-    /// Messages a second.
-    pub rate: Vec<Rate>,
-    /// Payloads in bytes.
-    pub size: Vec<usize>,
-    /// Hop limits.
-    pub ttl: Vec<u8>,
-    /// One-way delays of the router between LANs.
-    pub distance: Vec<Duration>,
-}
-
-impl Factor {
-    /// All of them.
-    pub const ALL: [Factor; 6] =
-        [Factor::Receivers, Factor::Hosts, Factor::Rate, Factor::Size, Factor::Ttl, Factor::Distance];
-
-    /// The spelling in lab files.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Factor::Receivers => "receivers",
-            Factor::Hosts => "hosts",
-            Factor::Rate => "rate",
-            Factor::Size => "size",
-            Factor::Ttl => "ttl",
-            Factor::Distance => "distance",
-        }
-    }
-
-    /// Its value in a condition; `None` for the rate `max`.
-    pub fn of(self, condition: &Condition) -> Option<f64> {
-        match self {
-            Factor::Receivers => Some(condition.count(Role::Receiver) as f64),
-            Factor::Hosts => Some(condition.hosts() as f64),
-            Factor::Rate => condition.traffic.rate.per_second(),
-            Factor::Size => Some(condition.traffic.size as f64),
-            Factor::Ttl => Some(f64::from(condition.traffic.ttl)),
-            Factor::Distance => Some(condition.network.distance.as_secs_f64() * 1e3),
-        }
-    }
-}
+pub struct Selector(BTreeMap<Factor, Vec<Value>>);
 
 impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -175,27 +137,44 @@ impl fmt::Display for Expect {
     }
 }
 
-impl fmt::Display for Factor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+impl Claim {
+    /// What the figure is set beside: the same one, unless another metric is named.
+    pub fn other_figure(&self) -> Figure {
+        let metric = self.against.as_ref().and_then(|against| against.metric.clone());
+        Figure { metric: metric.unwrap_or_else(|| self.figure.metric.clone()), role: self.figure.role.clone() }
     }
 }
 
 impl Selector {
+    /// Narrowed to conditions with one of these values of a factor; no values leave it open.
+    #[must_use]
+    pub fn and<V: Into<Value>>(mut self, factor: Factor, values: impl IntoIterator<Item = V>) -> Selector {
+        let values: Vec<Value> = values.into_iter().map(Into::into).collect();
+        if values.is_empty() {
+            self.0.remove(&factor);
+        } else {
+            self.0.insert(factor, values);
+        }
+        self
+    }
+
+    /// The values it asks for; none where it leaves the factor open.
+    pub fn values(&self, factor: Factor) -> &[Value] {
+        self.0.get(&factor).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether it asks for values of a factor.
+    pub fn names(&self, factor: Factor) -> bool {
+        self.0.contains_key(&factor)
+    }
+
+    /// The factors it asks for values of, those first that tell most.
+    pub fn factors(&self) -> impl Iterator<Item = Factor> {
+        self.0.keys().copied()
+    }
+
     /// Whether a condition has one of the values of every factor that is not left open.
     pub fn matches(&self, condition: &Condition) -> bool {
-        fn is<T: PartialEq>(wanted: &[T], value: &T) -> bool {
-            wanted.is_empty() || wanted.contains(value)
-        }
-        is(&self.mode, &condition.mode)
-            && is(&self.case, &condition.case)
-            && is(&self.receivers, &condition.count(Role::Receiver))
-            && is(&self.hosts, &condition.hosts())
-            && is(&self.switch, &condition.network.switch)
-            && is(&self.nic, &condition.network.nic)
-            && is(&self.rate, &condition.traffic.rate)
-            && is(&self.size, &condition.traffic.size)
-            && is(&self.ttl, &condition.traffic.ttl)
-            && is(&self.distance, &condition.network.distance)
+        self.0.iter().all(|(factor, values)| values.contains(&factor.of(condition)))
     }
 }

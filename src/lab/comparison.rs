@@ -1,11 +1,11 @@
 //! Which conditions of a plan belong together: counterparts for a ratio, series for a line. Pure.
 
-use super::aspect::Aspect;
-use super::claim::{Factor, Selector};
+use super::claim::Selector;
+use crate::results::factor::Factor;
 use crate::run::Condition;
 
-/// The condition that one (by its index) is compared with: it is matched by `against`, and the same in every aspect that
-/// neither selector names. Of several, the one that is most like it.
+/// The condition that one (by its index) is compared with: it is matched by `against`, and the same in every factor that
+/// neither selector names and that matters in every mode. Of several, the one that is most like it.
 ///
 /// # Errors
 /// Why there is none.
@@ -16,8 +16,9 @@ pub fn counterpart(
     against: &Selector,
 ) -> Result<usize, String> {
     let own = &conditions[of];
-    let named = |aspect: Aspect| !aspect.named_by(select).is_empty() || !aspect.named_by(against).is_empty();
-    let is_like = |other: &Condition| Aspect::ALL.iter().all(|aspect| named(*aspect) || aspect.is_same(own, other));
+    let strict = || Factor::ALL.into_iter().filter(|factor| factor.matters_to_all());
+    let named = |factor: Factor| select.names(factor) || against.names(factor);
+    let is_like = |other: &Condition| strict().all(|factor| named(factor) || factor.is_same(own, other));
     let matching = (0..conditions.len())
         .filter(|&index| index != of && against.matches(&conditions[index]) && is_like(&conditions[index]));
     let likeness = |index: usize| likeness(own, &conditions[index]);
@@ -36,20 +37,18 @@ pub fn counterpart(
 
 /// In how many respects two conditions are the same.
 fn likeness(a: &Condition, b: &Condition) -> usize {
-    let aspects = Aspect::ALL.iter().filter(|aspect| aspect.is_same(a, b)).count();
+    let factors = Factor::ALL.iter().filter(|factor| factor.is_same(a, b)).count();
     let others = [
-        a.network.igmp == b.network.igmp,
         a.network.ipv6 == b.network.ipv6,
         a.network.lans == b.network.lans,
         a.network.limit == b.network.limit,
         a.groups == b.groups,
-        a.traffic.group == b.traffic.group,
         a.traffic.source_specific == b.traffic.source_specific,
         a.traffic.duration == b.traffic.duration,
         a.flow == b.flow,
         a.querier == b.querier,
     ];
-    aspects + others.into_iter().filter(|same| *same).count()
+    factors + others.into_iter().filter(|same| *same).count()
 }
 
 /// Conditions through which lines over a factor go.
@@ -57,23 +56,22 @@ fn likeness(a: &Condition, b: &Condition) -> usize {
 pub struct Series {
     /// By their indexes, each series in the order of the plan.
     pub lines: Vec<Vec<usize>>,
-    /// The aspects that vary along the lines.
-    pub swept: Vec<Aspect>,
+    /// The factors that vary along the lines.
+    pub swept: Vec<Factor>,
 }
 
 /// The selected conditions (by their indexes) in series that differ in the factor alone. Where that leaves one without a
 /// second value, they may differ as well in what follows from the factor (receivers and hosts from each other, with a
 /// fixed number of bystanders), in the case (a lab that names each number of hosts), or in both.
 pub fn series(conditions: &[Condition], selected: &[usize], factor: Factor) -> Series {
-    let own = Aspect::Number(factor);
     let follows = match factor {
-        Factor::Receivers => Some(Aspect::Number(Factor::Hosts)),
-        Factor::Hosts => Some(Aspect::Number(Factor::Receivers)),
-        Factor::Rate | Factor::Size | Factor::Ttl | Factor::Distance => None,
+        Factor::Receivers => Some(Factor::Hosts),
+        Factor::Hosts => Some(Factor::Receivers),
+        _ => None,
     };
     let follows = follows.as_slice();
-    let swept =
-        [vec![own], [&[own], follows].concat(), vec![own, Aspect::Case], [&[own, Aspect::Case], follows].concat()];
+    let case = [factor, Factor::Case];
+    let swept = [vec![factor], [&[factor], follows].concat(), case.to_vec(), [&case, follows].concat()];
     let tries = swept.map(|swept| Series { lines: lines(conditions, selected, &swept), swept });
     let [strict, ..] = &tries;
     let fits = |series: &&Series| series.lines.iter().all(|line| varies(conditions, line, factor));
@@ -82,15 +80,14 @@ pub fn series(conditions: &[Condition], selected: &[usize], factor: Factor) -> S
 
 /// Whether a factor has at least two values over these conditions.
 pub fn varies(conditions: &[Condition], line: &[usize], factor: Factor) -> bool {
-    let mut values = line.iter().filter_map(|&index| factor.of(&conditions[index]));
+    let mut values = line.iter().filter_map(|&index| factor.of(&conditions[index]).number());
     values.next().is_some_and(|first| values.any(|other| other != first))
 }
 
-fn lines(conditions: &[Condition], selected: &[usize], swept: &[Aspect]) -> Vec<Vec<usize>> {
+fn lines(conditions: &[Condition], selected: &[usize], swept: &[Factor]) -> Vec<Vec<usize>> {
     let on_one = |a: &Condition, b: &Condition| {
-        let same = Aspect::ALL.iter().all(|aspect| swept.contains(aspect) || aspect.is_same(a, b));
-        let same_network = a.network.igmp == b.network.igmp && a.network.ipv6 == b.network.ipv6;
-        same && same_network && a.traffic.group == b.traffic.group
+        let same = Factor::ALL.iter().all(|factor| swept.contains(factor) || factor.is_same(a, b));
+        same && a.network.ipv6 == b.network.ipv6
     };
     let mut lines: Vec<Vec<usize>> = Vec::new();
     for &index in selected {
@@ -115,7 +112,7 @@ mod tests {
     }
 
     fn modes(modes: &[Mode]) -> Selector {
-        Selector { mode: modes.to_vec(), ..Selector::default() }
+        Selector::default().and(Factor::Mode, modes.to_vec())
     }
 
     fn name_of(conditions: &[Condition], of: &str, select: &Selector, against: &Selector) -> Result<String, String> {
@@ -136,18 +133,19 @@ mod tests {
         assert_eq!(found.as_deref(), Ok("unicast-16-hub"));
 
         // Named by the claim's own selector alone: several would do, the most like it is meant.
-        let select = Selector { receivers: vec![4, 16], ..multicast.clone() };
+        let select = multicast.clone().and(Factor::Receivers, [4usize, 16]);
         assert_eq!(name_of(&all, "multicast-16-hub", &select, &unicast).as_deref(), Ok("unicast-16-hub"));
 
-        let snooping = Selector { switch: vec![SwitchKind::Snooping], ..Selector::default() };
-        let hub = Selector { switch: vec![SwitchKind::Hub], ..Selector::default() };
+        let snooping = Selector::default().and(Factor::Switch, [SwitchKind::Snooping]);
+        let hub = Selector::default().and(Factor::Switch, [SwitchKind::Hub]);
         assert_eq!(name_of(&all, "multicast-4-hub", &hub, &snooping).as_deref(), Ok("multicast-4-snooping"));
-        let cross = Selector { switch: vec![SwitchKind::Snooping], ..unicast.clone() };
+        let cross = unicast.clone().and(Factor::Switch, [SwitchKind::Snooping]);
         assert_eq!(name_of(&all, "multicast-4-hub", &multicast, &cross).as_deref(), Ok("unicast-4-snooping"));
 
         let none = name_of(&all, "unicast-4-hub", &unicast, &unicast).unwrap_err();
         assert_eq!(none, "unicast-4-hub has no condition to be compared with", "never itself");
-        let either = Selector { receivers: vec![16], switch: vec![SwitchKind::Snooping, SwitchKind::Hub], ..unicast };
+        let either =
+            unicast.and(Factor::Receivers, [16usize]).and(Factor::Switch, [SwitchKind::Snooping, SwitchKind::Hub]);
         let several = name_of(&all, "multicast-4-hub", &multicast, &either);
         assert_eq!(several.as_deref(), Ok("unicast-16-hub"), "the most like it");
     }
@@ -161,9 +159,12 @@ mod tests {
             Case { name: "a".to_owned(), ..case(vec![Mode::Multicast], vec![Igmp::default()]) },
             Case { name: "b".to_owned(), ..case(vec![Mode::Unicast], vec![quick, slow]) },
         ]);
-        let b = Selector { case: vec!["b".to_owned()], ..modes(&[Mode::Unicast]) };
-        let several = name_of(&all, "multicast-4-a-100ms", &modes(&[Mode::Multicast]), &b).unwrap_err();
-        assert_eq!(several, "multicast-4-a-100ms could be compared with unicast-4-b-10ms and with unicast-4-b-500ms");
+        let b = modes(&[Mode::Unicast]).and(Factor::Case, ["b"]);
+        let several = name_of(&all, "multicast-4-a-igmp3", &modes(&[Mode::Multicast]), &b).unwrap_err();
+        assert_eq!(
+            several,
+            "multicast-4-a-igmp3 could be compared with unicast-4-b-igmp3-10ms and with unicast-4-b-igmp3-500ms"
+        );
     }
 
     #[test]
@@ -176,7 +177,7 @@ mod tests {
         }]);
         let selected: Vec<usize> = (0..all.len()).collect();
         let over = series(&all, &selected, Factor::Receivers);
-        assert_eq!((over.lines.len(), over.swept.as_slice()), (4, [Aspect::Number(Factor::Receivers)].as_slice()));
+        assert_eq!((over.lines.len(), over.swept.as_slice()), (4, [Factor::Receivers].as_slice()));
         for line in &over.lines {
             assert_eq!(line.len(), 3);
             assert!(line.iter().all(|&index| all[index].mode == all[line[0]].mode));
@@ -202,8 +203,8 @@ mod tests {
         let selected: Vec<usize> = (0..all.len()).collect();
         let over = series(&all, &selected, Factor::Hosts);
         assert_eq!(over.lines, [[0, 2], [1, 3]]);
-        assert!(over.swept.contains(&Aspect::Case) && over.swept.contains(&Aspect::Number(Factor::Receivers)));
+        assert!(over.swept.contains(&Factor::Case) && over.swept.contains(&Factor::Receivers));
         let all = conditions(vec![case("few", 11, 2), case("many", 11, 10)]);
-        assert_eq!(series(&all, &selected, Factor::Receivers).swept, [Aspect::Number(Factor::Receivers), Aspect::Case]);
+        assert_eq!(series(&all, &selected, Factor::Receivers).swept, [Factor::Receivers, Factor::Case]);
     }
 }

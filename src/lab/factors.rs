@@ -1,11 +1,12 @@
 //! From the tables of a lab file to the cases of a design, and back from a refusal to its place in the file.
 
-use super::file::{Factors, Flow, Group, Querier};
+use super::file::{Factors, Flow, Group, Querier, Selector};
 use super::problem::Found;
-use super::value::{Distance, Qos, SUSTAINABLE, Several, Span, Spot, Table, WantedRate};
+use super::value::{Distance, Key, Qos, SUSTAINABLE, Several, Span, Spot, Table, WantedRate};
+use crate::results::factor::{Factor, Value};
 use crate::run::Refused;
 use crate::run::condition;
-use crate::run::condition::{HostGroup, ServerPlan};
+use crate::run::condition::HostGroup;
 use crate::run::design::{Case, usual_receivers};
 use crate::units::Rate;
 
@@ -13,38 +14,13 @@ impl Factors {
     /// These with the keys of `over` in their place, where it has them. Who the hosts are is one thing: groups replace
     /// hosts and receivers, and the other way round.
     #[must_use]
-    pub fn under(self, over: &Factors) -> Factors {
-        let (groups, hosts, receivers) = if over.groups.is_some() {
-            (over.groups.clone(), None, None)
+    pub fn under(mut self, over: &Factors) -> Factors {
+        if over.groups.is_some() {
+            (self.hosts, self.receivers) = (None, None);
         } else if over.hosts.is_some() || over.receivers.is_some() {
-            (None, over.hosts.clone().or(self.hosts), over.receivers.clone().or(self.receivers))
-        } else {
-            (self.groups, self.hosts, self.receivers)
-        };
-        Factors {
-            modes: over.modes.clone().or(self.modes),
-            hosts,
-            receivers,
-            groups,
-            switch: over.switch.clone().or(self.switch),
-            nic: over.nic.clone().or(self.nic),
-            rate: over.rate.clone().or(self.rate),
-            size: over.size.clone().or(self.size),
-            duration: over.duration.clone().or(self.duration),
-            ipv6: over.ipv6.clone().or(self.ipv6),
-            ttl: over.ttl.clone().or(self.ttl),
-            group: over.group.clone().or(self.group),
-            source_specific: over.source_specific.clone().or(self.source_specific),
-            igmp: over.igmp.clone().or(self.igmp),
-            relay: over.relay.clone().or(self.relay),
-            qos: over.qos.clone().or(self.qos),
-            retain: over.retain.clone().or(self.retain),
-            server_dies_at: over.server_dies_at.clone().or(self.server_dies_at),
-            distance: over.distance.clone().or(self.distance),
-            loss_expected: over.loss_expected.clone().or(self.loss_expected),
-            flow: over.flow.clone().or(self.flow),
-            querier: over.querier.clone().or(self.querier),
+            self.groups = None;
         }
+        self.replaced_by(over)
     }
 
     /// The case they describe; what they don't say is as usual.
@@ -63,6 +39,7 @@ impl Factors {
             switch: self.switch.as_ref().map_or(usual.switch, Several::values),
             nic: self.nic.as_ref().map_or(usual.nic, Several::values),
             rate: self.rate.as_ref().map_or(usual.rate, given),
+            burst: self.burst.as_ref().map_or(usual.burst, Several::values),
             size: self.size.as_ref().map_or(usual.size, |size| size.values().iter().map(|bytes| bytes.0).collect()),
             ttl: self.ttl.as_ref().map_or(usual.ttl, Several::values),
             group: self.group.as_ref().map_or(usual.group, Several::values),
@@ -72,16 +49,16 @@ impl Factors {
             source_specific: value(&self.source_specific).unwrap_or(usual.source_specific),
             flow: self.flow.as_ref().map(|flow| run_flow(&flow.value)).or(usual.flow),
             querier: self.querier.as_ref().map(|querier| run_querier(&querier.value)).or(usual.querier),
-            server: ServerPlan {
-                relay: value(&self.relay).unwrap_or(usual.server.relay),
-                qos: value(&self.qos).map_or(usual.server.qos, |Qos(qos)| qos),
-                retain: value(&self.retain).unwrap_or(usual.server.retain),
-                dies_at: value(&self.server_dies_at),
-            },
+            broadcast_address: self.broadcast_address.as_ref().map_or(usual.broadcast_address, Several::values),
+            relay: self.relay.as_ref().map_or(usual.relay, Several::values),
+            qos: self.qos.as_ref().map_or(usual.qos, |qos| qos.values().into_iter().map(|Qos(qos)| qos).collect()),
+            retain: value(&self.retain).unwrap_or(usual.retain),
+            server_dies_at: value(&self.server_dies_at).or(usual.server_dies_at),
             distance: self
                 .distance
                 .as_ref()
                 .map_or(usual.distance, |several| several.values().into_iter().map(|Distance(delay)| delay).collect()),
+            attribution: self.attribution.as_ref().map_or(usual.attribution, Several::values),
             loss_expected: value(&self.loss_expected).unwrap_or(usual.loss_expected),
         }
     }
@@ -108,17 +85,9 @@ impl Factors {
             let first = self.rates().next().map_or(0..0, |rate| rate.span.clone());
             found.add(&first, format!("{SUSTAINABLE} stands alone; the rates to try go into the key try"));
         }
-        each_once(&self.modes, found);
-        each_once(&self.hosts, found);
-        each_once(&self.receivers, found);
-        each_once(&self.switch, found);
-        each_once(&self.nic, found);
-        each_once(&self.rate, found);
-        each_once(&self.size, found);
-        each_once(&self.ttl, found);
-        each_once(&self.group, found);
-        each_once(&self.igmp, found);
-        each_once(&self.distance, found);
+        for (_, key) in self.keys() {
+            each_once(key, found);
+        }
         for group in self.groups.iter().flatten() {
             /// What a claim's `role` means where it is no group's name.
             const TAKEN: [&str; 7] = ["sender", "server", "receiver", "bystander", "router", "switch", "all"];
@@ -131,61 +100,62 @@ impl Factors {
 
     /// Where the key stands that was refused, as near to the very value as possible; `None` where it is not said.
     pub fn place_of(&self, refused: &Refused) -> Option<Span> {
-        let value = refused.value.as_str();
+        let of = |name: &str| self.keys().into_iter().find(|(key, _)| *key == name)?.1.place(&refused.value);
         match refused.factor {
-            "modes" => place(&self.modes, value),
-            "hosts" => place(&self.hosts, value),
-            "receivers" => place(&self.receivers, value).or_else(|| place(&self.hosts, "")),
-            "switch" => place(&self.switch, value),
-            "nic" => place(&self.nic, value),
-            "size" => self.size.as_ref().and_then(|size| at(size, |bytes| bytes.0.to_string() == value)),
-            "ttl" => place(&self.ttl, value),
-            "group" => place(&self.group, value),
-            "igmp" => self.igmp.as_ref().and_then(|igmp| at(igmp, |igmp| igmp.version.to_string() == value)),
-            "rate" => self.rate.as_ref().and_then(|rate| at(rate, |_| false)),
-            "duration" => self.duration.as_ref().map(|duration| duration.span.clone()),
-            "flow" => self.flow.as_ref().map(|flow| flow.span.clone()),
-            "querier" => self.querier.as_ref().map(|querier| querier.span.clone()),
-            "qos" => self.qos.as_ref().map(|qos| qos.span.clone()),
-            "server_dies_at" => self.server_dies_at.as_ref().map(|dies| dies.span.clone()),
-            "distance" => place(&self.distance, value),
-            "groups" => self.place_of_group(value),
-            _ => None,
+            // Of the numbers of hosts there can be none of receivers.
+            "receivers" => of("receivers").or_else(|| of("hosts")),
+            key => of(key),
         }
     }
+}
 
+impl Key for Vec<Table<Group>> {
     /// Where the group of this name stands; the first, where it has none.
-    fn place_of_group(&self, name: &str) -> Option<Span> {
-        let groups = self.groups.as_ref()?;
+    fn place(&self, name: &str) -> Option<Span> {
         let named = |group: &&Table<Group>| group.value.name.as_ref().is_some_and(|n| n.value.0 == name);
-        let group = if name.is_empty() { None } else { groups.iter().rfind(named) };
-        group.or(groups.first()).map(|group| group.span.clone())
+        let group = if name.is_empty() { None } else { self.iter().rfind(named) };
+        group.or(self.first()).map(|group| group.span.clone())
+    }
+}
+
+impl Selector {
+    /// The values it asks for of a factor, and where they stand; none where it leaves it open.
+    pub fn spots(&self, factor: Factor) -> Vec<Spot<Value>> {
+        fn spots<T: Clone + Into<Value>>(several: &Option<Several<T>>) -> Vec<Spot<Value>> {
+            let spots = several.iter().flat_map(|several| &several.0);
+            spots.map(|spot| Spot { value: spot.value.clone().into(), span: spot.span.clone() }).collect()
+        }
+        match factor {
+            Factor::Case => spots(&self.case),
+            Factor::Mode => spots(&self.mode),
+            Factor::Switch => spots(&self.switch),
+            Factor::Nic => spots(&self.nic),
+            Factor::Receivers => spots(&self.receivers),
+            Factor::Hosts => spots(&self.hosts),
+            Factor::Igmp => spots(&self.igmp),
+            Factor::Rate => spots(&self.rate),
+            Factor::Burst => spots(&self.burst),
+            Factor::Attribution => spots(&self.attribution),
+            Factor::Size => spots(&self.size),
+            Factor::Ttl => spots(&self.ttl),
+            Factor::Group => spots(&self.group),
+            Factor::BroadcastAddress => spots(&self.broadcast_address),
+            Factor::Relay => spots(&self.relay),
+            Factor::Qos => spots(&self.qos),
+            Factor::Distance => spots(&self.distance),
+        }
     }
 }
 
 /// A value said twice would only be measured twice.
-pub(super) fn each_once<T: PartialEq>(several: &Option<Several<T>>, found: &mut Found) {
-    let Some(Several(spots)) = several else { return };
-    for (index, spot) in spots.iter().enumerate() {
-        if spots[..index].iter().any(|earlier| earlier.value == spot.value) {
-            found.add(&spot.span, "this value is in the list twice; leave it out");
-            return;
-        }
+pub(super) fn each_once(key: &dyn Key, found: &mut Found) {
+    if let Some(span) = key.twice() {
+        found.add(span, "this value is in the list twice; leave it out");
     }
 }
 
 fn value<T: Clone>(spot: &Option<Spot<T>>) -> Option<T> {
     spot.as_ref().map(|spot| spot.value.clone())
-}
-
-/// Where a value stands in the list, by its spelling; the first, where it does not.
-fn place<T: std::fmt::Display>(several: &Option<Several<T>>, value: &str) -> Option<Span> {
-    at(several.as_ref()?, |one| one.to_string() == value)
-}
-
-fn at<T>(several: &Several<T>, is: impl Fn(&T) -> bool) -> Option<Span> {
-    let spots = &several.0;
-    spots.iter().find(|spot| is(&spot.value)).or(spots.first()).map(|spot| spot.span.clone())
 }
 
 /// The rates that are known; one to be found out is filled in by the design.
@@ -224,4 +194,81 @@ fn run_flow(flow: &Flow) -> condition::Flow {
 
 fn run_querier(querier: &Querier) -> condition::Querier {
     condition::Querier { interval: querier.interval.value, stops_at: value(&querier.stops_at) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::lab::{self, Lab};
+    use crate::units::Mode;
+
+    /// Two values of a factor as a lab file has them, with what else it takes to measure it.
+    fn two_values(factor: Factor) -> ([&'static str; 2], &'static str) {
+        match factor {
+            Factor::Case => (["\"a\"", "\"b\""], ""),
+            Factor::Mode => (["\"unicast\"", "\"multicast\""], ""),
+            Factor::Switch => (["\"snooping\"", "\"hub\""], ""),
+            Factor::Nic => (["\"promiscuous\"", "\"filter\""], ""),
+            Factor::Receivers => (["3", "5"], ""),
+            Factor::Hosts => (["7", "9"], ""),
+            Factor::Igmp => (["3", "2"], ""),
+            Factor::Rate => (["500", "\"1k\""], ""),
+            Factor::Burst => (["1", "16"], ""),
+            Factor::Attribution => (["\"threads\"", "\"plain\""], ""),
+            Factor::Size => (["64", "\"1k\""], ""),
+            Factor::Ttl => (["1", "9"], ""),
+            Factor::Group => (["\"239.1.1.1\"", "\"239.2.2.2\""], ""),
+            Factor::BroadcastAddress => (["\"limited\"", "\"directed\""], ""),
+            Factor::Relay => (["\"queued\"", "\"direct\""], ""),
+            Factor::Qos => (["0", "1"], ""),
+            Factor::Distance => (
+                ["\"0ms\"", "\"20ms\""],
+                "[[measure.groups]]\nrole = \"sender\"\n[[measure.groups]]\nrole = \"receiver\"\nlan = 2\n",
+            ),
+        }
+    }
+
+    /// A lab that measures both values, with a claim about each, and of numbers one about the line through them.
+    pub(crate) fn lab_of(factor: Factor) -> Lab {
+        let ([a, b], rest) = two_values(factor);
+        let mode = Mode::ALL.into_iter().find(|mode| factor.matters_to(*mode)).unwrap();
+        let measured = match factor {
+            Factor::Case => format!("modes = \"{mode}\"\n[[measure.case]]\nname = {a}\n[[measure.case]]\nname = {b}\n"),
+            Factor::Mode => format!("modes = [{a}, {b}]\n"),
+            _ => format!("modes = \"{mode}\"\n{factor} = [{a}, {b}]\n"),
+        };
+        let hosts = if rest.is_empty() && factor != Factor::Hosts { "hosts = 9\n" } else { "" };
+        let receivers = if rest.is_empty() && factor != Factor::Receivers { "receivers = 3\n" } else { "" };
+        let claim = "\n[[claim]]\nsays = \"s\"\nmetric = \"link_tx_frames\"\nrole = \"sender\"\n";
+        let mut claims: String = [a, b].map(|v| format!("{claim}at_most = 1\nwhere = {{ {factor} = {v} }}\n")).concat();
+        if factor.about().number.is_some() {
+            claims += &format!("{claim}grows_with = \"{factor}\"\n{claim}at_least = \"2 * {factor}\"\n");
+        }
+        let text = format!("title = \"T\"\nlecture = \"L\"\n[measure]\n{hosts}{receivers}{measured}{rest}{claims}");
+        lab::read("t", text.as_bytes()).unwrap_or_else(|problems| panic!("{factor}: {problems:?}\n{text}"))
+    }
+
+    #[test]
+    fn every_factor_is_in_the_lab_file_the_plan_names_headings_and_rows() {
+        for factor in Factor::ALL {
+            let lab = lab_of(factor);
+            let plan = lab.design.plan().unwrap();
+            let [a, b] = &plan.conditions[..] else { panic!("{factor}: {} conditions", plan.conditions.len()) };
+            assert!(!factor.is_same(a, b), "{factor}");
+            for other in Factor::ALL.into_iter().filter(|other| *other != factor) {
+                assert!(other.is_same(a, b), "{other} varies with {factor}");
+            }
+            let chosen = |claim: usize| -> Vec<_> {
+                plan.conditions.iter().filter(|c| lab.claims[claim].select.matches(c)).collect()
+            };
+            assert_eq!((chosen(0), chosen(1)), (vec![a], vec![b]), "{factor}");
+
+            assert!(b.name.contains(&factor.in_name(&factor.of(b))), "{factor}: {}", b.name);
+            let headings: Vec<String> = plan.settings().iter().map(ToString::to_string).collect();
+            assert_eq!(headings.len(), if factor == Factor::Mode { 1 } else { 2 }, "{factor}");
+            assert!(factor == Factor::Mode || headings[0] != headings[1], "{factor}: {headings:?}");
+            let told: Vec<_> = plan.rows().iter().map(factor.about().of_row).collect();
+            assert_eq!(told, [Some(factor.of(a)), Some(factor.of(b))], "{factor}");
+        }
+    }
 }

@@ -10,10 +10,12 @@ use serde::Deserialize;
 use serde::de::{MapAccess, value::MapAccessDeserializer};
 
 use super::Bound;
-use super::claim::{Expect, Factor, Tolerance};
-use super::value::{Bits, Distance, Name, Qos, Scalar, Several, Spot, Table, Text, WantedRate, Written};
+use super::claim::{Expect, Tolerance};
+use super::value::{Bits, Distance, Key, Name, Qos, Scalar, Several, Spot, Table, Text, WantedRate, Written};
 use crate::chat::options::Relay;
 use crate::lan::{Igmp, Nic, SwitchKind};
+use crate::results::factor::Factor;
+use crate::run::{Attribution, BroadcastAddress};
 use crate::units::{Bytes, Mode, Rate, Role};
 
 /// A lab of netlab: a network, what is measured on it, and claims about the outcome.
@@ -40,99 +42,116 @@ pub struct LabFile {
     pub question: Vec<Table<Question>>,
 }
 
-/// Defines a table with the keys that ``measure``, its cases and ``quick`` have in common, beside those of its own.
-macro_rules! table_of_factors {
-    ($(#[$about:meta])* $name:ident { $($(#[$note:meta])* $own:ident: $type:ty,)* }) => {
+/// Gives the keys that ``measure``, its cases and ``quick`` have in common to another macro, behind what is said to that.
+macro_rules! with_common_keys {
+    ($then:ident! { $($own:tt)* }) => {
+        $then! {
+            { $($own)* }
+            /// Modes to compare: unicast, broadcast, raw-broadcast, multicast, chat, pubsub. The first four unless said.
+            modes: Option<Several<Mode>>,
+            /// Hosts on the LAN: the sender, the receivers, the bystanders and, with chat or pubsub, the server; 2 to 1023. 21
+            /// unless said.
+            hosts: Option<Several<usize>>,
+            /// How many of the hosts want the messages. 4 and 16 unless said, as far as there are hosts.
+            receivers: Option<Several<usize>>,
+            /// Instead of hosts and receivers: groups of hosts, in their order, the sender first.
+            groups: Option<Vec<Table<Group>>>,
+            /// What the switch does with frames. snooping unless said.
+            switch: Option<Several<SwitchKind>>,
+            /// The hosts' network cards: promiscuous lets every frame through to the kernel (so unless said), filter drops
+            /// what is for another MAC.
+            nic: Option<Several<Nic>>,
+            /// Messages a second: 500, "10k", "max"; or "sustainable": the highest of those to `try` at which nothing is lost.
+            /// 2000 unless said. With a burst it counts the wake-ups of the sender.
+            rate: Option<Several<WantedRate>>,
+            /// Messages that leave at each wake-up of the sender, so that there are rate * burst a second. 1 unless said.
+            burst: Option<Several<u32>>,
+            /// Size of a message in bytes of UDP payload, 32 or more: 64, "8k". 64 unless said.
+            size: Option<Several<Bytes>>,
+            /// How long each trial sends: "400ms", "5s". "400ms" unless said.
+            duration: Option<Spot<Duration>>,
+            /// IPv6 instead of IPv4; leaves broadcast out, since IPv6 has none.
+            ipv6: Option<Spot<bool>>,
+            /// Hop limit of multicast messages. 1 unless said.
+            ttl: Option<Several<u8>>,
+            /// Group of multicast messages. "239.1.1.1" unless said (IPv6: "ff12::4e4c:1").
+            group: Option<Several<IpAddr>>,
+            /// Whether receivers join for this sender alone (RFC 4607).
+            source_specific: Option<Spot<bool>>,
+            /// How membership is kept: the version of IGMP, 2 or 3, or a table. 3 unless said.
+            igmp: Option<Several<Igmp>>,
+            /// Broadcast: limited (255.255.255.255, for which Linux looks up a route anew for each frame at each host) or directed
+            /// (the subnet's own address). limited unless said.
+            broadcast_address: Option<Several<BroadcastAddress>>,
+            /// Chat: direct (the thread that reads a message writes it to every client) or queued (a slow client waits in a queue
+            /// of its own). queued unless said.
+            relay: Option<Several<Relay>>,
+            /// Pubsub: MQTT's quality of service, 0 (at most once) or 1 (at least once). 0 unless said.
+            qos: Option<Several<Qos>>,
+            /// Pubsub: whether the broker retains the last message for those who come later.
+            retain: Option<Spot<bool>>,
+            /// When the server dies, from the start of sending; never unless said.
+            server_dies_at: Option<Spot<Duration>>,
+            /// One-way delay that the router between LANs adds: "20ms". None unless said.
+            distance: Option<Several<Distance>>,
+            /// Who does the receive work of the virtual links: threads (one for each end, so that each host's CPU time can be told)
+            /// or plain (whoever is on the CPU, as virtual links have it). threads unless said.
+            attribution: Option<Several<Attribution>>,
+            /// Whether loss is what is looked for, so that it does not speak against a trial; nor does a sender that a server holds
+            /// up.
+            loss_expected: Option<Spot<bool>>,
+            /// Datagrams of bystanders beside the measured messages.
+            flow: Option<Table<Flow>>,
+            /// A router that asks for members where the switch does not.
+            querier: Option<Table<Querier>>,
+        }
+    };
+}
+
+/// Defines a table with keys of its own beside the common ones.
+macro_rules! table {
+    (
+        { $(#[$about:meta])* $name:ident { $($(#[$note:meta])* $own:ident: $own_type:ty,)* } }
+        $($(#[$common_note:meta])* $common:ident: $common_type:ty,)*
+    ) => {
         $(#[$about])*
         #[derive(Clone, Debug, Deserialize)]
         #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields, expecting = "a table of what is measured")]
         pub struct $name {
-            $($(#[$note])* pub $own: $type,)*
-            /// Modes to compare: unicast, broadcast, raw-broadcast, multicast, chat, pubsub. The first four unless said.
-            pub modes: Option<Several<Mode>>,
-            /// Hosts on the LAN: the sender, the receivers, the bystanders and, with chat or pubsub, the server; 2 to 1023. 21
-            /// unless said.
-            pub hosts: Option<Several<usize>>,
-            /// How many of the hosts want the messages. 4 and 16 unless said, as far as there are hosts.
-            pub receivers: Option<Several<usize>>,
-            /// Instead of hosts and receivers: groups of hosts, in their order, the sender first.
-            pub groups: Option<Vec<Table<Group>>>,
-            /// What the switch does with frames. snooping unless said.
-            pub switch: Option<Several<SwitchKind>>,
-            /// The hosts' network cards: promiscuous lets every frame through to the kernel (so unless said), filter drops
-            /// what is for another MAC.
-            pub nic: Option<Several<Nic>>,
-            /// Messages a second: 500, "10k", "max"; or "sustainable": the highest of those to `try` at which nothing is lost.
-            /// 2000 unless said.
-            pub rate: Option<Several<WantedRate>>,
-            /// Size of a message in bytes of UDP payload, 32 or more: 64, "8k". 64 unless said.
-            pub size: Option<Several<Bytes>>,
-            /// How long each trial sends: "400ms", "5s". "1200ms" unless said.
-            pub duration: Option<Spot<Duration>>,
-            /// IPv6 instead of IPv4; leaves broadcast out, since IPv6 has none.
-            pub ipv6: Option<Spot<bool>>,
-            /// Hop limit of multicast messages. 1 unless said.
-            pub ttl: Option<Several<u8>>,
-            /// Group of multicast messages. "239.1.1.1" unless said (IPv6: "ff12::4e4c:1").
-            pub group: Option<Several<IpAddr>>,
-            /// Whether receivers join for this sender alone (RFC 4607).
-            pub source_specific: Option<Spot<bool>>,
-            /// How membership is kept: the version of IGMP, 2 or 3, or a table. 3 unless said.
-            pub igmp: Option<Several<Igmp>>,
-            /// Chat: direct (the thread that reads a message writes it to every client) or queued (a slow client waits in a queue
-            /// of its own). queued unless said.
-            pub relay: Option<Spot<Relay>>,
-            /// Pubsub: MQTT's quality of service, 0 (at most once) or 1 (at least once). 0 unless said.
-            pub qos: Option<Spot<Qos>>,
-            /// Pubsub: whether the broker retains the last message for those who come later.
-            pub retain: Option<Spot<bool>>,
-            /// When the server dies, from the start of sending; never unless said.
-            pub server_dies_at: Option<Spot<Duration>>,
-            /// One-way delay that the router between LANs adds: "20ms". None unless said.
-            pub distance: Option<Several<Distance>>,
-            /// Whether loss is what is looked for, so that it does not speak against a trial; nor does a sender that a server holds
-            /// up.
-            pub loss_expected: Option<Spot<bool>>,
-            /// Datagrams of bystanders beside the measured messages.
-            pub flow: Option<Table<Flow>>,
-            /// A router that asks for members where the switch does not.
-            pub querier: Option<Table<Querier>>,
+            $($(#[$note])* pub $own: $own_type,)*
+            $($(#[$common_note])* pub $common: $common_type,)*
         }
 
         impl $name {
             /// The keys that all tables of factors have.
             pub fn factors(self) -> Factors {
-                Factors {
-                    modes: self.modes,
-                    hosts: self.hosts,
-                    receivers: self.receivers,
-                    groups: self.groups,
-                    switch: self.switch,
-                    nic: self.nic,
-                    rate: self.rate,
-                    size: self.size,
-                    duration: self.duration,
-                    ipv6: self.ipv6,
-                    ttl: self.ttl,
-                    group: self.group,
-                    source_specific: self.source_specific,
-                    igmp: self.igmp,
-                    relay: self.relay,
-                    qos: self.qos,
-                    retain: self.retain,
-                    server_dies_at: self.server_dies_at,
-                    distance: self.distance,
-                    loss_expected: self.loss_expected,
-                    flow: self.flow,
-                    querier: self.querier,
-                }
+                Factors { $($common: self.$common,)* }
             }
         }
     };
 }
 
-table_of_factors! {
+/// What goes for each of the common keys alike.
+macro_rules! each_common_key {
+    ({ $name:ident } $($(#[$note:meta])* $key:ident: $type:ty,)*) => {
+        impl $name {
+            /// These, with those keys in their place that `over` has.
+            #[must_use]
+            pub fn replaced_by(self, over: &$name) -> $name {
+                $name { $($key: over.$key.clone().or(self.$key),)* }
+            }
+
+            /// The keys that there are, each with its name.
+            pub fn keys(&self) -> Vec<(&'static str, &dyn Key)> {
+                let keys = [$((stringify!($key), self.$key.as_ref().map(|key| key as &dyn Key)),)*];
+                keys.into_iter().filter_map(|(name, key)| Some((name, key?))).collect()
+            }
+        }
+    };
+}
+
+with_common_keys!(table! {
     /// What is measured. Wherever a list is possible it is a factor: all combinations are measured.
     #[derive(Default)]
     Measure {
@@ -143,17 +162,17 @@ table_of_factors! {
         /// Several cases, each with a name; their keys go over those of `measure`.
         case: Option<Vec<Table<Case>>>,
     }
-}
+});
 
-table_of_factors! {
+with_common_keys!(table! {
     /// One of several cases: its keys go over those of `measure` and `quick`.
     Case {
         /// What it is called.
         name: Spot<Name>,
     }
-}
+});
 
-table_of_factors! {
+with_common_keys!(table! {
     /// What `--quick` changes.
     #[derive(Default)]
     Quick {
@@ -162,13 +181,15 @@ table_of_factors! {
         /// With rate = "sustainable": the rates to try.
         r#try: Option<Several<Rate>>,
     }
-}
+});
 
-table_of_factors! {
+with_common_keys!(table! {
     /// The keys that all tables of factors have.
     #[derive(Default)]
     Factors {}
-}
+});
+
+with_common_keys!(each_common_key! { Factors });
 
 /// Hosts that do the same.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -255,12 +276,20 @@ impl Written for Igmp {
     }
 }
 
+/// For an editor's help: what the keys stand for.
+#[cfg(test)]
+fn described_statement() -> String {
+    let legend = super::statement::legend();
+    format!("The statements of the lecture it belongs to: \"L3\", or \"L3 L8\"; or a key of your own.{legend}")
+}
+
 /// Something that should be true of a figure. One of at_most, at_least, about, grows_with, flat_in says what.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table of a claim")]
 pub struct Claim {
-    /// The statements of the lecture it belongs to: "L3", or "L3 L8".
+    /// The statements of the lecture it belongs to: "L3", or "L3 L8"; or a key of your own.
+    #[cfg_attr(test, schemars(description = described_statement()))]
     pub statement: Option<Spot<Text>>,
     /// The sentence it stands for.
     pub says: Spot<Text>,
@@ -270,23 +299,32 @@ pub struct Claim {
     pub role: Spot<Text>,
     /// In which conditions; each of them has to bear the claim out.
     pub r#where: Option<Table<Selector>>,
-    /// As a ratio to the same figure in these conditions, all else being equal: of the means, of geometric means where it is a
-    /// time that something took.
+    /// As a ratio to the same figure in these conditions, all else being equal, round by round: how many times as much. Of
+    /// what grows, the ratio of the two slopes.
     pub against: Option<Table<Selector>>,
+    /// As a difference from the same figure in these conditions, all else being equal, round by round: how much more. Of
+    /// what grows, the difference of the two slopes.
+    pub minus: Option<Table<Selector>>,
+    /// With against or minus: the metric there, where it is another one in the same unit, of the same role.
+    pub against_metric: Option<Spot<Text>>,
     /// The figure is not above this: a number, or an expression such as "2 * receivers".
     pub at_most: Option<Spot<Bound>>,
     /// The figure is not below this.
     pub at_least: Option<Spot<Bound>>,
     /// The figure is this, within the tolerance.
     pub about: Option<Spot<Bound>>,
-    /// The figure grows with this factor: receivers, hosts, rate, size, ttl, distance (in ms).
+    /// The figure grows with this factor: receivers, hosts, rate, burst, size, ttl, distance (in ms).
     pub grows_with: Option<Spot<Factor>>,
     /// With grows_with: by more than this for each one more. 0 unless said.
     pub by_at_least: Option<Spot<f64>>,
+    /// With grows_with: by no more than this for each one more.
+    pub by_at_most: Option<Spot<f64>>,
+    /// With grows_with: by this for each one more, within the tolerance.
+    pub by_about: Option<Spot<f64>>,
     /// Over this factor the figure stays the same, within the tolerance.
     pub flat_in: Option<Spot<Factor>>,
-    /// The tolerance of about ("1 %" unless said) and flat_in ("10 %" unless said): a share, or a number in the unit of
-    /// the figure.
+    /// The tolerance of about and by_about ("1 %" unless said) and flat_in ("10 %" unless said): a share, or a number in the
+    /// unit of the figure.
     pub within: Option<Spot<Tolerance>>,
     /// "fails" where the lab shows that something does not hold; "holds-if-decided" where it may stay undecided, as what is
     /// rare and short on a busy machine.
@@ -325,12 +363,26 @@ pub struct Selector {
     pub switch: Option<Several<SwitchKind>>,
     /// Kinds of network card.
     pub nic: Option<Several<Nic>>,
-    /// Messages a second.
+    /// Messages a second, or wake-ups with a burst.
     pub rate: Option<Several<Rate>>,
+    /// Messages at each wake-up.
+    pub burst: Option<Several<u32>>,
     /// Sizes of a message in bytes.
     pub size: Option<Several<Bytes>>,
     /// Hop limits.
     pub ttl: Option<Several<u8>>,
     /// Distances.
     pub distance: Option<Several<Distance>>,
+    /// How membership is kept.
+    pub igmp: Option<Several<Igmp>>,
+    /// Groups of multicast messages.
+    pub group: Option<Several<IpAddr>>,
+    /// Broadcast addresses.
+    pub broadcast_address: Option<Several<BroadcastAddress>>,
+    /// How the chat server passes messages on.
+    pub relay: Option<Several<Relay>>,
+    /// MQTT's quality of service.
+    pub qos: Option<Several<Qos>>,
+    /// Who does the receive work of the virtual links.
+    pub attribution: Option<Several<Attribution>>,
 }

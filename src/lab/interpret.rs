@@ -1,12 +1,12 @@
 //! From the tables of claims and questions to what they mean, held against the conditions they speak of.
 
-use super::claim::{Claim, Expect, Figure, Question, Selector, Test, Tolerance};
+use super::claim::{Against, Claim, Comparison, Expect, Figure, Growth, Question, Selector, Test, Tolerance};
 use super::file;
 use super::problem::Found;
 use super::read::with_quick;
-use super::value::{Distance, Several, Span, Spot, Table, Text};
+use super::value::{Several, Span, Spot, Table, Text};
+use crate::results::factor::{Factor, Value};
 use crate::run::{Condition, MeasurePlan};
-use crate::units::{Bytes, Rate, Role};
 
 /// How far off `about` may be, unless said.
 const ABOUT: Tolerance = Tolerance::Relative(0.01);
@@ -47,13 +47,23 @@ impl<'a> Interpreter<'a> {
         let test = self.test(claim, &place);
         let figure = figure(&claim.metric, &claim.role);
         let select = self.selector(claim.r#where.as_ref());
-        let against = claim.against.as_ref().map(|against| self.selector(Some(against)));
+        let tables = [(&claim.against, Comparison::Ratio), (&claim.minus, Comparison::Difference)];
+        let mut tables = tables.into_iter().filter_map(|(table, by)| Some((table.as_ref()?, by)));
+        let compared = tables.next();
+        if let Some((second, _)) = tables.next() {
+            self.found.add(&second.span, "against is a ratio, minus a difference: leave out one of them");
+        }
+        let metric = claim.against_metric.as_ref().map(|metric| metric.value.0.clone());
+        if let (Some(metric), None) = (&claim.against_metric, compared) {
+            self.found.add(&metric.span, "against_metric goes with against or minus");
+        }
+        let against = compared.map(|(table, by)| Some(Against { select: self.selector(Some(table))?, by, metric }));
         if let Some(select) = &select {
             let place = claim.r#where.as_ref().map_or(&place, |table| &table.span);
             self.selects_some(select, place);
         }
-        if let (Some(Some(against)), Some(place)) = (&against, &claim.against) {
-            self.selects_some(against, &place.span);
+        if let (Some(Some(against)), Some((table, _))) = (&against, compared) {
+            self.selects_some(&against.select, &table.span);
         }
         let claim = Claim {
             statement: claim.statement.as_ref().map_or(String::new(), |statement| statement.value.0.clone()),
@@ -97,14 +107,22 @@ impl<'a> Interpreter<'a> {
     fn test(&mut self, claim: &file::Claim, place: &Span) -> Option<Test> {
         let within = claim.within.as_ref();
         let tolerance = |usual| within.map_or(usual, |within| within.value);
+        let growths = [
+            ("by_at_least", claim.by_at_least.as_ref().map(|by| (&by.span, Growth::MoreThan(by.value)))),
+            ("by_at_most", claim.by_at_most.as_ref().map(|by| (&by.span, Growth::AtMost(by.value)))),
+            ("by_about", claim.by_about.as_ref().map(|by| (&by.span, Growth::About(by.value, tolerance(ABOUT))))),
+        ];
+        let mut growths = growths.into_iter().filter_map(|(key, growth)| Some((key, growth?)));
+        let by = growths.next();
+        if let Some((_, (second, _))) = growths.next() {
+            self.found.add(second, "a claim has one bound of a slope alone; make a claim of its own of this one");
+        }
+        let growth = by.map_or(Growth::MoreThan(0.0), |(_, (_, growth))| growth);
         let tests = [
             claim.at_most.as_ref().map(|at_most| (&at_most.span, Test::AtMost(at_most.value.clone()))),
             claim.at_least.as_ref().map(|at_least| (&at_least.span, Test::AtLeast(at_least.value.clone()))),
             claim.about.as_ref().map(|about| (&about.span, Test::About(about.value.clone(), tolerance(ABOUT)))),
-            claim.grows_with.as_ref().map(|factor| {
-                let by = claim.by_at_least.as_ref().map_or(0.0, |by| by.value);
-                (&factor.span, Test::GrowsWith(factor.value, by))
-            }),
+            claim.grows_with.as_ref().map(|factor| (&factor.span, Test::GrowsWith(factor.value, growth))),
             claim.flat_in.as_ref().map(|factor| (&factor.span, Test::FlatIn(factor.value, tolerance(FLAT)))),
         ];
         let mut tests = tests.into_iter().flatten();
@@ -115,11 +133,17 @@ impl<'a> Interpreter<'a> {
         if let Some((second, _)) = tests.next() {
             self.found.add(second, "a claim has one test alone; make a claim of its own of this one");
         }
-        if let Some(by) = claim.by_at_least.as_ref().filter(|_| !matches!(test, Test::GrowsWith(..))) {
-            self.found.add(&by.span, "by_at_least goes with grows_with");
+        let grows = matches!(test, Test::GrowsWith(..));
+        match by {
+            Some((key, (place, _))) if !grows => self.found.add(place, format!("{key} goes with grows_with")),
+            None if grows && claim.against.is_some() => {
+                self.found.add(place, "say how many times as steep: by_at_least, by_at_most or by_about");
+            }
+            _ => {}
         }
-        if let Some(within) = within.filter(|_| !matches!(test, Test::About(..) | Test::FlatIn(..))) {
-            self.found.add(&within.span, "within goes with about and flat_in");
+        let is_about = matches!(test, Test::About(..) | Test::FlatIn(..) | Test::GrowsWith(_, Growth::About(..)));
+        if let Some(within) = within.filter(|_| !is_about) {
+            self.found.add(&within.span, "within goes with about, by_about and flat_in");
         }
         Some(test)
     }
@@ -132,59 +156,35 @@ impl<'a> Interpreter<'a> {
             self.found.add(&rates[0].span, "the rate is found out, so nothing can be selected by it");
             return None;
         }
-        let rate = |rate: &Rate| rate.to_string();
-        let known = [
-            self.known(&table.mode, "mode", |c| c.mode.to_string()),
-            self.known_by(&table.case, "case", |name| name.0.clone(), |c| c.case.clone()),
-            self.known(&table.receivers, "number of receivers", |c| c.count(Role::Receiver).to_string()),
-            self.known(&table.hosts, "number of hosts", |c| c.hosts().to_string()),
-            self.known(&table.switch, "switch", |c| c.network.switch.to_string()),
-            self.known(&table.nic, "network card", |c| c.network.nic.to_string()),
-            self.known_by(&table.rate, "rate", rate, |c| c.traffic.rate.to_string()),
-            self.known_by(&table.size, "size", |Bytes(size)| size.to_string(), |c| c.traffic.size.to_string()),
-            self.known(&table.ttl, "hop limit", |c| c.traffic.ttl.to_string()),
-            self.known(&table.distance, "distance", |c| Distance(c.network.distance).to_string()),
-        ];
-        known.into_iter().all(|known| known).then(|| Selector {
-            mode: values(&table.mode),
-            case: values(&table.case).into_iter().map(|name| name.0).collect(),
-            receivers: values(&table.receivers),
-            hosts: values(&table.hosts),
-            switch: values(&table.switch),
-            nic: values(&table.nic),
-            rate: values(&table.rate),
-            size: values(&table.size).into_iter().map(|bytes| bytes.0).collect(),
-            ttl: values(&table.ttl),
-            distance: values(&table.distance).into_iter().map(|Distance(delay)| delay).collect(),
-        })
+        let mut selector = Selector::default();
+        let mut all_known = true;
+        for factor in Factor::ALL {
+            let spots = table.spots(factor);
+            all_known &= self.known(factor, &spots);
+            selector = selector.and(factor, spots.into_iter().map(|spot| spot.value));
+        }
+        all_known.then_some(selector)
     }
 
-    fn known<T: ToString>(&mut self, wanted: &Option<Several<T>>, what: &str, of: fn(&Condition) -> String) -> bool {
-        self.known_by(wanted, what, T::to_string, of)
-    }
-
-    /// Whether each of the `wanted` values is what some condition is, as `of` spells it.
-    fn known_by<T>(
-        &mut self,
-        wanted: &Option<Several<T>>,
-        what: &str,
-        spelling: impl Fn(&T) -> String,
-        of: fn(&Condition) -> String,
-    ) -> bool {
-        let (Some(Several(spots)), Some([plan, _])) = (wanted, self.plans) else { return true };
-        let mut all: Vec<String> = Vec::new();
-        for value in plan.conditions.iter().map(of) {
+    /// Whether each of the `wanted` values is what some condition is.
+    fn known(&mut self, factor: Factor, wanted: &[Spot<Value>]) -> bool {
+        let Some([plan, _]) = self.plans.filter(|_| !wanted.is_empty()) else { return true };
+        let mut all: Vec<Value> = Vec::new();
+        for value in plan.conditions.iter().map(|condition| factor.of(condition)) {
             if !all.contains(&value) {
                 all.push(value);
             }
         }
-        let unknown = spots.iter().filter(|spot| !all.contains(&spelling(&spot.value)));
         let mut known = true;
-        for spot in unknown {
-            let value = spelling(&spot.value);
-            let there =
-                if all == [""] { "no case has a name".to_owned() } else { format!("there are {}", all.join(", ")) };
-            self.found.add(&spot.span, format!("no condition has the {what} {value}; {there}"));
+        for Spot { value, span } in wanted.iter().filter(|spot| !all.contains(&spot.value)) {
+            let there = if all == [Value::from("")] {
+                "no case has a name".to_owned()
+            } else {
+                let all: Vec<String> = all.iter().map(|value| factor.spelled(value)).collect();
+                format!("there are {}", all.join(", "))
+            };
+            let what = format!("no condition has the {} {}; {there}", factor.about().noun, factor.spelled(value));
+            self.found.add(span, what);
             known = false;
         }
         known
@@ -220,10 +220,6 @@ fn figure(metric: &Spot<Text>, role: &Spot<Text>) -> Figure {
 
 fn selected<'a>(plan: &'a MeasurePlan, select: &'a Selector) -> impl Iterator<Item = &'a Condition> {
     plan.conditions.iter().filter(|condition| select.matches(condition))
-}
-
-fn values<T: Clone>(several: &Option<Several<T>>) -> Vec<T> {
-    several.as_ref().map(Several::values).unwrap_or_default()
 }
 
 /// The first few names and how many more there are.

@@ -29,6 +29,7 @@ built_in![
     "one-to-many",
     "hub-or-switch",
     "broadcast-load",
+    "what-a-frame-costs",
     "two-hundred-users",
     "snooping",
     "broadcast-domain",

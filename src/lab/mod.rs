@@ -6,20 +6,22 @@
 //! |---|---|
 //! | what a claim is | [`claim`], [`bound`] |
 //! | whether a plan can bear it out at all | [`check`] |
-//! | what is compared with what, what lies on one line | [`comparison`], [`aspect`] |
+//! | what is compared with what, what lies on one line | [`comparison`], [`telling`] |
 //! | how it is judged: each condition, each line, all of them | [`mod@judge`], [`mod@line`], [`verdict`] |
 //! | how that is said | [`words`] |
+//! | which statement of the lecture it belongs to | [`statement`] |
 //! | what a lab file may say | [`mod@file`], how a value is written in [`value`] |
 //! | how it is read | [`mod@read`]: [`factors`] to cases, [`interpret`] for claims and questions, [`problem`]s with their places |
 //! | the labs that are built in | [`library`] |
 
-pub mod aspect;
 pub mod bound;
 pub mod check;
 pub mod claim;
 pub mod comparison;
 pub mod judge;
 pub mod line;
+pub mod statement;
+pub mod telling;
 pub mod verdict;
 pub mod words;
 

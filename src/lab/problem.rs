@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::value::Span;
+use crate::escaped;
 
 /// Something that is wrong. Prints as `line:column: what is wrong, and what would be right`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +78,8 @@ fn problem_at(text: &str, span: &Span, what: &str) -> Problem {
     let before = &text[..start];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     // Words of the file must not reach the terminal as anything but words.
-    let mut shown: String = what.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut shown: String =
+        what.chars().take(LONGEST).map(|c| if escaped::steers(c) || c == '\t' { ' ' } else { c }).collect();
     if what.chars().nth(LONGEST).is_some() {
         shown.push('…');
     }

@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
             self.found.add(&beyond.span, format!("these are too many cases; {MOST_CASES} are the most"));
         }
         let names = cases.iter().map(|case| case.value.name.clone()).collect();
-        each_once(&Some(Several(names)), self.found);
+        each_once(&Several(names), self.found);
         let cases = cases.iter().take(MOST_CASES).map(|case| {
             let case = case.value.clone();
             let name = case.name.value.0.clone();
@@ -284,9 +284,10 @@ fn take_out(value: &mut Spanned<DeValue<'_>>, span: &Span) -> Option<String> {
 mod tests {
     use super::*;
     use crate::lab::Bound;
-    use crate::lab::claim::{Expect, Factor, Test, Tolerance};
+    use crate::lab::claim::{Comparison, Expect, Growth, Selector, Test, Tolerance};
     use crate::lab::library::LABS;
     use crate::lan::{Nic, SwitchKind};
+    use crate::results::factor::Factor;
     use crate::run::design::Case as RunCase;
     use crate::units::{Mode, Role};
     use std::time::Duration;
@@ -348,6 +349,7 @@ mod tests {
     fn groups_flows_and_queriers() {
         let lab = lab(r#"
             [measure]
+            duration = "1s"
             [[measure.groups]]
             role = "sender"
             [[measure.groups]]
@@ -413,7 +415,7 @@ mod tests {
         };
         assert_eq!(of(&lab.design), [("a".to_owned(), vec![2, 4], 1000), ("b".to_owned(), vec![6], 2000)]);
         assert_eq!(of(&lab.quick), [("a".to_owned(), vec![2], 300), ("b".to_owned(), vec![6], 2000)]);
-        assert_eq!((lab.design.trials, lab.quick.trials), (5, 4));
+        assert_eq!((lab.design.trials, lab.quick.trials), (USUAL_TRIALS, 4));
     }
 
     #[test]
@@ -450,6 +452,10 @@ mod tests {
             "about = 1\nwithin = 0.2\nwhere = { mode = \"unicast\", receivers = [4, 16] }\n\
              against = { mode = \"multicast\" }",
             "grows_with = \"receivers\"\nby_at_least = 0.9",
+            "grows_with = \"receivers\"\nby_at_most = 0.1\nagainst = { mode = \"multicast\" }\n\
+             where = { mode = \"unicast\" }",
+            "grows_with = \"receivers\"\nby_about = 1\nminus = { mode = \"multicast\" }\n\
+             where = { mode = \"unicast\" }",
             "flat_in = \"receivers\"",
             "flat_in = \"receivers\"\nwithin = \"5 %\"\nexpect = \"fails\"",
         ];
@@ -468,17 +474,23 @@ mod tests {
                 &Test::AtLeast(bound("2*receivers")),
                 &Test::About(bound("1"), Tolerance::Relative(0.01)),
                 &Test::About(bound("1"), Tolerance::Absolute(0.2)),
-                &Test::GrowsWith(Factor::Receivers, 0.9),
+                &Test::GrowsWith(Factor::Receivers, Growth::MoreThan(0.9)),
+                &Test::GrowsWith(Factor::Receivers, Growth::AtMost(0.1)),
+                &Test::GrowsWith(Factor::Receivers, Growth::About(1.0, Tolerance::Relative(0.01))),
                 &Test::FlatIn(Factor::Receivers, Tolerance::Relative(0.1)),
                 &Test::FlatIn(Factor::Receivers, Tolerance::Relative(0.05)),
             ]
         );
-        let last = &lab.claims[6];
+        let last = &lab.claims[8];
         assert_eq!((last.statement.as_str(), last.expect), ("L3 L8", Expect::Fails));
         let ratio = &lab.claims[3];
-        assert_eq!((&ratio.select.mode[..], &ratio.select.receivers[..]), (&[Mode::Unicast][..], &[4, 16][..]));
-        assert_eq!(ratio.against.as_ref().unwrap().mode, [Mode::Multicast]);
-        assert_eq!((lab.questions.len(), lab.questions[0].select.receivers[0]), (1, 4));
+        let unicast = Selector::default().and(Factor::Mode, [Mode::Unicast]);
+        assert_eq!(ratio.select, unicast.and(Factor::Receivers, [4usize, 16]));
+        let compared: Vec<_> = lab.claims.iter().filter_map(|claim| claim.against.as_ref()).collect();
+        assert!(compared.iter().all(|against| against.select.values(Factor::Mode) == [Mode::Multicast.into()]));
+        let by: Vec<_> = compared.iter().map(|against| against.by).collect();
+        assert_eq!(by, [Comparison::Ratio, Comparison::Ratio, Comparison::Difference]);
+        assert_eq!((lab.questions.len(), lab.questions[0].select.values(Factor::Receivers)), (1, &[4usize.into()][..]));
     }
 
     /// The problems of a file, as `line:column: …`; lines are counted from the first of `rest`.
@@ -552,7 +564,7 @@ mod tests {
             (&format!("{CLAIM}about = true\n"), &["5:9: 'true' is no number"]),
             (
                 &format!("{CLAIM}grows_with = \"mode\"\n"),
-                &["5:14: unknown factor 'mode'; write receivers, hosts, rate, size, ttl"],
+                &["5:14: unknown factor 'mode'; write receivers, hosts, rate, burst, size, ttl"],
             ),
             (&format!("{CLAIM}about = 1\nexpect = \"maybe\"\n"), &["6:10: unknown expectation 'maybe'; write holds"]),
             (
@@ -639,7 +651,20 @@ mod tests {
             (CLAIM, &["1:1: a claim needs one of at_most, at_least, about, grows_with, flat_in"]),
             (&format!("{CLAIM}about = 1\nat_most = 2\n"), &["5:9: a claim has one test alone"]),
             (&format!("{CLAIM}about = 1\nby_at_least = 2\n"), &["6:15: by_at_least goes with grows_with"]),
-            (&format!("{CLAIM}at_most = 1\nwithin = 2\n"), &["6:10: within goes with about and flat_in"]),
+            (&format!("{CLAIM}about = 1\nby_at_most = 2\n"), &["6:14: by_at_most goes with grows_with"]),
+            (
+                &format!("{CLAIM}grows_with = \"receivers\"\nby_at_most = 2\nby_about = 1\n"),
+                &["7:12: a claim has one bound of a slope alone; make a claim of its own of this one"],
+            ),
+            (
+                &format!("{CLAIM}grows_with = \"receivers\"\nagainst = {{ mode = \"multicast\" }}\n"),
+                &["1:1: say how many times as steep: by_at_least, by_at_most or by_about"],
+            ),
+            (
+                &format!("{CLAIM}about = 1\nagainst = {{ receivers = 4 }}\nminus = {{ receivers = 4 }}\n"),
+                &["7:9: against is a ratio, minus a difference: leave out one of them"],
+            ),
+            (&format!("{CLAIM}at_most = 1\nwithin = 2\n"), &["6:10: within goes with about, by_about and flat_in"]),
             (
                 &format!("{CLAIM}about = 1\nwhere = {{ mode = \"unicast\", receivers = [4, 7] }}\n"),
                 &["6:45: no condition has the number of receivers 7; there are 4, 16"],

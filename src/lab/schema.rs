@@ -11,11 +11,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::Bound;
-use super::claim::{Expect, Factor, Tolerance};
+use super::claim::{Expect, Tolerance};
 use super::file::{IgmpTable, LabFile};
-use super::value::{Bits, Distance, HOST_ROLES, Name, Qos, SUSTAINABLE, Several, Spot, Table, Text, WantedRate};
+use super::value::{
+    BROADCAST_ADDRESSES, Bits, Distance, HOST_ROLES, Name, Qos, SUSTAINABLE, Several, Spot, Table, Text, WantedRate,
+};
 use crate::chat::options::Relay;
 use crate::lan::{Igmp, Nic, SwitchKind};
+use crate::results::factor::Factor;
+use crate::run::{Attribution, BroadcastAddress};
 use crate::units::{Bytes, Mode, Rate, Role};
 
 /// How a value is written, as JSON Schema.
@@ -45,9 +49,11 @@ described! {
     SwitchKind: {"enum": (SwitchKind::ALL.map(SwitchKind::as_str))},
     Nic: {"enum": (Nic::ALL.map(Nic::as_str))},
     Role: {"enum": (HOST_ROLES.map(Role::as_str))},
+    BroadcastAddress: {"enum": (BROADCAST_ADDRESSES.map(|address| address.to_string()))},
+    Attribution: {"enum": (Attribution::ALL.map(Attribution::as_str))},
     Relay: {"enum": (Relay::ALL.map(Relay::as_str))},
     Qos: {"enum": [0, 1]},
-    Factor: {"enum": (Factor::ALL.map(Factor::as_str))},
+    Factor: {"enum": (Factor::numbers().map(|factor| factor.about().key).collect::<Vec<_>>())},
     Expect: {"enum": (Expect::ALL.map(Expect::as_str))},
     usize: {"type": "integer", "minimum": 1},
     u32: {"type": "integer", "minimum": 1},

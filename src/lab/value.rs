@@ -11,9 +11,12 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use toml::Spanned;
 
 use super::Bound;
-use super::claim::{Expect, Factor, Tolerance};
+use super::claim::{Expect, Tolerance};
 use crate::chat::options::Relay;
+use crate::escaped;
 use crate::lan::{Nic, SwitchKind};
+use crate::results::factor::{Factor, Value};
+use crate::run::{Attribution, BroadcastAddress};
 use crate::units::{Bytes, Mode, Rate, Role, parse_duration};
 
 /// Where something stands in the file, in bytes from its beginning.
@@ -81,6 +84,64 @@ impl fmt::Display for Scalar<'_> {
             Scalar::Bool(bool) => write!(f, "{bool}"),
         }
     }
+}
+
+/// What stands behind a key, whatever its type.
+pub trait Key {
+    /// Where a value stands that an earlier one is the same as.
+    fn twice(&self) -> Option<&Span> {
+        None
+    }
+
+    /// Where this value stands, as [`Value`] spells it; all of it, or the first, where it does not.
+    fn place(&self, value: &str) -> Option<Span>;
+}
+
+impl<T: PartialEq + Clone + Into<Value>> Key for Several<T> {
+    fn twice(&self) -> Option<&Span> {
+        let is_again = |(index, spot): &(usize, &Spot<T>)| self.0[..*index].iter().any(|b| b.value == spot.value);
+        self.0.iter().enumerate().find(is_again).map(|(_, spot)| &spot.span)
+    }
+
+    fn place(&self, value: &str) -> Option<Span> {
+        let is = |spot: &&Spot<T>| spot.value.clone().into().to_string() == value;
+        self.0.iter().find(is).or(self.0.first()).map(|spot| spot.span.clone())
+    }
+}
+
+impl<T> Key for Spot<T> {
+    fn place(&self, _value: &str) -> Option<Span> {
+        Some(self.span.clone())
+    }
+}
+
+impl<T> Key for Table<T> {
+    fn place(&self, _value: &str) -> Option<Span> {
+        Some(self.span.clone())
+    }
+}
+
+/// The values of a factor that the types of a lab file stand for.
+macro_rules! values {
+    ($($type:ty: $value:expr),* $(,)?) => {
+        $(impl From<$type> for Value {
+            fn from(value: $type) -> Value {
+                let of: fn($type) -> Value = $value;
+                of(value)
+            }
+        })*
+    };
+}
+
+values! {
+    Name: |Name(name)| name.as_str().into(),
+    Bytes: |Bytes(bytes)| bytes.into(),
+    Qos: |Qos(qos)| qos.into(),
+    Distance: |Distance(delay)| delay.into(),
+    WantedRate: |rate| match rate {
+        WantedRate::Given(rate) => rate.into(),
+        WantedRate::Sustainable => SUSTAINABLE.into(),
+    },
 }
 
 impl<T> Several<T> {
@@ -223,7 +284,7 @@ impl Written for Text {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         match text.chars().count() {
             0 => Err("there is nothing in it; write a sentence".to_owned()),
-            _ if text.contains(char::is_control) => Err("it has characters that cannot be printed".to_owned()),
+            _ if text.contains(escaped::steers) => Err("it has characters that cannot be printed".to_owned()),
             1..=MOST => Ok(Text(text)),
             many => Err(format!("it has {many} characters; {MOST} are the most")),
         }
@@ -276,6 +337,21 @@ impl Written for SwitchKind {
     }
 }
 
+/// The broadcast addresses that a virtual LAN has.
+pub const BROADCAST_ADDRESSES: [BroadcastAddress; 2] = [BroadcastAddress::Limited, BroadcastAddress::Directed];
+
+impl Written for BroadcastAddress {
+    fn read(scalar: Scalar<'_>) -> Result<Self, String> {
+        one_of(scalar, "broadcast address", &BROADCAST_ADDRESSES)
+    }
+}
+
+impl Written for Attribution {
+    fn read(scalar: Scalar<'_>) -> Result<Self, String> {
+        spelled(scalar)
+    }
+}
+
 impl Written for Relay {
     fn read(scalar: Scalar<'_>) -> Result<Self, String> {
         spelled(scalar)
@@ -309,12 +385,6 @@ impl Written for Distance {
     }
 }
 
-impl fmt::Display for Distance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", humantime::format_duration(self.0))
-    }
-}
-
 impl Written for Nic {
     fn read(scalar: Scalar<'_>) -> Result<Self, String> {
         spelled(scalar)
@@ -332,7 +402,7 @@ impl Written for Role {
 
 impl Written for Factor {
     fn read(scalar: Scalar<'_>) -> Result<Self, String> {
-        one_of(scalar, "factor", &Factor::ALL)
+        one_of(scalar, "factor", &Factor::numbers().collect::<Vec<_>>())
     }
 }
 

@@ -1,8 +1,10 @@
 //! Whether a figure bears a claim out: the decision by its interval, and the verdict over all conditions. Pure.
 
 use super::claim::{Expect, Tolerance};
+use crate::results::figure::Scale;
+use crate::results::paired::{Effect, Ratio};
 use crate::results::stats;
-use crate::results::summary::ENOUGH;
+use crate::results::summary::{ENOUGH, TrialValues};
 
 /// Where a figure has to be for a claim to hold.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +54,9 @@ pub struct Finding {
     pub margin: f64,
     /// Trials it is from.
     pub trials: usize,
-    /// Of them, disturbed ones.
+    /// Of so many there were.
+    pub run: usize,
+    /// Trials it is from that were disturbed.
     pub doubtful: usize,
 }
 
@@ -111,6 +115,11 @@ impl Range {
         }
     }
 
+    /// The same in another unit, of which `times` make one.
+    pub fn scaled(&self, times: f64) -> Range {
+        Range { low: self.low * times, high: self.high * times, slack: self.slack * times }
+    }
+
     /// What a figure must not look like: the ends of its interval and those of the range.
     pub fn not_to_look_like(&self, interval: Option<(f64, f64)>) -> Vec<f64> {
         let ends = interval.map(|(low, high)| [low, high]);
@@ -134,32 +143,51 @@ impl Range {
 impl Finding {
     /// Where there is none.
     pub fn without_figure(outcome: Outcome) -> Finding {
-        Finding { outcome, figure: String::new(), margin: f64::INFINITY, trials: 0, doubtful: 0 }
+        Finding { outcome, figure: String::new(), margin: f64::INFINITY, trials: 0, run: 0, doubtful: 0 }
+    }
+
+    /// What an effect says of its range, `figure` being it in words.
+    pub fn of_effect(range: &Range, effect: Effect, figure: String) -> Finding {
+        Finding::on(range, effect, |value| value, figure)
+    }
+
+    /// What a ratio says, told in `unit` (a ratio's), of what the other figure is in words.
+    pub fn of_ratio(range: &Range, Ratio { effect, by_logs }: Ratio, unit: &str, other: &str) -> Finding {
+        let scale = Scale::of(unit, effect.value, &range.not_to_look_like(effect.ci95));
+        let of = if unit == "ratio" { " of" } else { "" };
+        let figure = scale.with_interval(format!("{}{of} {other}", scale.with_unit(effect.value)), effect.ci95);
+        Finding::on(range, effect, if by_logs { f64::ln } else { |value| value }, figure)
+    }
+
+    fn on(range: &Range, Effect { n, value, ci95 }: Effect, scale: fn(f64) -> f64, figure: String) -> Finding {
+        let outcome = match ci95 {
+            Some(interval) => Outcome::of(range, value, interval, n, scale),
+            None => Outcome::too_few(n),
+        };
+        Finding { outcome, figure, margin: range.margin(value), trials: 0, run: 0, doubtful: 0 }
+    }
+
+    /// With the trials it is from: those of so many rounds of these conditions.
+    pub fn from(self, conditions: &[&TrialValues], rounds: usize) -> Finding {
+        let each = |of: &&TrialValues| rounds.min(of.values.len());
+        let trials = conditions.iter().map(each).sum();
+        let doubtful: usize = conditions.iter().map(|of| of.doubtful).sum();
+        let run = conditions.iter().map(|of| of.run).sum();
+        Finding { trials, run, doubtful: doubtful.min(trials), ..self }
     }
 }
 
-/// How much an interval would narrow with more trials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Precision {
-    /// Trials it is from.
-    pub trials: usize,
-    /// Degrees of freedom.
-    pub df: usize,
-    /// What a trial more adds to them.
-    pub df_per_trial: usize,
-}
-
 impl Outcome {
-    /// By a figure and its interval. `on` is the scale on which the interval reaches equally far to both sides.
-    pub fn of(range: &Range, value: f64, interval: (f64, f64), precision: Precision, on: fn(f64) -> f64) -> Outcome {
+    /// By a figure and its interval, from so many rounds. `on` is the scale on which the interval reaches about equally far
+    /// to both sides.
+    fn of(range: &Range, value: f64, interval: (f64, f64), rounds: usize, on: fn(f64) -> f64) -> Outcome {
         match range.position(interval) {
             Position::Inside => Outcome::Holds,
             Position::Outside => Outcome::Fails,
             Position::Across => {
                 let half = (on(interval.1) - on(interval.0)) / 2.0;
                 let distance = range.ends().map(|end| (on(value) - on(end)).abs()).fold(f64::INFINITY, f64::min);
-                let Precision { trials, df, df_per_trial } = precision;
-                Outcome::Noisy(stats::more_trials(trials, df, df_per_trial, half, distance))
+                Outcome::Noisy(stats::more_trials(rounds, half, distance))
             }
         }
     }
@@ -218,10 +246,8 @@ impl Verdict {
 mod tests {
     use super::*;
 
-    const FIVE: Precision = Precision { trials: 5, df: 4, df_per_trial: 1 };
-
     fn outcome(range: Range, value: f64, half: f64) -> Outcome {
-        Outcome::of(&range, value, (value - half, value + half), FIVE, |value| value)
+        Outcome::of(&range, value, (value - half, value + half), 5, |value| value)
     }
 
     #[test]

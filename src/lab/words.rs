@@ -1,9 +1,10 @@
 //! What is judged, and the figures of it, in words: for a table in the terminal and a page on the wall.
 
-use super::aspect::{self, Aspect};
 use super::bound::Bound;
-use super::claim::{Claim, Factor, Selector, Test, Tolerance};
+use super::claim::{Against, Claim, Comparison, Figure, Growth, Selector, Test, Tolerance};
+use super::telling;
 use super::verdict::{Finding, Outcome, Verdict};
+use crate::results::factor::{Factor, Value};
 use crate::results::figure;
 use crate::results::metric::Metric;
 use crate::results::trial::Who;
@@ -11,36 +12,53 @@ use crate::run::Condition;
 
 /// What a claim judges: `frames sent by the sender per message, unicast: about receivers, ± 1 %`.
 pub fn judged(claim: &Claim) -> String {
-    let metric = Metric::named(&claim.figure.metric);
-    let mut words = match (metric, Who::named(&claim.figure.role)) {
-        (Some(metric), Some(who)) => metric.in_words(who),
-        _ => format!("{} of {}", claim.figure.metric, claim.figure.role),
-    };
-    let select = aspect::selector_in_words(&claim.select);
+    let mut words = figure_in_words(&claim.figure);
+    let select = telling::selector_in_words(&claim.select);
     if !select.is_empty() {
         words += &format!(", {select}");
     }
-    if let Some(against) = claim.against.as_ref().map(aspect::selector_in_words) {
-        words += &format!(", against {}", if against.is_empty() { "any" } else { &against });
+    if let Some(Against { select, by, metric }) = &claim.against {
+        let beside = match by {
+            Comparison::Ratio => "against",
+            Comparison::Difference => "minus",
+        };
+        let select = telling::selector_in_words(select);
+        let other = metric.as_ref().map(|_| figure_in_words(&claim.other_figure()));
+        let other = other.map_or_else(String::new, |other| format!("{other}, "));
+        words += &format!(", {beside} {other}{}", if select.is_empty() { "any" } else { &select });
     }
-    format!("{words}: {}", test_in_words(&claim.test, unit_of(claim)))
+    format!("{words}: {}", test_in_words(&claim.test, unit_of(claim), is_ratio(claim)))
+}
+
+fn figure_in_words(figure: &Figure) -> String {
+    match (Metric::named(&figure.metric), Who::named(&figure.role)) {
+        (Some(metric), Some(who)) => metric.in_words(who),
+        _ => format!("{} of {}", figure.metric, figure.role),
+    }
+}
+
+fn is_ratio(claim: &Claim) -> bool {
+    claim.against.as_ref().is_some_and(|against| against.by == Comparison::Ratio)
 }
 
 /// The unit of what is compared with the bound: the metric's, or that of a ratio.
 pub fn unit_of(claim: &Claim) -> &'static str {
     let bound = match &claim.test {
-        Test::AtMost(bound) | Test::AtLeast(bound) | Test::About(bound, _) => Some(bound),
-        Test::GrowsWith(..) | Test::FlatIn(..) => None,
+        Test::AtMost(bound) | Test::AtLeast(bound) | Test::About(bound, _) => bound.constant(),
+        Test::GrowsWith(_, Growth::MoreThan(growth) | Growth::AtMost(growth) | Growth::About(growth, _)) => {
+            Some(*growth)
+        }
+        Test::FlatIn(..) => None,
     };
-    match (&claim.against, bound) {
+    match bound {
         // A part is read best in percent, a multiple as one.
-        (Some(_), Some(bound)) if bound.constant().is_some_and(|bound| bound <= 1.0) => "ratio",
-        (Some(_), Some(_)) => "times",
+        Some(bound) if is_ratio(claim) && bound <= 1.0 => "ratio",
+        _ if is_ratio(claim) => "times",
         _ => Metric::named(&claim.figure.metric).map_or("", |metric| metric.unit),
     }
 }
 
-fn test_in_words(test: &Test, unit: &str) -> String {
+fn test_in_words(test: &Test, unit: &str, is_ratio: bool) -> String {
     let is_share = figure::chosen(unit, 1.0).ends_with('%');
     let bound_in_words = |bound: &Bound| match bound.constant() {
         Some(value) => figure::chosen(unit, value),
@@ -59,10 +77,22 @@ fn test_in_words(test: &Test, unit: &str) -> String {
         Test::About(bound, tolerance) => {
             format!("about {}, {}", bound_in_words(bound), tolerance_in_words(tolerance))
         }
-        Test::GrowsWith(factor, least) if *least == 0.0 => format!("grows with {}", factor_in_words(*factor)),
-        Test::GrowsWith(factor, least) => {
-            let (step, noun) = step(*factor);
-            format!("grows by more than {} per {noun}", figure::chosen(unit, least * step))
+        Test::GrowsWith(factor, Growth::MoreThan(least)) if *least == 0.0 => {
+            format!("grows with {}", factor_in_words(*factor))
+        }
+        Test::GrowsWith(factor, growth) => {
+            let (step, noun) = factor.step();
+            let (bound, amount, off) = match growth {
+                Growth::MoreThan(least) => ("more than", least, None),
+                Growth::AtMost(most) => ("at most", most, None),
+                Growth::About(growth, tolerance) => ("about", growth, Some(tolerance)),
+            };
+            let off = off.map_or_else(String::new, |off| format!(", {}", tolerance_in_words(off)));
+            if is_ratio {
+                let amount = figure::chosen(unit, *amount);
+                return format!("grows with {}, {bound} {amount} as steeply{off}", factor_in_words(*factor));
+            }
+            format!("grows by {bound} {} per {noun}{off}", figure::chosen(unit, amount * step))
         }
         Test::FlatIn(factor, tolerance) => {
             format!("flat over {}, {}", factor_in_words(*factor), tolerance_in_words(tolerance))
@@ -73,7 +103,7 @@ fn test_in_words(test: &Test, unit: &str) -> String {
 /// The unit beside an expression, whose value is in it.
 fn unit_alone(unit: &str) -> &'static str {
     match unit {
-        "us/message" => " µs",
+        "us/message" | "us/wake-up" => " µs",
         "ns" => " ns",
         "s" => " s",
         "times" => " times",
@@ -82,26 +112,7 @@ fn unit_alone(unit: &str) -> &'static str {
 }
 
 fn factor_in_words(factor: Factor) -> &'static str {
-    match factor {
-        Factor::Receivers => "receivers",
-        Factor::Hosts => "hosts",
-        Factor::Rate => "the rate",
-        Factor::Size => "the size",
-        Factor::Ttl => "the TTL",
-        Factor::Distance => "the distance",
-    }
-}
-
-/// For how much more of a factor a slope is told.
-pub fn step(factor: Factor) -> (f64, &'static str) {
-    match factor {
-        Factor::Receivers => (1.0, "receiver"),
-        Factor::Hosts => (1.0, "host"),
-        Factor::Rate => (1000.0, "1,000 messages/s"),
-        Factor::Size => (100.0, "100 B"),
-        Factor::Ttl => (1.0, "hop"),
-        Factor::Distance => (1.0, "ms of distance"),
-    }
+    factor.about().number.map_or(factor.about().key, |number| number.in_words)
 }
 
 /// `from 4 to 32 receivers`
@@ -109,19 +120,16 @@ pub fn from_to(factor: Factor, first: f64, last: f64) -> String {
     let first = figure::count(first);
     match factor {
         Factor::Ttl => format!("from TTL {first} to {}", figure::count(last)),
-        _ => {
-            let last = Aspect::Number(factor).in_words(&[aspect::Value::Number(Some(last))], &[]);
-            format!("from {first} to {last}")
-        }
+        _ => format!("from {first} to {}", factor.in_words(&[Value::Number(last)], &[])),
     }
 }
 
 /// What a ratio is of: `broadcast's 5.21 µs`, `5.21 µs (hub)`.
 pub fn of_counterpart(against: &Selector, counterpart: &Condition, amount: &str) -> String {
-    let named: Vec<Aspect> = Aspect::ALL.into_iter().filter(|aspect| !aspect.named_by(against).is_empty()).collect();
+    let named: Vec<Factor> = against.factors().collect();
     match named[..] {
-        [Aspect::Mode] => format!("{}'s {amount}", counterpart.mode),
-        _ => format!("{amount} ({})", aspect::condition_in_words(counterpart, &named)),
+        [Factor::Mode] => format!("{}'s {amount}", counterpart.mode),
+        _ => format!("{amount} ({})", telling::condition_in_words(counterpart, &named)),
     }
 }
 
@@ -129,8 +137,8 @@ pub fn of_counterpart(against: &Selector, counterpart: &Condition, amount: &str)
 pub struct Findings<'a> {
     /// In the order of the plan; each with the condition it is about, or the first on its line.
     pub all: Vec<(&'a Condition, Finding)>,
-    /// Aspects that vary along a line.
-    pub swept: Vec<Aspect>,
+    /// Factors that vary along a line.
+    pub swept: Vec<Factor>,
 }
 
 impl Findings<'_> {
@@ -160,10 +168,10 @@ impl Findings<'_> {
             return format!("{} in all {} {them}", first.figure, findings.len());
         }
         let conditions: Vec<&Condition> = findings.iter().map(|(condition, _)| *condition).collect();
-        let telling: Vec<Aspect> = aspect::telling(&conditions, &self.swept);
-        let is_number = !telling.is_empty() && telling.iter().all(|aspect| matches!(aspect, Aspect::Number(_)));
+        let by: Vec<Factor> = telling::telling(&conditions, &self.swept);
+        let is_number = !by.is_empty() && by.iter().all(|factor| factor.about().number.is_some());
         let one = |(condition, finding): &(&Condition, Finding)| {
-            let place = aspect::condition_in_words(condition, &telling);
+            let place = telling::condition_in_words(condition, &by);
             if is_number { format!("{} with {place}", finding.figure) } else { format!("{place}: {}", finding.figure) }
         };
         let separator = if is_number { " and " } else { "; " };
@@ -186,7 +194,7 @@ impl Findings<'_> {
                     let these = self.all.iter().filter(move |(_, finding)| finding.outcome == outcome);
                     these.map(|(condition, _)| *condition).collect::<Vec<_>>()
                 };
-                remarks.push(aspect::in_common(&with(Outcome::Holds), &with(Outcome::Fails), &self.swept));
+                remarks.push(telling::in_common(&with(Outcome::Holds), &with(Outcome::Fails), &self.swept));
                 remarks.extend(self.open().map(|open| format!("not to be told {open}")));
             }
             Verdict::DoesNotHold => remarks.extend(self.open().map(|open| format!("not to be told {open}"))),
@@ -194,12 +202,28 @@ impl Findings<'_> {
             Verdict::CannotBeShown => remarks.extend(self.why_not_here()),
             Verdict::Holds => {}
         }
-        let (doubtful, trials) =
-            self.all.iter().fold((0, 0), |(d, t), (_, finding)| (d + finding.doubtful, t + finding.trials));
+        let total = |of: fn(&Finding) -> usize| self.all.iter().map(|(_, finding)| of(finding)).sum::<usize>();
+        let (trials, run, doubtful) = (total(|of| of.trials), total(|of| of.run), total(|of| of.doubtful));
+        if trials < run {
+            remarks.push(format!("{trials} of {run} repeats count"));
+        }
         if doubtful > 0 {
             remarks.push(format!("{doubtful} of {trials} repeats were disturbed"));
         }
         remarks.join("; ")
+    }
+
+    /// How many more trials of each condition would probably decide what is undecided; `None` where nothing is, or no number
+    /// of them would.
+    pub fn more_trials(&self, verdict: Verdict) -> Option<u32> {
+        let open = self.all.iter().filter_map(|(_, finding)| match finding.outcome {
+            Outcome::Holds | Outcome::Fails => None,
+            Outcome::Noisy(more) => Some(more),
+            Outcome::TooFew(more) => Some(Some(more)),
+            Outcome::Unknown(_) | Outcome::NotHere(_) => Some(None),
+        });
+        let each = open.collect::<Option<Vec<usize>>>().filter(|_| verdict == Verdict::Undecided)?;
+        each.into_iter().max().and_then(|more| u32::try_from(more).ok())
     }
 
     /// `in 2 of 8 conditions` that neither hold nor fail.

@@ -118,8 +118,20 @@ impl Lan {
         Ok(members.map(|(index, _)| index).collect())
     }
 
-    /// Frames the card of each host has dropped since the LAN came up: unicast for others. They are in no counter of the
-    /// host or its port. `None` where the cards do not filter.
+    /// Tells every host's card which groups the host has joined by now, as its driver would. Who joins or leaves meanwhile
+    /// says so to the network, and his card follows. Nothing where the cards do not filter.
+    ///
+    /// # Errors
+    /// When the hosts' lists cannot be read, or the kernel does not take them.
+    pub fn program_cards(&mut self) -> Result<()> {
+        match &mut self.cards {
+            Some(Ok(cards)) => cards.program(),
+            Some(Err(_)) | None => Ok(()),
+        }
+    }
+
+    /// Frames the card of each host has dropped since the LAN came up: unicast for others, and groups the host has not
+    /// joined. They are in no counter of the host or its port. `None` where the cards do not filter.
     ///
     /// # Errors
     /// When the kernel's counters cannot be read.
@@ -175,9 +187,6 @@ impl Lan {
             Ok(threaded.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })?;
         self.features = Some(features);
-        if self.plan.spec.nic == Nic::Filter {
-            self.cards = Some(Cards::install(&self.plan)?);
-        }
         self.await_links()?;
         if self.plan.spec.switch == SwitchKind::Snooping {
             self.await_snooping()?;
@@ -189,6 +198,10 @@ impl Lan {
             SwitchKind::NoQuerier => self.await_unregistered(true)?,
             SwitchKind::Quiet => self.await_unregistered(false)?,
             SwitchKind::Snooping | SwitchKind::Flooding | SwitchKind::Hub => {}
+        }
+        // Not before: what the switch floods is tried out with a group that cards would keep back.
+        if self.plan.spec.nic == Nic::Filter {
+            self.cards = Some(Cards::install(&self.hosts)?);
         }
         if self.plan.spec.switch.snoops() {
             self.await_quiet(5 * POLL)?;

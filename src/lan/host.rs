@@ -84,11 +84,10 @@ impl Plan {
     /// groups, to the limited broadcast address and, where there is a router, to everywhere else; neighbours.
     #[must_use]
     pub fn host_requests(&self, host: usize) -> Vec<Request> {
-        const LOOPBACK: u32 = 1;
         let plan = &self.hosts[host];
         let index = plan.link.index;
         let mut requests = vec![
-            request::up(LOOPBACK),
+            request::up(request::LOOPBACK),
             request::up(index),
             request::new_address(index, plan.ipv4.into(), PREFIX_V4, Some(broadcast_of(plan.lan))),
             request::new_fifo(index, FIFO_PACKETS),

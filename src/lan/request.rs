@@ -35,6 +35,9 @@ pub struct End {
     pub mac: Mac,
 }
 
+/// The index of every namespace's `lo`.
+pub const LOOPBACK: u32 = 1;
+
 /// Makes a bridge with these options.
 #[must_use]
 pub fn new_bridge(bridge: &End, options: Vec<InfoBridge>) -> Request {

@@ -132,11 +132,10 @@ impl Plan {
     /// What is done inside its namespace once its interface to a LAN is there.
     #[must_use]
     pub fn router_requests(&self, lan: usize) -> Vec<Request> {
-        const LOOPBACK: u32 = 1;
         let plan = &self.router[lan];
         let index = plan.link.index;
         let mut requests = vec![
-            request::up(LOOPBACK),
+            request::up(request::LOOPBACK),
             request::up(index),
             request::new_address(index, plan.ipv4.into(), PREFIX_V4, Some(broadcast_of(lan))),
             request::new_fifo(index, FIFO_PACKETS),

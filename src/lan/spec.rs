@@ -76,7 +76,8 @@ impl FromStr for SwitchKind {
     }
 }
 
-/// What a host's network card does with a unicast frame for another host's Ethernet address.
+/// What a host's network card does with a frame for another host's Ethernet address, or for a group the host has not
+/// joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Nic {

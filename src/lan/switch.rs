@@ -16,7 +16,9 @@ impl Plan {
     /// Makes the bridges and sets them up.
     #[must_use]
     pub fn switch_requests(&self) -> Vec<Request> {
-        self.bridges.iter().flat_map(|bridge| self.bridge_requests(bridge)).collect()
+        // Programs at the switch talk to each other, too.
+        let bridges = self.bridges.iter().flat_map(|bridge| self.bridge_requests(bridge));
+        std::iter::once(request::up(request::LOOPBACK)).chain(bridges).collect()
     }
 
     fn bridge_requests(&self, bridge: &End) -> Vec<Request> {

@@ -103,6 +103,8 @@ pub struct Client {
     pub(super) options: ClientOptions,
     pub(super) trust: Option<Trust>,
     pub(super) stop: Arc<AtomicBool>,
+    /// See [`end_at`](Client::end_at).
+    pub(super) end: Option<Instant>,
     pub(super) notice: Notice,
     /// `None`: it broke.
     pub(super) link: Option<Link>,
@@ -144,6 +146,7 @@ impl Client {
             options,
             trust,
             stop,
+            end: None,
             notice,
             link: None,
             session: Session::new(),
@@ -191,6 +194,11 @@ impl Client {
     #[must_use]
     pub fn first_refusal(&self) -> Option<String> {
         self.first_refusal.map(|reason| reason.to_string())
+    }
+
+    /// Has every wait of this client end at `end`, as if it were stopped then; `None`: no such time.
+    pub fn end_at(&mut self, end: Option<Instant>) {
+        self.end = end;
     }
 
     /// Subscribes, and waits for the broker's consent. Returns the quality granted to each.
@@ -282,11 +290,13 @@ impl Client {
         }
     }
 
-    /// Waits until the broker has acknowledged all messages. False when `until` came or it was stopped meanwhile.
+    /// Waits until the kernel has taken and the broker has acknowledged all messages. False when `until` came, which is
+    /// also when this client [ends](Client::end_at) now, or it was stopped meanwhile.
     ///
     /// # Errors
     /// Failed when the broker is lost for good.
     pub fn settle(&mut self, until: Instant) -> Result<bool> {
+        self.end = Some(until);
         if !self.flush()? {
             return Ok(false);
         }
@@ -347,7 +357,7 @@ impl Client {
     }
 
     pub(super) fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed) || self.end.is_some_and(|end| Instant::now() >= end)
     }
 
     /// Waits for the broker until `until`, 100 ms at most, and takes what it says. Makes the connection again when it

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::message::Delivery;
@@ -44,7 +44,7 @@ pub enum Payload {
     /// A [`Probe`] header and padding, this many bytes; below the header's length, padding alone.
     Probe {
         /// Names the run.
-        run_id: u64,
+        run_id: u32,
         /// The length in bytes.
         size: usize,
     },
@@ -55,7 +55,7 @@ impl Payload {
     #[must_use]
     pub fn probe(size: usize) -> Payload {
         // The standard library seeds its hashers from the kernel.
-        Payload::Probe { run_id: RandomState::new().hash_one(std::process::id()), size }
+        Payload::Probe { run_id: RandomState::new().hash_one(std::process::id()) as u32, size }
     }
 
     /// Its length in bytes.
@@ -81,13 +81,14 @@ pub struct PublishLive {
 /// are still to come left out.
 ///
 /// Message *i* is due at start + *i* / rate, whatever became of those before it; what has come due meanwhile is sent at
-/// once.
+/// once. The end of the duration ends it also where the broker takes nothing.
 ///
 /// # Errors
 /// As [`Client::publish`].
 pub fn publish(client: &mut Client, plan: &PublishPlan, stop: &AtomicBool, live: &PublishLive) -> Result<u64> {
     let start_ns = clock::monotonic_ns();
     let end_ns = plan.duration.map_or(u64::MAX, |time| start_ns.saturating_add(nanos(time)));
+    client.end_at(plan.duration.and_then(|time| Instant::now().checked_add(time)));
     let count = plan.limit();
     let mut payload = first_payload(&plan.payload);
     let stamped = matches!(plan.payload, Payload::Probe { .. }) && payload.len() >= HEADER_LEN;
@@ -162,7 +163,7 @@ fn first_payload(payload: &Payload) -> Vec<u8> {
         Payload::Probe { run_id, size } => {
             let mut bytes = vec![0; *size];
             if *size >= HEADER_LEN {
-                Probe { run_id: *run_id, stream_id: 0, sequence: 0, send_time_ns: 0 }.encode(&mut bytes);
+                Probe::first(*run_id, 0, clock::name()).encode(&mut bytes);
             }
             bytes
         }
@@ -184,7 +185,13 @@ fn due_ns(rate: Rate, message: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::sync::Arc;
+    use std::thread;
+
     use super::*;
+    use crate::pubsub::client::ClientOptions;
 
     #[test]
     fn messages_are_due_by_the_rate_from_the_start() {
@@ -210,6 +217,40 @@ mod tests {
         assert_eq!(plan(Rate::PerSecond(0.2), None, 5_001), 2);
         assert_eq!(plan(Rate::PerSecond(1_000.0), Some(5), 2_000), 5);
         assert_eq!(plan(Rate::Max, None, 2_000), u64::MAX);
+    }
+
+    /// A broker that admits everybody and then reads nothing, until it is dropped.
+    fn broker_that_stalls() -> (SocketAddr, thread::JoinHandle<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let admits = thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            assert!(client.read(&mut [0; 1024]).unwrap() > 0);
+            // CONNACK of MQTT 5.0 (section 3.2): admitted, no properties.
+            client.write_all(&[0x20, 3, 0, 0, 0]).unwrap();
+            client
+        });
+        (address, admits)
+    }
+
+    #[test]
+    fn a_broker_that_takes_nothing_does_not_make_it_longer() {
+        let (address, admits) = broker_that_stalls();
+        let options = ClientOptions::new(format!("mqtt://{address}").parse().unwrap());
+        let mut client = Client::connect(options, Arc::default(), Box::new(|_| ())).unwrap();
+        let _kept = admits.join().unwrap();
+        let plan = PublishPlan {
+            topic: "t".into(),
+            payload: Payload::Same(vec![1; 60_000]),
+            delivery: Delivery::default(),
+            rate: Rate::Max,
+            count: None,
+            duration: Some(Duration::from_millis(200)),
+        };
+        let live = PublishLive::default();
+        publish(&mut client, &plan, &AtomicBool::new(false), &live).unwrap();
+        assert!(live.messages_sent.load(Ordering::Relaxed) > 0);
+        assert!(!client.settle(Instant::now() + Duration::from_millis(50)).unwrap(), "it has not taken all");
     }
 
     #[test]

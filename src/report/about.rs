@@ -66,7 +66,7 @@ fn methods(run: &Run) -> Vec<String> {
         "" => None,
         "napi-threads" => Some(
             "of a host is that of its program and of the kernel thread that takes in its frames, each timed by the \
-             scheduler in nanoseconds. The switch is not in it: a hardware switch does its work without a CPU."
+             scheduler in nanoseconds. The switch is not in it: a hardware switch forwards without a CPU."
                 .to_owned(),
         ),
         "app-only" => {
@@ -178,7 +178,7 @@ pub(super) fn environment(facts: &Facts) -> Markup {
 }
 
 /// A word of a command line as a shell would take it.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

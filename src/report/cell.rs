@@ -71,8 +71,8 @@ fn around(hosts: &[&HostMeans], style: &Style) -> Cell {
         @for (at, host) in &placed {
             g {
                 title { (in_words(host)) }
-                @if host.role == Role::Server { (server(*at, style.scale.fill(host.cpu_total))) }
-                @else { (badge(host.role, *at, size, style.scale.fill(host.cpu_total))) }
+                @if host.role == Role::Server { (server(*at, style.scale.fill(host.cpu))) }
+                @else { (badge(host.role, *at, size, style.scale.fill(host.cpu))) }
             }
         }
         @if let Some(name) = &style.name {
@@ -164,13 +164,13 @@ fn in_blocks(hosts: &[&HostMeans], style: &Style) -> Cell {
         @for (host, at) in &senders {
             g {
                 title { (in_words(host)) }
-                (badge(host.role, *at, 18.0, style.scale.fill(host.cpu_total)))
+                (badge(host.role, *at, 18.0, style.scale.fill(host.cpu)))
             }
         }
         @for (host, at) in &servers {
             g {
                 title { (in_words(host)) }
-                (server(*at, style.scale.fill(host.cpu_total)))
+                (server(*at, style.scale.fill(host.cpu)))
             }
         }
         @for (x, width, block) in &placed {
@@ -194,7 +194,7 @@ fn tiles(hosts: &[&HostMeans], (left, top): (f64, f64), width: f64, tile: f64, s
         (lines(&wrap(&heading, 14.0, width, 1), "small mid", (left + width / 2.0, top - 7.0), 15.0))
         @for (index, host) in hosts.iter().enumerate() {
             @let (column, row) = ((index % columns) as f64, (index / columns) as f64);
-            @let fill = style.scale.fill(host.cpu_total);
+            @let fill = style.scale.fill(host.cpu);
             rect class={ "tile " (fill.ground) } rx="1.5"
                 x=(Num(left + (width - used) / 2.0 + column * tile)) y=(Num(top + row * tile))
                 width=(Num(tile - gap)) height=(Num(tile - gap)) {
@@ -288,7 +288,7 @@ fn in_words(host: &HostMeans) -> String {
         host.host,
         host.role,
         figure::amount(frames(host)),
-        figure::cost(host.cpu_total)
+        figure::cost(host.cpu)
     )
 }
 

@@ -14,6 +14,7 @@ pub(super) fn claims(claims: &[ClaimRow]) -> Markup {
         ol.claims {
             @for claim in claims { (item(claim)) }
         }
+        @if let Some(chance) = ClaimRow::chance(claims) { p.remark { (chance) } }
     }
 }
 
@@ -37,6 +38,7 @@ fn item(claim: &ClaimRow) -> Markup {
                 @if !claim.statement.is_empty() { span.tag { (claim.statement) } }
             }
             p.says { (claim.says) }
+            @if !claim.lecture.is_empty() { p.remark { "The lecture: " (claim.lecture) } }
             @if !claim.figures.is_empty() { p.figures { (claim.figures) } }
             @if !claim.remark.is_empty() { p.remark { (claim.remark) } }
             @if !claim.judged.is_empty() {
@@ -126,6 +128,8 @@ mod tests {
             as_expected,
             figures: "1.00".to_owned(),
             remark: String::new(),
+            lecture: "So total traffic <grows>.".to_owned(),
+            more_trials: None,
         }
     }
 
@@ -142,6 +146,7 @@ mod tests {
             let text = item(&claim(verdict, "holds", true)).into_string();
             assert!(text.contains(&format!("</span> {words}</span>")), "{text}");
             assert!(text.contains("Broadcast reaches &lt;all&gt;"));
+            assert!(text.contains("The lecture: So total traffic &lt;grows&gt;."), "{text}");
             assert!(!text.contains("expected"), "{text}");
         }
         let surprise = item(&claim("does-not-hold", "holds", false)).into_string();

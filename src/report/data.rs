@@ -193,6 +193,10 @@ fn condition_of(first: &HostRow, hosts: &[HostRow], facts: Option<&Facts>) -> Co
         relay: String::new(),
         qos: None,
         distance_s: 0.0,
+        igmp: String::new(),
+        broadcast_address: String::new(),
+        burst: 1,
+        attribution: String::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::results::figure;
 use crate::results::funnel::{LAYERS, OTHER_FLOW, TO_PROGRAM, TO_TCP};
 use crate::results::row::SummaryRow;
 use crate::results::setting::LISTENERS;
-use crate::results::summary::{ALL, mean};
+use crate::results::summary::{ALL, mean, sender_cost};
 use crate::units::{Mode, Role};
 
 /// Largest UDP payload that goes into one frame of 1500 bytes (IPv4).
@@ -68,7 +68,7 @@ pub(super) fn main_table(group: &Group) -> Table {
         let mut cells = vec![mode.to_string(), figure::amount(mean("sender", "link_tx_frames"))];
         cells.extend(served.map(|server| figure::amount(mean(server, "link_tx_frames"))));
         cells.extend([figure::amount(mean(ALL, "link_frames")), figure::amount(mean("bystander", "link_rx_frames"))]);
-        cells.push(cpu("sender"));
+        cells.push(figure::cost_with_interval(group.figures(mode, "sender", sender_cost(&group.summary))));
         cells.extend(served.map(cpu));
         cells.extend([
             cpu("receiver"),
@@ -92,7 +92,10 @@ pub(super) fn costs(group: &Group) -> Option<Exhibit> {
             metric.figure(row).map_or(Mark::None, |figure| Mark::Bar { value: figure.mean, interval: figure.interval });
         Row { mode, mark, text: metric.with_interval(row) }
     };
-    let metrics: Vec<&Metric> = COSTS.iter().filter(measured).collect();
+    let is_told = |metric: &&Metric| {
+        metric.role != "sender" || metric.name != "cpu_total" || sender_cost(&group.summary) == metric.name
+    };
+    let metrics: Vec<&Metric> = COSTS.iter().filter(measured).filter(is_told).collect();
     if metrics.is_empty() {
         return None;
     }

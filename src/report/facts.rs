@@ -1,13 +1,13 @@
-//! What a report takes from `run.json`: as much of it as is there, whichever netlab wrote it.
+//! What a report takes from `run.json`: as much of it as is there, whichever netlab of the same schema wrote it.
 
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::{Error, Result};
-use crate::results::metadata::Calibration;
+use crate::error::Result;
+use crate::results::metadata::{Calibration, Control};
+use crate::results::read;
 use crate::results::store::METADATA_FILE;
 
 /// A run but for its figures. Fields are those of [`RunMetadata`](crate::results::metadata::RunMetadata); what an
@@ -28,6 +28,7 @@ pub(super) struct Facts {
     pub(super) lan: Value,
     pub(super) environment: Value,
     pub(super) calibration: Option<Calibration>,
+    pub(super) control: Option<Control>,
     pub(super) warnings: Vec<Told>,
 }
 
@@ -43,18 +44,10 @@ impl Facts {
     /// Reads them; `None` without the file.
     ///
     /// # Errors
-    /// Usage, with file and line, when the file cannot be read or is malformed.
+    /// Usage, with file and line, when the file cannot be read, is malformed, or is of a later netlab.
     pub(super) fn read(dir: &Path) -> Result<Option<Facts>> {
         let path = dir.join(METADATA_FILE);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let cannot = |line: Option<usize>| match line {
-            Some(line) => Error::usage(format!("{}:{line}", path.display())),
-            None => Error::usage(format!("{} cannot be read", path.display())),
-        };
-        let text = fs::read(&path).map_err(|cause| cannot(None).because(cause))?;
-        serde_json::from_slice(&text).map(Some).map_err(|cause| cannot(Some(cause.line())).because(cause))
+        if path.exists() { read::metadata(&path).map(Some) } else { Ok(None) }
     }
 
     /// The lab's title, where it was one.
@@ -65,6 +58,8 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn of(text: &str) -> Result<Option<Facts>> {

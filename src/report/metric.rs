@@ -48,7 +48,10 @@ const fn metric(role: &'static str, name: &'static str, title: &'static str, uni
 pub(super) const ALL_LINKS: Metric =
     metric(ALL, "link_frames", "Frames on all links together", "frames per message", Kind::Count);
 /// CPU time of the roles that are told apart.
-pub(super) static COSTS: [Metric; 4] = [
+pub(super) static COSTS: [Metric; 6] = [
+    metric("sender", "cpu_send", "Sending: CPU time of the sender", "µs per message", Kind::Cost),
+    metric("sender", "cpu_wake", "Waking the sender, the same in any mode", "µs per message", Kind::Cost),
+    // Where sending and waking are not told apart.
     metric("sender", "cpu_total", "CPU time of the sender", "µs per message", Kind::Cost),
     metric("server", "cpu_total", "CPU time of the server", "µs per message", Kind::Cost),
     metric("receiver", "cpu_total", "CPU time of each receiver", "µs per message", Kind::Cost),
@@ -66,7 +69,7 @@ pub(super) const SWEPT: &[Metric] = &[
     metric("sender", "link_tx_frames", "Frames the sender sends", "frames per message", Kind::Count),
     metric("server", "link_tx_frames", "Frames the server sends", "frames per message", Kind::Count),
     metric("bystander", "link_rx_frames", "Frames at each bystander", "frames per message", Kind::Count),
-    metric("sender", "cpu_total", "CPU time of the sender", "µs per message", Kind::Cost),
+    metric("sender", "cpu_send", "Sending: CPU time of the sender", "µs per message", Kind::Cost),
     metric("server", "cpu_total", "CPU time of the server", "µs per message", Kind::Cost),
     metric("receiver", "cpu_total", "CPU time of each receiver", "µs per message", Kind::Cost),
     metric("bystander", "cpu_total", "CPU time of each bystander", "µs per message", Kind::Cost),

@@ -16,6 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::escaped;
 
 mod about;
 mod axis;
@@ -36,6 +37,8 @@ mod style;
 mod sweep;
 mod table;
 mod time;
+
+pub(crate) use about::quoted;
 
 /// The page's file in the result folder.
 pub const PAGE_FILE: &str = "report.html";
@@ -87,9 +90,6 @@ fn remove_charts(folder: &Path) -> std::io::Result<()> {
 /// The text without what is no text: characters that XML does not allow, and those that turn the direction of writing
 /// around, by which text could pose as other text.
 fn printable(text: String) -> String {
-    let is_none = |c: char| {
-        (c.is_control() && !matches!(c, '\n' | '\t'))
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
-    };
+    let is_none = |c: char| (escaped::steers(c) && c != '\n') || matches!(c, '\u{fffe}' | '\u{ffff}');
     if text.contains(is_none) { text.replace(is_none, "\u{fffd}") } else { text }
 }

@@ -68,13 +68,13 @@ impl Pictures {
         };
         let networks: Vec<Network> = group.conditions.iter().map(network).collect();
         let all = || networks.iter().flat_map(|network| &network.hosts).filter(|host| host.role != Role::Switch);
-        let scale = Scale::of(all().filter_map(frames), all().filter_map(|host| host.cpu_total));
+        let scale = Scale::of(all().filter_map(frames), all().filter_map(|host| host.cpu));
         let hub = group.conditions.iter().all(|condition| condition.switch == "hub");
         let device = if hub { "hub" } else { "switch" };
 
         let heading = group.full_heading();
         let name = |what: &str| format!("network-{}{what}", group.number);
-        let verdicts: Vec<Vec<String>> = verdicts.iter().map(|verdict| wrap(verdict, 18.0, 340.0, 2)).collect();
+        let verdicts: Vec<Vec<String>> = verdicts.iter().map(|verdict| wrap(verdict, 18.0, 340.0, 4)).collect();
         let verdict_lines = verdicts.iter().map(Vec::len).max().unwrap_or(0);
         let panels: Vec<Drawing> = networks
             .iter()
@@ -116,12 +116,13 @@ fn crews(hosts: &[HostMeans], doubtful: impl Fn(Role) -> bool) -> Vec<Crew> {
     kinds.dedup();
     let crew = |(role, lan, group): (Role, Option<u32>, String)| {
         let of_kind = || hosts.iter().filter(|host| kind(host) == (role, lan, group.clone()));
-        let costs: Vec<f64> = of_kind().filter_map(|host| host.cpu_total).collect();
+        // Of all of them, or not known.
+        let costs = of_kind().map(|host| host.cpu).collect::<Option<Vec<f64>>>().unwrap_or_default();
         Crew {
             role,
             lan,
             hosts: of_kind().count(),
-            frames: mean(&of_kind().filter_map(frames).collect::<Vec<_>>()),
+            frames: mean(&of_kind().map(frames).collect::<Option<Vec<_>>>().unwrap_or_default()),
             ways: of_kind().find(|host| host.role == Role::Server).map(cell::ways),
             cost: mean(&costs).map(|mean| {
                 let (low, high) = costs.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), &c| (l.min(c), h.max(c)));
@@ -268,7 +269,7 @@ impl Network {
             @for (x, y, frames) in &links {
                 (scale.link((middle, ROUTER_Y), (*x, *y), *frames, self.mode))
             }
-            (cell::device("router", (middle, ROUTER_Y), Some(scale.fill(router.cpu_total))))
+            (cell::device("router", (middle, ROUTER_Y), Some(scale.fill(router.cpu))))
         };
         beside(cells, above, routed)
     }
@@ -383,7 +384,7 @@ mod tests {
             lan,
             link_tx_frames: Some(sent),
             link_rx_frames: Some(got),
-            cpu_total: cost,
+            cpu: cost,
         }
     }
 
@@ -393,7 +394,7 @@ mod tests {
 
     fn drawn(network: &Network) -> String {
         let hosts = || network.hosts.iter().filter(|host| host.role != Role::Switch);
-        let scale = Scale::of(hosts().filter_map(frames), hosts().filter_map(|host| host.cpu_total));
+        let scale = Scale::of(hosts().filter_map(frames), hosts().filter_map(|host| host.cpu));
         network.panel("heading", &["the sender paid".to_owned()], 60.0, &scale, "switch").file()
     }
 

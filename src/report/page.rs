@@ -11,10 +11,13 @@ use super::network::Pictures;
 use super::server;
 use super::style;
 use super::sweep::{Sweep, comparisons, sweeps};
+use super::table::Table;
 use super::time;
+use crate::results::burst::{self, BurstCosts, burst_costs};
 use crate::results::figure;
+use crate::results::row::ConditionRow;
 use crate::results::sentence::sentences;
-use crate::results::table::{remark_on_frames, remark_on_rate, remark_on_repeats};
+use crate::results::table::{remark_on_frames, remark_on_rate, remark_on_repeats, remark_on_waking};
 
 /// With more settings than this, those in the middle are folded away.
 const OPEN_SETTINGS: usize = 3;
@@ -45,6 +48,10 @@ pub(super) fn of(run: &Run) -> Page {
         section("claims", "Claims", claims::claims(&run.claims));
     }
     section("modes", "Who pays", settings(run, &mut drawings));
+    let bursts = bursts(run);
+    if !bursts.is_empty() {
+        section("bursts", "A wake-up and a frame", html! { @for costs in &bursts { (costs) } });
+    }
     let sweeps = sweeps(run);
     if !sweeps.is_empty() {
         section("sweeps", "What changes", html! { @for sweep in &sweeps { (swept(sweep, &mut drawings)) } });
@@ -78,6 +85,18 @@ pub(super) fn of(run: &Run) -> Page {
     let names: Vec<String> = drawings.iter().map(|drawing| drawing.name.clone()).collect();
     section("files", "Files", about::files(run, &names));
     Page { html: document(run, &sections), drawings }
+}
+
+/// What bursts cost: a table for each list of conditions that differ in them alone.
+fn bursts(run: &Run) -> Vec<Markup> {
+    let conditions: Vec<ConditionRow> = run.conditions().map(|(_, condition)| condition.clone()).collect();
+    let calibration = run.facts.as_ref().and_then(|facts| facts.calibration);
+    let shown = |costs: &BurstCosts| {
+        let mut table = Table::new(costs.title()).columns(burst::COLUMNS);
+        costs.lines.iter().for_each(|line| table.row(line.cells().to_vec()));
+        html! { (table.markup()) @for remark in costs.remarks(calibration.as_ref()) { p { (remark) } } }
+    };
+    burst_costs(&conditions, &run.hosts).iter().map(shown).collect()
 }
 
 fn document(run: &Run, sections: &[Section]) -> Markup {
@@ -164,7 +183,7 @@ fn setting(run: &Run, group: &Group, drawings: &mut Vec<Drawing>) -> Markup {
     let exhibits = exhibit::costs(group).into_iter().chain([exhibit::funnel(group)]).chain(exhibit::delays(group));
     html! {
         (exhibit::main_table(group).markup())
-        @let remarks = remarks(group);
+        @let remarks = remarks(run, group);
         @if !remarks.is_empty() { p.remark { (remarks.join("; ")) } }
         (figure_of(
             &networks,
@@ -181,32 +200,26 @@ fn setting(run: &Run, group: &Group, drawings: &mut Vec<Drawing>) -> Markup {
     }
 }
 
-/// The first part of a sentence on who paid, without the mode: `the sender paid`.
+/// The first part of a sentence on who paid, without the mode: `the sender paid for one copy, the bystanders nothing`.
 fn verdict(sentence: &str) -> &str {
     let verdict = sentence.split_once(": ").map_or(sentence, |(_, rest)| rest);
-    verdict.split(['.', ',']).next().unwrap_or(verdict)
+    verdict.split(". ").next().unwrap_or(verdict)
 }
 
 /// What limits the main table.
-fn remarks(group: &Group) -> Vec<String> {
-    let of_conditions = |role: &str, metric: &str| -> Vec<f64> {
-        group.setting.modes.iter().filter_map(|&mode| group.figures(mode, role, metric)?.mean).collect()
+fn remarks(run: &Run, group: &Group) -> Vec<String> {
+    let of_conditions = |role: &'static str, metric: &'static str| {
+        group.setting.modes.iter().filter_map(move |&mode| group.figures(mode, role, metric)?.mean)
     };
-    let range = |values: &[f64], write: fn(Option<f64>) -> String| {
-        let low = values.iter().copied().reduce(f64::min);
-        let high = values.iter().copied().reduce(f64::max);
-        let (low, high) = (write(low), write(high));
-        if low == high { low } else { format!("{low} to {high}") }
-    };
-    let accounted = range(&of_conditions("all", "closure"), figure::share);
-    let switch = range(&of_conditions("switch", "cpu_total"), figure::cost);
     let mut remarks = Vec::new();
-    if accounted != figure::MISSING {
+    if let Some(accounted) = figure::range(of_conditions("all", "closure"), figure::share) {
         remarks.push(format!("{accounted} of the machine’s CPU time accounted for"));
     }
-    if switch != figure::MISSING {
-        remarks.push(format!("switch {switch} µs/message (hardware switches do this without a CPU)"));
+    if let Some(switch) = figure::range(of_conditions("switch", "cpu_total"), figure::cost) {
+        remarks.push(format!("switch {switch} µs/message (hardware switches forward without a CPU)"));
     }
+    let control = run.facts.as_ref().and_then(|facts| facts.control.as_ref());
+    remarks.extend(remark_on_waking(&group.setting, &group.summary, control));
     let modes = &group.setting.modes;
     remarks.extend(remark_on_frames(&group.setting));
     remarks.extend(remark_on_rate(&group.setting, &group.summary));

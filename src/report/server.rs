@@ -5,6 +5,8 @@ use super::table::Table;
 use crate::results::figure;
 use crate::results::row::{ConditionRow, HostRow};
 use crate::results::stats;
+use crate::results::summary::Trials;
+use crate::results::trial::Who;
 use crate::units::Role;
 
 /// One figure of a server.
@@ -83,13 +85,11 @@ pub(super) fn table(group: &Group, hosts: &[HostRow]) -> Option<Table> {
 
 /// The rows of a condition's servers in the trials that count, each with the messages of its trial.
 fn of_servers<'a>(condition: &ConditionRow, hosts: &'a [HostRow]) -> Vec<(&'a HostRow, f64)> {
-    let of_condition =
-        |row: &&HostRow| row.condition == condition.condition && row.mode == condition.mode && row.counts_valid;
-    let rows: Vec<&HostRow> = hosts.iter().filter(of_condition).collect();
-    let sent = |trial: u32| {
-        let sender = rows.iter().find(|row| row.role == Role::Sender && row.trial == trial)?;
-        sender.messages_sent.filter(|sent| *sent > 0)
-    };
-    let servers = rows.iter().filter(|row| row.role == Role::Server);
-    servers.filter_map(|row| Some((*row, sent(row.trial)? as f64))).collect()
+    let of_condition = |row: &&HostRow| row.condition == condition.condition && row.mode == condition.mode;
+    let trials = Trials::of(hosts.iter().filter(of_condition));
+    let servers = trials.all().filter_map(|(trial, _)| {
+        let messages = trial.messages()?;
+        Some(trial.hosts(Who::Role(Role::Server)).map(move |row| (row, messages)))
+    });
+    servers.flatten().collect()
 }

@@ -7,6 +7,7 @@ use super::chart::{LineChart, Point, Series};
 use super::data::{Group, Run, switch_in_words};
 use super::metric::{Metric, SWEPT, of_groups};
 use super::rows::{Mark, Row, RowChart, RowGroup};
+use crate::results::factor::Factor;
 use crate::results::row::ConditionRow;
 use crate::units::Mode;
 
@@ -22,60 +23,72 @@ pub(super) struct Sweep {
     settings: BTreeSet<usize>,
 }
 
-/// A number that sets conditions apart.
-struct Factor {
-    title: &'static str,
-    /// In names of files.
-    slug: &'static str,
-    value: fn(&ConditionRow) -> Option<f64>,
-}
-
-const FACTORS: [Factor; 6] = [
-    Factor { title: "receivers", slug: "receivers", value: |row| Some(row.receivers as f64) },
-    Factor { title: "hosts", slug: "hosts", value: |row| Some(row.hosts as f64) },
-    Factor { title: "messages/s asked for", slug: "rate", value: |row| row.offered_rate },
-    Factor { title: "message size in bytes", slug: "size", value: |row| Some(row.size_bytes as f64) },
-    Factor { title: "ms of distance to the other LAN", slug: "distance", value: |row| Some(row.distance_s * 1e3) },
-    Factor { title: "hop limit (TTL)", slug: "ttl", value: |row| row.ttl.map(f64::from) },
-];
-
 /// More lines than this in one chart hide each other.
 const MOST_LINES: usize = 6;
 
-/// A difference that is no number, in words.
-type Kind = fn(&ConditionRow) -> String;
+/// A difference that is no number: in words, empty where there is nothing to say.
+#[derive(Clone, Copy)]
+enum Kind {
+    Factor(Factor),
+    Ipv6,
+    Lans,
+}
 
-/// What else sets conditions apart, the case first.
-const KINDS: [Kind; 5] = [
-    |row| row.case.clone(),
-    |row| switch_in_words(&row.switch, row.ipv6),
-    |row| if row.nic == "filter" { "card with a MAC filter".to_owned() } else { String::new() },
-    |row| if row.ipv6 { "IPv6".to_owned() } else { "IPv4".to_owned() },
-    |row| if row.lans > 1 { format!("{} LANs", row.lans) } else { String::new() },
-];
+/// Those differences, the case first.
+fn kinds() -> impl Iterator<Item = Kind> {
+    // The mode is what is compared in each of them.
+    let words = Factor::ALL.into_iter().filter(|f| *f != Factor::Mode && f.about().number.is_none());
+    words.map(Kind::Factor).chain([Kind::Ipv6, Kind::Lans])
+}
 
-/// What sets conditions of one mode apart, and is no difference between modes.
-const OF_A_MODE: [Kind; 2] = [
-    |row| if row.relay.is_empty() { String::new() } else { format!("{} relay", row.relay) },
-    |row| row.qos.map_or_else(String::new, |qos| format!("QoS {qos}")),
-];
+impl Kind {
+    fn of(self, row: &ConditionRow) -> String {
+        match self {
+            Kind::Factor(Factor::Case) => row.case.clone(),
+            Kind::Factor(Factor::Switch) => switch_in_words(&row.switch, row.ipv6),
+            Kind::Factor(Factor::Nic) if row.nic == "filter" => "card with a MAC filter".to_owned(),
+            Kind::Factor(Factor::Nic) => String::new(),
+            Kind::Factor(factor) => (factor.about().of_row)(row).map_or(String::new(), |v| factor.in_words(&[v], &[])),
+            Kind::Ipv6 => if row.ipv6 { "IPv6" } else { "IPv4" }.to_owned(),
+            Kind::Lans if row.lans > 1 => format!("{} LANs", row.lans),
+            Kind::Lans => String::new(),
+        }
+    }
+
+    /// Whether it sets conditions of one mode apart, and is no difference between modes.
+    fn is_of_a_mode(self) -> bool {
+        match self {
+            Kind::Factor(factor) => !factor.matters_to_all(),
+            Kind::Ipv6 | Kind::Lans => false,
+        }
+    }
+}
+
+/// A number in a row; `None` where it has none.
+fn number(factor: Factor, row: &ConditionRow) -> Option<f64> {
+    (factor.about().of_row)(row)?.number()
+}
+
+/// As the title of an axis.
+fn axis(factor: Factor) -> &'static str {
+    factor.about().number.map_or(factor.about().key, |number| number.axis)
+}
 
 /// A sweep for each number that conditions differ in while everything else stays the same.
 pub(super) fn sweeps(run: &Run) -> Vec<Sweep> {
     let conditions: Vec<(&Group, &ConditionRow)> = run.conditions().collect();
     let metrics = metrics(run);
     let mut sweeps: Vec<Sweep> = Vec::new();
-    for (index, factor) in FACTORS.iter().enumerate() {
-        let told = FACTORS.iter().take(index).any(|earlier| {
-            sweeps.iter().any(|sweep| sweep.over == earlier.title) && go_together(&conditions, earlier, factor)
+    for factor in Factor::numbers() {
+        let told = Factor::numbers().take_while(|earlier| *earlier != factor).any(|earlier| {
+            sweeps.iter().any(|sweep| sweep.over == axis(earlier)) && go_together(&conditions, earlier, factor)
         });
         if told {
             continue;
         }
-        let along: Vec<&Factor> = FACTORS
-            .iter()
-            .filter(|other| other.title != factor.title && varies(&conditions, other))
-            .filter(|other| follows(&conditions, factor, other))
+        let along: Vec<Factor> = Factor::numbers()
+            .filter(|other| *other != factor && varies(&conditions, *other))
+            .filter(|other| follows(&conditions, factor, *other))
             .collect();
         let lines = lines(&conditions, factor, &along);
         if lines.is_empty() {
@@ -83,11 +96,11 @@ pub(super) fn sweeps(run: &Run) -> Vec<Sweep> {
         }
         let charts: Vec<LineChart> = metrics.iter().flat_map(|metric| charts(metric, factor, &lines)).collect();
         if !charts.is_empty() {
-            let along = along.into_iter().filter(|other| lines.iter().any(|line| line.varies(other)));
-            let along = along.map(|other| other.title).collect();
+            let along = along.into_iter().filter(|other| lines.iter().any(|line| line.varies(*other)));
+            let along = along.map(axis).collect();
             let points = lines.iter().flat_map(|line| &line.conditions);
             let settings = points.map(|(_, group)| group.number).collect();
-            sweeps.push(Sweep { over: factor.title, along, charts, settings });
+            sweeps.push(Sweep { over: axis(factor), along, charts, settings });
         }
     }
     sweeps
@@ -97,13 +110,18 @@ pub(super) fn sweeps(run: &Run) -> Vec<Sweep> {
 /// are in no sweep and differ in more than a number.
 pub(super) fn comparisons(run: &Run, sweeps: &[Sweep]) -> Vec<RowChart> {
     let swept = run.groups.iter().all(|group| sweeps.iter().any(|sweep| sweep.settings.contains(&group.number)));
-    let differs = |kind: &Kind, mode: Option<Mode>| {
+    let differs = |kind: Kind, mode: Option<Mode>| {
         let conditions = run.conditions().filter(|(_, condition)| mode.is_none_or(|mode| mode == condition.mode));
-        let mut values = conditions.map(|(_, condition)| kind(condition));
+        let mut values = conditions.map(|(_, condition)| kind.of(condition));
         values.next().is_some_and(|first| values.any(|value| value != first))
     };
-    let differ = KINDS.iter().any(|kind| differs(kind, None))
-        || OF_A_MODE.iter().any(|kind| run.modes().into_iter().any(|mode| differs(kind, Some(mode))));
+    let differ = kinds().any(|kind| {
+        if kind.is_of_a_mode() {
+            run.modes().into_iter().any(|mode| differs(kind, Some(mode)))
+        } else {
+            differs(kind, None)
+        }
+    });
     if swept || !differ {
         return Vec::new();
     }
@@ -159,29 +177,26 @@ struct Line<'a> {
 
 impl Line<'_> {
     /// Whether a factor differs between its points.
-    fn varies(&self, factor: &Factor) -> bool {
+    fn varies(&self, factor: Factor) -> bool {
         let rows = self.conditions.iter().flat_map(|(_, group)| &group.conditions).filter(|row| row.mode == self.mode);
-        let mut values = rows.map(|row| bits((factor.value)(row)));
+        let mut values = rows.map(|row| bits(number(factor, row)));
         values.next().is_some_and(|first| values.any(|value| value != first))
     }
 }
 
 /// The lines of a factor that have at least two different values of it.
-fn lines<'a>(conditions: &[(&'a Group, &ConditionRow)], factor: &Factor, along: &[&Factor]) -> Vec<Line<'a>> {
-    let fixed: Vec<&Factor> = FACTORS
-        .iter()
-        .filter(|other| other.title != factor.title && !along.iter().any(|along| along.title == other.title))
-        .collect();
+fn lines<'a>(conditions: &[(&'a Group, &ConditionRow)], factor: Factor, along: &[Factor]) -> Vec<Line<'a>> {
+    let fixed: Vec<Factor> = Factor::numbers().filter(|other| *other != factor && !along.contains(other)).collect();
     // A case that is but another name for the factor's value is no difference of its own.
     let named = case_follows(conditions, factor);
-    let kinds = if named { &KINDS[1..] } else { &KINDS[..] };
+    let kinds: Vec<Kind> = kinds().skip(usize::from(named)).collect();
     let key = |row: &ConditionRow| {
-        let numbers: Vec<u64> = fixed.iter().map(|other| bits((other.value)(row))).collect();
-        (row.mode, kinds.iter().chain(&OF_A_MODE).map(|kind| kind(row)).collect::<Vec<_>>(), numbers)
+        let numbers: Vec<u64> = fixed.iter().map(|other| bits(number(*other, row))).collect();
+        (row.mode, kinds.iter().map(|kind| kind.of(row)).collect::<Vec<_>>(), numbers)
     };
     let mut lists: BTreeMap<_, Vec<(f64, &Group, &ConditionRow)>> = BTreeMap::new();
     for (group, row) in conditions {
-        if let Some(x) = (factor.value)(row).filter(|x| is_drawable(*x)) {
+        if let Some(x) = number(factor, row).filter(|x| is_drawable(*x)) {
             lists.entry(key(row)).or_default().push((x, group, row));
         }
     }
@@ -195,7 +210,7 @@ fn lines<'a>(conditions: &[(&'a Group, &ConditionRow)], factor: &Factor, along: 
         let (_, _, row) = list.first()?;
         Some(Line {
             mode: row.mode,
-            variant: variant(row, &firsts, kinds, &fixed),
+            variant: variant(row, &firsts, &kinds, &fixed),
             conditions: list.iter().map(|(x, group, _)| (*x, *group)).collect(),
         })
     };
@@ -203,33 +218,28 @@ fn lines<'a>(conditions: &[(&'a Group, &ConditionRow)], factor: &Factor, along: 
 }
 
 /// In what a line differs from others.
-fn variant(row: &ConditionRow, others: &[&ConditionRow], kinds: &[Kind], fixed: &[&Factor]) -> String {
+fn variant(row: &ConditionRow, others: &[&ConditionRow], kinds: &[Kind], fixed: &[Factor]) -> String {
     let mut label = Vec::new();
+    let is_alike = |other: &&&ConditionRow| other.mode == row.mode;
     for kind in kinds {
-        let value = kind(row);
-        if !value.is_empty() && others.iter().any(|other| kind(other) != value) && !label.contains(&value) {
+        let (value, of_a_mode) = (kind.of(row), kind.is_of_a_mode());
+        let differs = others.iter().filter(|other| !of_a_mode || is_alike(other)).any(|other| kind.of(other) != value);
+        if differs && !value.is_empty() && !label.contains(&value) {
             label.push(value);
         }
     }
-    for kind in OF_A_MODE {
-        let value = kind(row);
-        if others.iter().any(|other| other.mode == row.mode && kind(other) != value) {
-            label.push(value);
-        }
-    }
-    for factor in fixed {
-        let value = (factor.value)(row);
-        let same_mode = others.iter().filter(|other| other.mode == row.mode);
-        if same_mode.map(|other| (factor.value)(other)).any(|other| bits(other) != bits(value)) {
+    for &factor in fixed {
+        let value = number(factor, row);
+        if others.iter().filter(is_alike).any(|other| bits(number(factor, other)) != bits(value)) {
             let value = value.map_or_else(|| "max".to_owned(), tick_label);
-            label.push(format!("{value} {}", factor.title));
+            label.push(format!("{value} {}", axis(factor)));
         }
     }
     label.join(", ")
 }
 
 /// A chart with all lines, or, where they would be too many, one for each variant; none where there is nothing to see.
-fn charts(metric: &Metric, factor: &Factor, lines: &[Line]) -> Vec<LineChart> {
+fn charts(metric: &Metric, factor: Factor, lines: &[Line]) -> Vec<LineChart> {
     let lines: Vec<&Line> = lines.iter().filter(|line| metric.is_of(line.mode)).collect();
     let mut variants: Vec<&str> = Vec::new();
     for line in &lines {
@@ -246,13 +256,13 @@ fn charts(metric: &Metric, factor: &Factor, lines: &[Line]) -> Vec<LineChart> {
         Series { label, mode: line.mode, variant, points }
     };
     let chart = |index: Option<usize>, series: Vec<Series>| LineChart {
-        name: format!("{}-{}{}", factor.slug, metric.slug(), index.map_or_else(String::new, |i| format!("-{}", i + 1))),
+        name: format!("{}-{}{}", factor, metric.slug(), index.map_or_else(String::new, |i| format!("-{}", i + 1))),
         title: match index {
             Some(index) => format!("{}: {}", metric.title, variants[index]),
             None => metric.title.to_string(),
         },
         unit: metric.unit.to_owned(),
-        over: factor.title.to_owned(),
+        over: axis(factor).to_owned(),
         in_time: false,
         series,
         beside: Vec::new(),
@@ -289,33 +299,33 @@ fn charts(metric: &Metric, factor: &Factor, lines: &[Line]) -> Vec<LineChart> {
     charts
 }
 
-fn varies(conditions: &[(&Group, &ConditionRow)], factor: &Factor) -> bool {
-    let mut values = conditions.iter().filter_map(|(_, row)| (factor.value)(row));
+fn varies(conditions: &[(&Group, &ConditionRow)], factor: Factor) -> bool {
+    let mut values = conditions.iter().filter_map(|(_, row)| number(factor, row));
     values.next().is_some_and(|first| values.any(|value| value != first))
 }
 
 /// Whether each value of the one factor comes with but one value of the other, in each mode.
-fn follows(conditions: &[(&Group, &ConditionRow)], one: &Factor, other: &Factor) -> bool {
+fn follows(conditions: &[(&Group, &ConditionRow)], one: Factor, other: Factor) -> bool {
     let mut with: BTreeMap<(Mode, u64), u64> = BTreeMap::new();
     conditions.iter().all(|(_, row)| {
-        let value = bits((other.value)(row));
-        *with.entry((row.mode, bits((one.value)(row)))).or_insert(value) == value
+        let value = bits(number(other, row));
+        *with.entry((row.mode, bits(number(one, row)))).or_insert(value) == value
     })
 }
 
 /// Whether each value of the factor has but one case, and each case but one value.
-fn case_follows(conditions: &[(&Group, &ConditionRow)], factor: &Factor) -> bool {
+fn case_follows(conditions: &[(&Group, &ConditionRow)], factor: Factor) -> bool {
     let mut case_of: BTreeMap<u64, &str> = BTreeMap::new();
     let mut value_of: BTreeMap<&str, u64> = BTreeMap::new();
     varies(conditions, factor)
         && conditions.iter().all(|(_, row)| {
-            let value = bits((factor.value)(row));
+            let value = bits(number(factor, row));
             *case_of.entry(value).or_insert(&row.case) == row.case
                 && *value_of.entry(&row.case).or_insert(value) == value
         })
 }
 
-fn go_together(conditions: &[(&Group, &ConditionRow)], one: &Factor, other: &Factor) -> bool {
+fn go_together(conditions: &[(&Group, &ConditionRow)], one: Factor, other: Factor) -> bool {
     follows(conditions, one, other) && follows(conditions, other, one)
 }
 
@@ -354,6 +364,10 @@ mod tests {
             relay: String::new(),
             qos: None,
             distance_s: 0.0,
+            igmp: String::new(),
+            broadcast_address: String::new(),
+            burst: 1,
+            attribution: String::new(),
         }
     }
 
@@ -537,5 +551,48 @@ mod tests {
         assert!(sweeps(&run(rows)).is_empty());
         assert!(sweeps(&run(Vec::new())).is_empty() && comparisons(&run(Vec::new()), &[]).is_empty());
         assert!(sweeps(&run(vec![both(4, |_| {})])).is_empty());
+    }
+
+    /// A row with another value of a factor, which its mode has.
+    fn changed(factor: Factor, row: &mut ConditionRow) {
+        match factor {
+            Factor::Case => row.case = "other".to_owned(),
+            Factor::Mode => row.mode = Mode::Broadcast,
+            Factor::Switch => row.switch = "hub".to_owned(),
+            Factor::Nic => row.nic = "filter".to_owned(),
+            Factor::Receivers => row.receivers += 5,
+            Factor::Hosts => row.hosts += 1,
+            Factor::Igmp => row.igmp = "2".to_owned(),
+            Factor::Rate => row.offered_rate = Some(900.0),
+            Factor::Burst => (row.burst, row.offered_rate) = (16, row.offered_rate.map(|rate| rate * 16.0)),
+            Factor::Attribution => row.attribution = "plain".to_owned(),
+            Factor::Size => row.size_bytes = 900,
+            Factor::Ttl => row.ttl = Some(9),
+            Factor::Group => row.group_address = "239.9.9.9".to_owned(),
+            Factor::BroadcastAddress => row.broadcast_address = "directed".to_owned(),
+            Factor::Relay => row.relay = "direct".to_owned(),
+            Factor::Qos => row.qos = Some(1),
+            Factor::Distance => row.distance_s = 0.02,
+        }
+    }
+
+    #[test]
+    fn every_factor_parts_the_lines_of_others() {
+        for factor in Factor::ALL.into_iter().filter(|factor| ![Factor::Mode, Factor::Receivers].contains(factor)) {
+            let usual = |k: u64| vec![condition(Mode::Unicast, k)];
+            let other = |k: u64| {
+                let mut rows = usual(k);
+                rows.iter_mut().for_each(|row| changed(factor, row));
+                rows
+            };
+            let run = run(vec![usual(1), usual(4), other(1), other(4)]);
+            let sweeps = sweeps(&run);
+            assert_eq!((sweeps[0].over, labels(&sweeps[0].charts[0]).len()), ("receivers", 2), "{factor}");
+            // What no number tells is compared.
+            let two_modes = |change: &dyn Fn(&mut ConditionRow)| both(4, change);
+            let settings = vec![two_modes(&|_| {}), two_modes(&|row| changed(factor, row))];
+            let alone = comparisons(&self::run(settings), &[]);
+            assert_eq!(alone.len(), usize::from(factor.about().number.is_none()), "{factor}");
+        }
     }
 }

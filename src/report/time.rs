@@ -6,7 +6,7 @@ use super::chart::{LineChart, Point, Series};
 use super::data::{Group, Run, each};
 use super::metric::Figure;
 use crate::results::figure;
-use crate::results::row::{ConditionRow, SampleRow};
+use crate::results::row::{ConditionRow, HostRow, SampleRow};
 use crate::results::setting::LISTENERS;
 use crate::results::stats;
 use crate::units::{Mode, Role};
@@ -25,15 +25,16 @@ const FEW_FRAMES: f64 = 3.0;
 /// A chart for each setting and role of which there is something to be seen.
 pub(super) fn charts(run: &Run) -> Vec<LineChart> {
     let few = run.conditions().count() <= FEW_CONDITIONS;
-    let counted: HashSet<(&str, Mode, u32)> = run
-        .hosts
-        .iter()
-        .filter(|row| row.role == Role::Sender && row.counts_valid)
-        .map(|row| (row.condition.as_str(), row.mode, row.trial))
-        .collect();
+    // As in the summary: those in which every host's counts are valid.
+    let trials = |which: fn(&HostRow) -> bool| -> HashSet<(&str, Mode, u32)> {
+        let rows = run.hosts.iter().filter(|row| which(row));
+        rows.map(|row| (row.condition.as_str(), row.mode, row.trial)).collect()
+    };
+    let (counted, spoilt) = (trials(|row| row.role == Role::Sender), trials(|row| !row.counts_valid));
     let mut samples: BTreeMap<(&str, Mode), Vec<&SampleRow>> = BTreeMap::new();
     for row in &run.samples {
-        if counted.contains(&(row.condition.as_str(), row.mode, row.trial)) {
+        let trial = (row.condition.as_str(), row.mode, row.trial);
+        if counted.contains(&trial) && !spoilt.contains(&trial) {
             samples.entry((row.condition.as_str(), row.mode)).or_default().push(row);
         }
     }

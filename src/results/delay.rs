@@ -1,7 +1,7 @@
 //! How long a message took to its receivers, and how far apart the first and the last of them were.
 
 use super::figure;
-use super::grid::Grid;
+use super::grid::{Grid, wrapped};
 use super::row::SummaryRow;
 use super::setting::Setting;
 use super::summary::find;
@@ -9,8 +9,8 @@ use super::table::Paint;
 
 /// The table, its heading first, with a line end after each line. Times are medians over the trials of what the median
 /// receiver (skew: the median message, and one in a hundred) saw; where there is a server, how long it took to answer the
-/// sender before the messages too. `summary` as for [`table`](super::table::table).
-pub fn delays(setting: &Setting, summary: &[SummaryRow], paint: Paint) -> String {
+/// sender before the messages too. `summary` and `columns` as for [`table`](super::table::table).
+pub fn delays(setting: &Setting, summary: &[SummaryRow], paint: Paint, columns: usize) -> String {
     let mut grid = Grid::default()
         .group("", &["mode"])
         .group("send to program", &["median", "99 %"])
@@ -42,7 +42,8 @@ pub fn delays(setting: &Setting, summary: &[SummaryRow], paint: Paint) -> String
         grid.row(row);
     }
     let heading = "How long a message took, in µs (all hosts share this machine's cores and its clock)";
-    paint.bold(heading) + "\n" + &grid.painted(paint)
+    let heading: Vec<String> = wrapped(heading, columns, "", "").iter().map(|line| paint.bold(line) + "\n").collect();
+    heading.concat() + &grid.fitted(paint, columns)
 }
 
 #[cfg(test)]
@@ -68,7 +69,7 @@ mod tests {
         summary[5].doubtful = 2;
         let setting = Setting { modes: vec![Mode::Unicast, Mode::Multicast], ..setting() };
         assert_eq!(
-            delays(&setting, &summary, Paint::Plain).lines().collect::<Vec<_>>(),
+            delays(&setting, &summary, Paint::Plain, usize::MAX).lines().collect::<Vec<_>>(),
             [
                 "How long a message took, in µs (all hosts share this machine's cores and its clock)",
                 "            send to program   send to its kernel   first to last receiver",
@@ -83,7 +84,7 @@ mod tests {
     fn a_server_answers_requests() {
         let values = [("receiver", "latency_p50", 225_000.0), ("sender", "request_p50", 140_000.0)];
         let setting = Setting { modes: vec![Mode::Multicast, Mode::Chat], ..setting() };
-        let text = delays(&setting, &rows(Mode::Chat, 0.05, &values), Paint::Plain);
+        let text = delays(&setting, &rows(Mode::Chat, 0.05, &values), Paint::Plain, usize::MAX);
         assert_eq!(
             text.lines().skip(1).collect::<Vec<_>>(),
             [

@@ -15,22 +15,30 @@ pub fn cost(value: Option<f64>) -> String {
     value.map_or_else(|| MISSING.to_owned(), |value| decimals(value, cost_decimals(value)))
 }
 
-/// A cost and half the width of its 95 % interval: `3.41 ± 0.28`; the cost alone where there is no interval. A doubtful
-/// one has `~` before it.
+/// The mean cost of a row with half the width of its 95 % interval, as [`cost_and_half`]. A doubtful one has `~` before
+/// it.
 pub fn cost_with_interval(row: Option<&SummaryRow>) -> String {
-    let doubt = if row.is_some_and(|row| row.doubtful > 0) { "~" } else { "" };
-    let mean = row.and_then(|row| row.mean);
-    let cost = cost(mean);
-    let half = row.and_then(|row| Some((row.ci95_high? - row.ci95_low?) / 2.0));
-    match (mean, half) {
-        (Some(mean), Some(half)) if mean >= 0.005 => {
-            let places = cost_decimals(mean);
-            // A spread there is must not look like none.
-            let smallest = if half > 0.0 { 0.1_f64.powi(places as i32) } else { 0.0 };
-            format!("{doubt}{cost} ± {:.places$}", half.max(smallest))
-        }
-        _ => format!("{doubt}{cost}"),
-    }
+    let Some((row, mean)) = row.and_then(|row| Some((row, row.mean?))) else { return MISSING.to_owned() };
+    let doubt = if row.doubtful > 0 { "~" } else { "" };
+    let half = row.ci95_low.zip(row.ci95_high).map(|(low, high)| (high - low) / 2.0);
+    format!("{doubt}{}", cost_and_half(mean, half))
+}
+
+/// A cost and half the width of its 95 % interval: `3.41 ± 0.28`; the cost alone where there is no interval.
+pub fn cost_and_half(mean: f64, half: Option<f64>) -> String {
+    let cost = cost(Some(mean));
+    let Some(half) = half.filter(|_| mean >= 0.005) else { return cost };
+    let places = cost_decimals(mean);
+    // A spread there is must not look like none.
+    let smallest = if half > 0.0 { 0.1_f64.powi(places as i32) } else { 0.0 };
+    format!("{cost} ± {:.places$}", half.max(smallest))
+}
+
+/// The least and the largest of some figures, `3.41 to 12.3`, or the one that all of them are; `None` of none.
+pub fn range(figures: impl Iterator<Item = f64> + Clone, write: fn(Option<f64>) -> String) -> Option<String> {
+    let (least, largest) = (figures.clone().reduce(f64::min)?, figures.reduce(f64::max)?);
+    let (low, high) = (write(Some(least)), write(Some(largest)));
+    Some(if low == high { low } else { format!("{low} to {high}") })
 }
 
 /// A part of a whole, in whole percent; `<1 %` and `>99 %` for what would look like none or all.
@@ -88,7 +96,7 @@ impl Scale {
         let size =
             if value == 0.0 { others.iter().fold(0.0, |size: f64, other| size.max(other.abs())) } else { value.abs() };
         let (factor, suffix) = match unit {
-            "us/message" => (1.0, " µs"),
+            "us/message" | "us/wake-up" => (1.0, " µs"),
             "ns" => match size {
                 ..1e3 => (1.0, " ns"),
                 ..1e6 => (1e-3, " µs"),

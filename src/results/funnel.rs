@@ -1,7 +1,7 @@
 //! Where the packets of a message ended, layer by layer, at each host of the roles that get any.
 
 use super::figure;
-use super::grid::Grid;
+use super::grid::{Grid, wrapped};
 use super::row::SummaryRow;
 use super::setting::Setting;
 use super::summary::mean;
@@ -10,15 +10,15 @@ use crate::units::{Mode, Role};
 
 /// The table, its heading first, with a line end after each line: a layer a row, from the link up to the program, the
 /// ends of packets indented. Layers at which nothing ended anywhere are left out. Modes that have no room beside the
-/// others follow below, with the layers that are theirs. `summary` as for [`table`](super::table::table).
-pub fn funnel(setting: &Setting, summary: &[SummaryRow], paint: Paint) -> String {
+/// others follow below, with the layers that are theirs. `summary` and `columns` as for [`table`](super::table::table).
+pub fn funnel(setting: &Setting, summary: &[SummaryRow], paint: Paint, columns: usize) -> String {
     let grids = |modes: &[Mode]| grid(setting, summary, modes);
     let mut text = paint.bold("Where packets ended, per message") + "\n";
     let mut modes = setting.modes.as_slice();
     while !modes.is_empty() {
-        let fitting = (2..=modes.len()).take_while(|&count| grids(&modes[..count]).width() <= WIDEST);
+        let fitting = (2..=modes.len()).take_while(|&count| grids(&modes[..count]).width() <= WIDEST.min(columns));
         let (beside, below) = modes.split_at(fitting.last().unwrap_or(1));
-        text += &grids(beside).painted(paint);
+        text += &grids(beside).fitted(paint, columns);
         modes = below;
         if !modes.is_empty() {
             text.push('\n');
@@ -28,7 +28,9 @@ pub fn funnel(setting: &Setting, summary: &[SummaryRow], paint: Paint) -> String
     let missing = LAYERS.iter().filter(|layer| !layer.seldom && !measured(layer));
     let missing: Vec<&str> = missing.map(|layer| layer.title).collect();
     if !missing.is_empty() {
-        text += &format!("{}\n", paint.dim(&format!("not measured: {}", missing.join(", "))));
+        for line in wrapped(&format!("not measured: {}", missing.join(", ")), columns, "", "  ") {
+            text += &format!("{}\n", paint.dim(&line));
+        }
     }
     text
 }
@@ -146,7 +148,7 @@ mod tests {
 
     #[test]
     fn layers_at_which_nothing_ended_are_left_out() {
-        let text = funnel(&setting(), &snooping(), Paint::Plain);
+        let text = funnel(&setting(), &snooping(), Paint::Plain, usize::MAX);
         assert_eq!(
             text.lines().collect::<Vec<_>>(),
             [
@@ -190,7 +192,7 @@ mod tests {
                 ("receiver", "delivered", 0.75),
             ],
         );
-        let text = funnel(&setting, &[unicast, raw].concat(), Paint::Plain);
+        let text = funnel(&setting, &[unicast, raw].concat(), Paint::Plain, usize::MAX);
         assert_eq!(
             text.lines().collect::<Vec<_>>(),
             [
@@ -215,7 +217,7 @@ mod tests {
             ("bystander", "nic_filtered", 4.0),
             ("bystander", "link_rx_frames", 0.0),
         ];
-        let text = funnel(&setting, &rows(Mode::Unicast, 0.0, &values), Paint::Plain);
+        let text = funnel(&setting, &rows(Mode::Unicast, 0.0, &values), Paint::Plain, usize::MAX);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[3], "  filtered by the card   –         4.00");
         assert_eq!(lines[4], "reached link             1.00      0.00");
@@ -224,7 +226,7 @@ mod tests {
     #[test]
     fn without_bystanders_there_are_no_lines_for_them() {
         let setting = Setting { hosts: 5, ..setting() };
-        let text = funnel(&setting, &snooping(), Paint::Plain);
+        let text = funnel(&setting, &snooping(), Paint::Plain, usize::MAX);
         assert!(!text.contains("bystander") && text.contains("receiver"), "{text}");
     }
 
@@ -252,7 +254,7 @@ mod tests {
         let mut summary = [snooping(), chat()].concat();
         // Something else on the host spoke TCP meanwhile: nothing of the message.
         summary.extend(rows(Mode::Multicast, 0.0, &[("bystander", "tcp_in_segs", 0.1)]));
-        let text = funnel(&setting, &summary, Paint::Plain);
+        let text = funnel(&setting, &summary, Paint::Plain, usize::MAX);
         assert_eq!(
             text.lines().collect::<Vec<_>>(),
             [
@@ -266,17 +268,17 @@ mod tests {
             ]
         );
         // Where the server took the one bystander's place, no column is left of it.
-        let text = funnel(&Setting { hosts: 6, ..setting }, &summary, Paint::Plain);
+        let text = funnel(&Setting { hosts: 6, ..setting }, &summary, Paint::Plain, usize::MAX);
         assert_eq!(text.lines().nth(2), Some("at each          receiver  bystander   server  receiver"));
     }
 
     #[test]
     fn modes_without_room_beside_the_others_follow_below() {
         let setting = Setting { modes: [&Mode::OF_THE_NETWORK[..], &[Mode::Chat]].concat(), ..setting() };
-        let text = funnel(&setting, &[snooping(), chat()].concat(), Paint::Plain);
+        let text = funnel(&setting, &[snooping(), chat()].concat(), Paint::Plain, usize::MAX);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines.iter().all(|line| super::super::grid::width(line) <= WIDEST), "{text}");
-        let direct = funnel(&super::super::example::setting(), &snooping(), Paint::Plain);
+        let direct = funnel(&super::super::example::setting(), &snooping(), Paint::Plain, usize::MAX);
         assert!(text.starts_with(&direct), "{text}");
         assert_eq!(
             lines[direct.lines().count()..],
@@ -296,7 +298,7 @@ mod tests {
     fn another_flow_is_told_for_each_message() {
         let setting = Setting { modes: vec![Mode::Multicast], hosts: 6, ..setting() };
         let values = [("sender", "rate", 500.0), ("bystander", "flow_received", 1000.0)];
-        let text = funnel(&setting, &rows(Mode::Multicast, 0.0, &values), Paint::Plain);
+        let text = funnel(&setting, &rows(Mode::Multicast, 0.0, &values), Paint::Plain, usize::MAX);
         assert!(text.lines().any(|line| line == "of another flow   –         2.00"), "{text}");
     }
 }

@@ -1,5 +1,7 @@
 //! Text in columns, under headings that span several of them.
 
+use std::ops::Range;
+
 use super::table::Paint;
 
 /// Columns in groups; all rows have one cell for each column.
@@ -9,10 +11,17 @@ pub struct Grid {
     rows: Vec<Vec<String>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Group {
     title: String,
     columns: Vec<String>,
+}
+
+/// Columns of one group.
+#[derive(Clone, Debug)]
+struct Picked<'a> {
+    title: &'a str,
+    columns: Range<usize>,
 }
 
 impl Grid {
@@ -45,6 +54,56 @@ impl Grid {
         self.lines().into_iter().enumerate().map(|line| painted(line) + "\n").collect()
     }
 
+    /// As [`painted`](Self::painted), but at most `columns` wide where words let it: what has no room goes below, where the
+    /// first group, which names the rows, stands again.
+    pub fn fitted(&self, paint: Paint, columns: usize) -> String {
+        let mut parts: Vec<Vec<Picked>> = Vec::new();
+        let fits = |picked: &[Picked]| self.of(picked, columns).width() <= columns;
+        for (group, first) in self.groups.iter().zip(self.firsts()).skip(1) {
+            let whole = Picked { title: &group.title, columns: first..first + group.columns.len() };
+            let single = |column| Picked { title: &group.title, columns: column..column + 1 };
+            let pieces = match fits(std::slice::from_ref(&whole)) {
+                true => vec![whole],
+                false => whole.columns.map(single).collect(),
+            };
+            for piece in pieces {
+                let beside = parts.last().map(|part| part.iter().cloned().chain([piece.clone()]).collect::<Vec<_>>());
+                match (parts.last_mut(), beside) {
+                    (Some(last), Some(beside)) if fits(&beside) => *last = beside,
+                    _ => parts.push(vec![piece]),
+                }
+            }
+        }
+        let parts: Vec<String> = parts.iter().map(|part| self.of(part, columns).painted(paint)).collect();
+        parts.join("\n")
+    }
+
+    /// By group: the index of its first column.
+    fn firsts(&self) -> impl Iterator<Item = usize> {
+        self.groups.iter().scan(0, |next, group| {
+            let first = *next;
+            *next += group.columns.len();
+            Some(first)
+        })
+    }
+
+    /// The first group and others, with titles that leave the lines `columns` wide.
+    fn of(&self, picked: &[Picked], columns: usize) -> Grid {
+        let Some(names) = self.groups.first() else { return Grid::default() };
+        let named = span(&self.widths()[..names.columns.len()]) + BETWEEN_GROUPS;
+        let mut grid = Grid { groups: vec![names.clone()], rows: Vec::new() };
+        let all: Vec<&String> = self.groups.iter().flat_map(|group| &group.columns).collect();
+        for Picked { title, columns: of_group } in picked {
+            let title = wrapped(title, columns.saturating_sub(named), "", "").join("\n");
+            let columns = all[of_group.clone()].iter().map(|&column| column.clone()).collect();
+            grid.groups.push(Group { title, columns });
+        }
+        let cells = || (0..names.columns.len()).chain(picked.iter().flat_map(|picked| picked.columns.clone()));
+        let row = |row: &Vec<String>| cells().map(|index| row.get(index).cloned().unwrap_or_default()).collect();
+        grid.rows = self.rows.iter().map(row).collect();
+        grid
+    }
+
     /// Columns the widest line takes.
     pub fn width(&self) -> usize {
         self.lines().iter().map(|line| width(line)).max().unwrap_or(0)
@@ -53,7 +112,8 @@ impl Grid {
     fn headings(&self, widths: &[usize]) -> Vec<String> {
         let mut lines = Vec::new();
         if self.groups.iter().any(|group| !group.title.is_empty()) {
-            lines.push(self.title_line(widths));
+            let height = self.groups.iter().map(|group| group.title.lines().count()).max().unwrap_or(0);
+            lines.extend((0..height).rev().map(|below| self.title_line(widths, below)));
         }
         let columns = || self.groups.iter().flat_map(|group| &group.columns);
         let height = columns().map(|column| column.lines().count()).max().unwrap_or(0);
@@ -76,18 +136,21 @@ impl Grid {
             }
             let spanned = span(&widths[first..]);
             if let Some(last) = widths[first..].last_mut() {
-                *last += width(&group.title).saturating_sub(spanned);
+                let title = group.title.lines().map(width).max().unwrap_or(0);
+                *last += title.saturating_sub(spanned);
             }
         }
         widths
     }
 
-    fn title_line(&self, widths: &[usize]) -> String {
+    /// The line of the titles with so many others below it; short ones stand at the bottom.
+    fn title_line(&self, widths: &[usize], below: usize) -> String {
         let mut rest = widths;
         let mut line = String::new();
         for group in &self.groups {
             let (own, others) = rest.split_at(group.columns.len());
-            push_cell(&mut line, &group.title, span(own) + BETWEEN_GROUPS);
+            let title = group.title.lines().rev().nth(below).unwrap_or("");
+            push_cell(&mut line, title, span(own) + BETWEEN_GROUPS);
             rest = others;
         }
         line.trim_end().to_owned()
@@ -110,6 +173,28 @@ impl Grid {
 /// Columns `text` takes on a terminal: netlab's own words and signs (`µ · – ±` among them) take one each.
 pub fn width(text: &str) -> usize {
     text.chars().count()
+}
+
+/// The words of `text` in lines of at most `columns`, the first after `first`, the others after `others`. A word that is
+/// longer than a line has one of its own.
+pub fn wrapped(text: &str, columns: usize, first: &str, others: &str) -> Vec<String> {
+    let mut lines = vec![first.to_owned()];
+    let mut is_empty = true;
+    for word in text.split_whitespace() {
+        let line = &lines[lines.len() - 1];
+        if !is_empty && width(line) + 1 + width(word) > columns {
+            lines.push(others.to_owned());
+            is_empty = true;
+        }
+        if let Some(line) = lines.last_mut() {
+            if !is_empty {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        is_empty = false;
+    }
+    lines
 }
 
 const WITHIN_GROUP: usize = 2;
@@ -163,5 +248,53 @@ mod tests {
         let mut grid = Grid::default().group("", &["a", "b"]);
         grid.row(vec!["1".to_owned(), "2".to_owned()]);
         assert_eq!(grid.lines(), ["a  b", "1  2"]);
+    }
+
+    #[test]
+    fn lines_are_as_long_as_can_be() {
+        assert_eq!(wrapped("one two  three\nfour", 9, "", ""), ["one two", "three", "four"]);
+        assert_eq!(wrapped("one two three", 10, "1. ", "   "), ["1. one two", "   three"]);
+        assert_eq!(wrapped("µµµ ✓✓✓ xx", 7, "", ""), ["µµµ ✓✓✓", "xx"]);
+        assert_eq!(wrapped("a verylongwordindeed b", 6, "", ""), ["a", "verylongwordindeed", "b"]);
+        assert_eq!(wrapped(" ", 6, "- ", "  "), ["- "]);
+    }
+
+    #[test]
+    fn what_is_too_wide_goes_below_with_the_names_of_its_rows() {
+        let mut grid = Grid::default().group("", &["mode"]).group("CPU µs per message", &["sender", "each\nreceiver"]);
+        grid = grid.group("spent on", &["bystanders"]);
+        grid.row(["unicast", "1.0 ± 0.1", "2.0", "0 %"].map(str::to_owned).to_vec());
+        grid.row(["multicast", "3.0", "–", "40 %"].map(str::to_owned).to_vec());
+        assert_eq!(grid.fitted(Paint::Plain, 80), grid.painted(Paint::Plain));
+        assert_eq!(
+            grid.fitted(Paint::Plain, 40).lines().collect::<Vec<_>>(),
+            [
+                "            CPU µs per message",
+                "                       each",
+                "mode        sender     receiver",
+                "unicast     1.0 ± 0.1  2.0",
+                "multicast   3.0        –",
+                "",
+                "            spent on",
+                "mode        bystanders",
+                "unicast     0 %",
+                "multicast   40 %",
+            ]
+        );
+        let narrow = grid.fitted(Paint::Plain, 22);
+        assert_eq!(
+            narrow.lines().take(6).collect::<Vec<_>>(),
+            [
+                "            CPU µs per",
+                "            message",
+                "mode        sender",
+                "unicast     1.0 ± 0.1",
+                "multicast   3.0",
+                "",
+            ]
+        );
+        for columns in 20..60 {
+            assert!(grid.fitted(Paint::Plain, columns).lines().all(|line| width(line) <= columns.max(22)), "{columns}");
+        }
     }
 }

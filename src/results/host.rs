@@ -22,8 +22,8 @@ pub struct HostMeans {
     pub link_tx_frames: Option<f64>,
     /// Frames it got, for each message.
     pub link_rx_frames: Option<f64>,
-    /// CPU time in µs for each message.
-    pub cpu_total: Option<f64>,
+    /// CPU time in µs for each message; of the sender that of sending, where it is told apart.
+    pub cpu: Option<f64>,
 }
 
 /// What each host of a condition had for each message, in the order of its first trial: means over the trials in which
@@ -33,11 +33,11 @@ pub fn each_host(rows: &[HostRow], condition: &str, mode: Mode) -> Vec<HostMeans
     let mut counts: BTreeMap<&str, [Vec<f64>; 3]> = BTreeMap::new();
     for (trial, is_timed) in trials.all() {
         let Some(messages) = trial.messages() else { continue };
-        for row in trial.rows().iter().filter(|row| row.counts_valid) {
+        for row in trial.rows() {
             let [sent, got, cpu] = counts.entry(&row.host).or_default();
             sent.extend(row.link_tx_frames.map(|frames| frames as f64 / messages));
             got.extend(row.link_rx_frames.map(|frames| frames as f64 / messages));
-            cpu.extend(row.cpu_total_ns.filter(|_| is_timed).map(|ns| ns as f64 / 1e3 / messages));
+            cpu.extend(row.cost_ns().filter(|_| is_timed).map(|ns| ns as f64 / 1e3 / messages));
         }
     }
     let Some((first, _)) = trials.all().next() else { return Vec::new() };
@@ -50,7 +50,7 @@ pub fn each_host(rows: &[HostRow], condition: &str, mode: Mode) -> Vec<HostMeans
             lan: row.lan,
             link_tx_frames: mean(0),
             link_rx_frames: mean(1),
-            cpu_total: mean(2),
+            cpu: mean(2),
         }
     };
     first.rows().iter().map(host).collect()

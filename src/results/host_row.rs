@@ -159,6 +159,14 @@ pub struct HostRow {
     pub server_dropped: Option<u64>,
     /// CPU time its listening thread used during the window (chat server).
     pub server_accept_cpu_ns: Option<u64>,
+    /// CPU time inside the calls that hand copies to the kernel, without the clock's own cost (sender, chat server).
+    pub cpu_send_ns: Option<u64>,
+    /// The rest of the program's time: waking, pacing, encoding; a server's reading, too.
+    pub cpu_wake_ns: Option<u64>,
+    /// Due times at which messages left: messages sent / burst; empty at the rate `max` (sender).
+    pub wake_ups: Option<u64>,
+    /// CPU time of the machine in the trial, without that of foreign tasks and of the program that runs the trial (sender).
+    pub machine_busy_ns: Option<u64>,
 }
 
 /// Where there was but one.
@@ -167,6 +175,12 @@ fn first_lan() -> u32 {
 }
 
 impl HostRow {
+    /// CPU time that delivery takes of the host, in ns: of the sender that of sending, where it is told apart, since
+    /// waking costs it the same in all modes; of all others the whole.
+    pub fn cost_ns(&self) -> Option<u64> {
+        self.cpu_send_ns.filter(|_| self.role == Role::Sender).or(self.cpu_total_ns)
+    }
+
     /// A row of a trial taken to be valid, in which nothing has been measured yet.
     pub fn new(run_id: &str, condition: &str, mode: Mode, trial: u32, host: &str, role: Role) -> HostRow {
         HostRow {
@@ -243,6 +257,10 @@ impl HostRow {
             server_threads: None,
             server_dropped: None,
             server_accept_cpu_ns: None,
+            cpu_send_ns: None,
+            cpu_wake_ns: None,
+            wake_ups: None,
+            machine_busy_ns: None,
         }
     }
 }
@@ -323,5 +341,9 @@ impl Row for HostRow {
         "server_threads",
         "server_dropped",
         "server_accept_cpu_ns",
+        "cpu_send_ns",
+        "cpu_wake_ns",
+        "wake_ups",
+        "machine_busy_ns",
     ];
 }

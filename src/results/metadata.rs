@@ -6,6 +6,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
+use super::stats::Estimate;
+
 /// The version of `run.json` and of the CSV columns; grows when a reader of the one before would go wrong.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -38,6 +40,16 @@ pub struct RunMetadata {
     pub environment: Value,
     /// What telling hosts apart costs; `None` where it was not measured.
     pub calibration: Option<Calibration>,
+    /// What waking costs a sender that sends nothing; `None` where no condition has a rate to pace.
+    #[serde(default)]
+    pub control: Option<Control>,
+    /// What spoke against trials and what was accounted for, as the caller keeps it to add trials another day; null where
+    /// the run ended early.
+    #[serde(default)]
+    pub account: Value,
+    /// When trials were added to the run, each time.
+    #[serde(default)]
+    pub added: Vec<Added>,
     /// Bytes a frame by which the kernel's link counters fell short of the Ethernet header, and which `link_*_bytes`
     /// therefore have more; `None` where it was not found out.
     pub link_header_bytes_corrected: Option<u64>,
@@ -63,9 +75,19 @@ impl RunMetadata {
             lan: Value::Null,
             environment: Value::Null,
             calibration: None,
+            control: None,
+            account: Value::Null,
+            added: Vec::new(),
             link_header_bytes_corrected: None,
             warnings: Vec::new(),
         }
+    }
+
+    /// Marks it as running again, to have so many trials of each condition more.
+    pub fn add(&mut self, trials: u32, command_line: Vec<String>) {
+        self.added.push(Added { command_line, started: rfc3339(SystemTime::now()), trials });
+        self.ended = None;
+        self.status = Status::Running;
     }
 
     /// Marks it as ended now.
@@ -80,6 +102,17 @@ impl RunMetadata {
             self.warnings.push(warning);
         }
     }
+}
+
+/// Trials that were added to a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Added {
+    /// The command line, the program's name first.
+    pub command_line: Vec<String>,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// Repetitions of each condition.
+    pub trials: u32,
 }
 
 /// How far a run came.
@@ -107,6 +140,29 @@ pub struct Calibration {
     pub plain_busy_s: f64,
     /// Machine busy time with a NAPI thread for each interface, in s.
     pub threaded_busy_s: f64,
+}
+
+/// A sender that wakes and paces as for messages and sends none, once a round: what waking costs it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Control {
+    /// Messages a second there would have been.
+    pub rate: f64,
+    /// Length of each window, in s.
+    pub window_s: f64,
+    /// Windows.
+    pub n: u64,
+    /// CPU time of the sender's program for each message there would have been, in µs: mean over the windows.
+    pub wake_us: f64,
+    /// Its 95 % confidence interval; `None` from one window.
+    pub ci95_us: Option<(f64, f64)>,
+}
+
+impl Control {
+    /// From the CPU time for each message of the windows, in µs; `None` of none.
+    pub fn of(rate: f64, window_s: f64, wakes_us: &[f64]) -> Option<Control> {
+        let estimate = Estimate::of(wakes_us)?;
+        Some(Control { rate, window_s, n: estimate.n as u64, wake_us: estimate.mean, ci95_us: estimate.ci95 })
+    }
 }
 
 /// Something that limits what the figures say. Prints as a sentence; [`advice`](Self::advice) says what to do.
@@ -150,6 +206,13 @@ pub enum Warning {
     },
     /// Other programs kept the machine busy.
     ForeignLoad {
+        /// The condition.
+        condition: String,
+        /// Trials marked for it.
+        trials: u32,
+    },
+    /// The CPU itself was slower than usual.
+    Slowdown {
         /// The condition.
         condition: String,
         /// Trials marked for it.
@@ -207,6 +270,7 @@ impl Warning {
             Warning::LowClosure { .. } => "low-closure",
             Warning::HighClosure { .. } => "high-closure",
             Warning::ForeignLoad { .. } => "foreign-load",
+            Warning::Slowdown { .. } => "slowdown",
             Warning::StealTime { .. } => "steal-time",
             Warning::AppOnly { .. } => "app-only",
             Warning::BroadcastSkippedIpv6 => "broadcast-skipped-ipv6",
@@ -230,6 +294,10 @@ impl Warning {
             }
             Warning::HighClosure { .. } => "Measure for longer: idle time is counted in steps of 10 ms.",
             Warning::ForeignLoad { .. } => "Close other programs and measure again.",
+            Warning::Slowdown { .. } => {
+                "Something shares the CPU (another virtual machine, the other half of a core), or it saves power: plug the \
+                 machine in, or measure again later."
+            }
             Warning::StealTime { .. } => "Measure on a virtual machine whose host is quiet, or on real hardware.",
             Warning::AppOnly { .. } => {
                 "Read the frame counts, which are exact; for CPU time, run it where /sys can be mounted and the \
@@ -266,6 +334,9 @@ impl fmt::Display for Warning {
                 "{condition}: more CPU time is accounted for than the machine used ({:.0} %).",
                 closure * 100.0
             ),
+            Warning::Slowdown { condition, trials } => {
+                write!(f, "{condition}: the CPU was slower than usual in {}.", repeats(*trials))
+            }
             Warning::ForeignLoad { condition, trials } => {
                 write!(f, "{condition}: other programs kept the machine busy in {}.", repeats(*trials))
             }
@@ -278,7 +349,9 @@ impl fmt::Display for Warning {
                 write!(f, "The kernel's share of each host's CPU time could not be measured: {reason}.")
             }
             Warning::BroadcastSkippedIpv6 => f.write_str("Broadcast was left out: IPv6 has none."),
-            Warning::HostLost { host } => write!(f, "{host} was lost: its agent ended during the run."),
+            Warning::HostLost { host } => {
+                write!(f, "{host} was lost: its agent ended during the run, and that repeat is left out.")
+            }
             Warning::ReceiveBufferSmall { asked, granted } => {
                 write!(f, "The kernel granted {granted} bytes of receive buffer of the {asked} asked for.")
             }
@@ -331,6 +404,7 @@ mod tests {
             Warning::LowClosure { condition: condition(), closure: 0.71 },
             Warning::HighClosure { condition: condition(), closure: 1.21 },
             Warning::ForeignLoad { condition: condition(), trials: 1 },
+            Warning::Slowdown { condition: condition(), trials: 1 },
             Warning::StealTime { condition: condition(), trials: 1 },
             Warning::AppOnly { reason: "/sys cannot be mounted".to_owned() },
             Warning::BroadcastSkippedIpv6,

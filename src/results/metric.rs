@@ -27,8 +27,14 @@ pub struct Metric {
 enum Value {
     /// Mean over the hosts / messages sent.
     PerMessage(Column),
-    /// Sum over the hosts / messages sent; not known where a host was lost.
+    /// Sum over the hosts / messages sent.
     TotalPerMessage(Column),
+    /// Mean over the hosts / due times at which messages were sent.
+    PerWakeUp(Column),
+    /// Sum over all rows, the switch's too / the same.
+    TotalPerWakeUp(Column),
+    /// The sender's / the same.
+    OfSenderPerWakeUp(Column),
     /// Mean over the hosts / length of the window.
     PerSecond(Column),
     /// Sum over the hosts / sum over the PCs.
@@ -77,9 +83,12 @@ impl Metric {
         let of_hosts = |column: Column| trial.hosts(who).map(column).collect::<Option<Vec<f64>>>();
         let value = match self.value {
             Value::PerMessage(column) => stats::mean(&of_hosts(column)?)? / trial.messages()?,
-            Value::TotalPerMessage(column) => {
-                trial.hosts_and_lost(who).map(column).sum::<Option<f64>>()? / trial.messages()?
+            Value::TotalPerMessage(column) => trial.hosts(who).map(column).sum::<Option<f64>>()? / trial.messages()?,
+            Value::PerWakeUp(column) => stats::mean(&of_hosts(column)?)? / trial.wake_ups()?,
+            Value::TotalPerWakeUp(column) => {
+                trial.rows().iter().map(|row| column(row)).sum::<Option<f64>>()? / trial.wake_ups()?
             }
+            Value::OfSenderPerWakeUp(column) => column(trial.sender())? / trial.wake_ups()?,
             Value::PerSecond(column) => stats::mean(&of_hosts(column)?)? / trial.window_s()?,
             Value::ShareOfPcs(column) => {
                 let of_pcs = |role| trial.hosts(Who::Role(role)).map(column).sum::<Option<f64>>();
@@ -110,6 +119,7 @@ impl Metric {
         let per = match self.unit.split_once('/') {
             // Those are shares of the messages already.
             Some((_, "message")) if self.unit != MESSAGES => " per message",
+            Some((_, "wake-up")) => " per wake-up",
             Some((_, "s")) => " per second",
             _ => "",
         };
@@ -123,6 +133,8 @@ const HOSTS: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bysta
 const EVERYONE: &[Role] = &[Role::Sender, Role::Server, Role::Receiver, Role::Bystander, Role::Router, Role::Switch];
 const LISTENERS: &[Role] = &[Role::Server, Role::Receiver, Role::Bystander];
 const REACHED: &[Role] = &[Role::Server, Role::Receiver, Role::Bystander, Role::Router];
+/// Those who hand copies to the kernel.
+const COPIERS: &[Role] = &[Role::Sender, Role::Server];
 const SENDER: &[Role] = &[Role::Sender];
 const SERVER: &[Role] = &[Role::Server];
 const RECEIVER: &[Role] = &[Role::Receiver];
@@ -135,6 +147,7 @@ const SEGMENTS: &str = "segments/message";
 const BYTES: &str = "bytes/message";
 const COUNT: &str = "count";
 const CPU: &str = "us/message";
+const CPU_OF_WAKE_UP: &str = "us/wake-up";
 
 /// The column of this name as it is.
 macro_rules! column {
@@ -251,7 +264,42 @@ pub const METRICS: &[Metric] = &[
         "CPU time of the kernel's receive work at {each}",
         Value::PerMessage(|row| micros(row.cpu_kernel_rx_ns)),
     ),
+    metric(
+        "cpu_send",
+        CPU,
+        COPIERS,
+        "CPU time of {each} inside the calls that send",
+        Value::PerMessage(|row| micros(row.cpu_send_ns)),
+    ),
+    metric(
+        "cpu_wake",
+        CPU,
+        COPIERS,
+        "CPU time of the program of {each} outside those calls",
+        Value::PerMessage(|row| micros(row.cpu_wake_ns)),
+    ),
     metric("cpu_total", CPU, EVERYONE, "CPU time of {each}", Value::PerMessage(|row| micros(row.cpu_total_ns))),
+    metric(
+        "cpu_per_wake_up",
+        CPU_OF_WAKE_UP,
+        EVERYONE,
+        "CPU time of {each}",
+        Value::PerWakeUp(|row| micros(row.cpu_total_ns)),
+    ),
+    metric(
+        "cpu_attributed",
+        CPU_OF_WAKE_UP,
+        &[],
+        "CPU time of all hosts and the switch together",
+        Value::TotalPerWakeUp(|row| micros(row.cpu_total_ns)),
+    ),
+    metric(
+        "machine_busy",
+        CPU_OF_WAKE_UP,
+        &[],
+        "CPU time of the machine",
+        Value::OfSenderPerWakeUp(|row| micros(row.machine_busy_ns)),
+    ),
     metric(
         "cpu_share",
         "ratio",

@@ -159,6 +159,24 @@ pub struct ConditionRow {
     /// One-way delay of the router between LANs, in s; 0 without.
     #[serde(default)]
     pub distance_s: f64,
+    /// How membership is kept: the version of IGMP, and its intervals where they are not the usual ones (`2-500ms`); empty in
+    /// other modes.
+    #[serde(default)]
+    pub igmp: String,
+    /// `limited` (255.255.255.255) or `directed` (the subnet's own); empty in other modes.
+    #[serde(default)]
+    pub broadcast_address: String,
+    /// Messages that leave at each due time: `offered_rate` / `burst` due times a second.
+    #[serde(default = "one")]
+    pub burst: u32,
+    /// `threads` (each host's receive work is done by threads of its own, so that its CPU time can be told) or `plain`.
+    #[serde(default)]
+    pub attribution: String,
+}
+
+/// A burst where there were none.
+fn one() -> u32 {
+    1
 }
 
 impl Row for ConditionRow {
@@ -185,6 +203,10 @@ impl Row for ConditionRow {
         "relay",
         "qos",
         "distance_s",
+        "igmp",
+        "broadcast_address",
+        "burst",
+        "attribution",
     ];
 }
 
@@ -209,12 +231,39 @@ pub struct ClaimRow {
     pub figures: String,
     /// Where it holds only, how many more trials it would take, or why it cannot be shown; else empty.
     pub remark: String,
+    /// What the statements of the lecture say; empty in older files.
+    #[serde(default)]
+    pub lecture: String,
+    /// Where it is undecided and more trials would probably decide it: how many of each condition.
+    pub more_trials: Option<u32>,
+}
+
+impl ClaimRow {
+    /// What to say below verdicts some of which rest on 95 % intervals; `None` where none does, counts being exact.
+    pub fn chance(rows: &[ClaimRow]) -> Option<&'static str> {
+        let has_interval = rows.iter().any(|row| row.figures.contains('['));
+        has_interval.then_some(
+            "[…] is a 95 % interval: one in twenty misses what is true, so a single surprise may be chance. Another run \
+             tells.",
+        )
+    }
 }
 
 impl Row for ClaimRow {
     const FILE: &'static str = "claims.csv";
-    const COLUMNS: &'static [&'static str] =
-        &["claim", "statement", "says", "judged", "expect", "verdict", "as_expected", "figures", "remark"];
+    const COLUMNS: &'static [&'static str] = &[
+        "claim",
+        "statement",
+        "says",
+        "judged",
+        "expect",
+        "verdict",
+        "as_expected",
+        "figures",
+        "remark",
+        "lecture",
+        "more_trials",
+    ];
 }
 
 /// `predictions.csv`: what the user guessed before the run, beside what was measured.
@@ -311,7 +360,7 @@ mod tests {
             &header[FIXED_HOST_COLUMNS.len()..],
             ",kernel_latency_p50_ns,kernel_latency_p99_ns,jitter_ns,lateness_p99_ns,socket_dropped,skew_p50_ns,skew_p99_ns,counts_valid,group,lan,\
              nic_filtered,flow_sent,flow_received,join_delay_ns,leave_delay_ns,last_received_s,work_per_s,link_limit_dropped,tcp_in_segs,tcp_out_segs,tcp_retrans_segs,tcp_active_opens,\
-             tcp_passive_opens,request_p50_ns,server_accepts,server_clients,server_threads,server_dropped,server_accept_cpu_ns"
+             tcp_passive_opens,request_p50_ns,server_accepts,server_clients,server_threads,server_dropped,server_accept_cpu_ns,cpu_send_ns,cpu_wake_ns,wake_ups,machine_busy_ns"
         );
     }
 
@@ -352,6 +401,10 @@ mod tests {
             relay: String::new(),
             qos: None,
             distance_s: 0.0,
+            igmp: "3".to_owned(),
+            broadcast_address: String::new(),
+            burst: 1,
+            attribution: "threads".to_owned(),
         };
         assert_eq!(ConditionRow::COLUMNS.join(","), header(&condition));
         let claim = ClaimRow {
@@ -364,6 +417,8 @@ mod tests {
             as_expected: true,
             figures: "f".to_owned(),
             remark: String::new(),
+            lecture: "l".to_owned(),
+            more_trials: None,
         };
         assert_eq!(ClaimRow::COLUMNS.join(","), header(&claim));
         let prediction = PredictionRow {

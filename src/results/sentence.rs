@@ -1,9 +1,9 @@
-//! One plain sentence or two a mode: who paid, by the figures of this run.
+//! One plain sentence or two a mode: what arrived, and who paid how much, by the figures of this run.
 
 use super::figure;
 use super::row::SummaryRow;
 use super::setting::Setting;
-use super::summary::mean;
+use super::summary::{mean, sender_cost};
 use crate::units::Mode;
 
 /// A text for each mode of the setting, in its order. `summary` as for [`table`](super::table::table).
@@ -13,6 +13,10 @@ pub fn sentences(setting: &Setting, summary: &[SummaryRow]) -> Vec<String> {
 
 /// The means that decide who paid, all for each message.
 struct Payers {
+    /// Copies the sender has to make.
+    copies: usize,
+    size_bytes: usize,
+    delivered: Option<f64>,
     bystanders: usize,
     sender_frames: Option<f64>,
     sender_cpu: Option<f64>,
@@ -22,6 +26,7 @@ struct Payers {
     bystander_frames: Option<f64>,
     bystander_cpu: Option<f64>,
     bystander_not_my_mac: Option<f64>,
+    bystander_filtered: Option<f64>,
     bystander_share: Option<f64>,
 }
 
@@ -29,15 +34,19 @@ impl Payers {
     fn of(setting: &Setting, summary: &[SummaryRow], mode: Mode) -> Payers {
         let mean = |role, metric| mean(summary, mode, role, metric);
         Payers {
+            copies: if mode == Mode::Unicast { setting.receivers } else { 1 },
+            size_bytes: setting.size_bytes,
+            delivered: mean("receiver", "delivered"),
             bystanders: setting.bystanders(mode),
             sender_frames: mean("sender", "link_tx_frames"),
-            sender_cpu: mean("sender", "cpu_total"),
+            sender_cpu: mean("sender", sender_cost(summary)),
             server_frames: mean("server", "link_tx_frames"),
             server_cpu: mean("server", "cpu_total"),
             server_share: mean("server", "cpu_share"),
             bystander_frames: mean("bystander", "link_rx_frames"),
             bystander_cpu: mean("bystander", "cpu_total"),
             bystander_not_my_mac: mean("bystander", "link_rx_other_host"),
+            bystander_filtered: mean("bystander", "nic_filtered"),
             bystander_share: mean("bystander", "cpu_share"),
         }
     }
@@ -46,28 +55,47 @@ impl Payers {
         let Some(sender_frames) = self.sender_frames else {
             return format!("{mode}: not measured, so nobody can say who paid.");
         };
-        let verdict = if mode.has_server() { self.with_server() } else { self.without_server(sender_frames) };
         let server = if mode.has_server() { self.server() } else { String::new() };
-        format!("{mode}: {verdict}. {}{server}; {}.", self.sender(sender_frames, mode), self.bystanders())
+        format!(
+            "{mode}: {}{}{}. {}{server}; {}.",
+            self.arrived(),
+            self.makers(mode),
+            self.others(),
+            self.sender(sender_frames, mode),
+            self.bystanders()
+        )
     }
 
-    fn without_server(&self, sender_frames: f64) -> &'static str {
-        match (sender_frames >= MORE_THAN_ONE, self.bystanders_hit()) {
-            (_, None) => "what bystanders paid was not measured",
-            (true, Some(false)) => "the sender paid",
-            (true, Some(true)) => "the sender and the bystanders paid",
-            (false, Some(true)) => "the bystanders paid",
-            (false, Some(false)) => "only those who took part paid",
+    /// What did not arrive comes first: who pays for nothing has not spared anybody anything.
+    fn arrived(&self) -> String {
+        match self.delivered {
+            Some(none) if none <= 0.0 => "no message arrived; ".to_owned(),
+            Some(some) if some < 1.0 => format!("{} of the messages arrived; ", figure::share(Some(some))),
+            Some(_) | None => String::new(),
         }
     }
 
-    /// The sender's frames are no copies then: one message, and acknowledgements.
-    fn with_server(&self) -> &'static str {
-        match (self.server_frames.or(self.server_cpu), self.bystanders_hit()) {
-            (None, _) => "what the server paid was not measured",
-            (_, None) => "what bystanders paid was not measured",
-            (Some(_), Some(false)) => "the server paid",
-            (Some(_), Some(true)) => "the server and the bystanders paid",
+    /// Who makes the copies. A datagram that leaves as several frames is no more than one.
+    fn makers(&self, mode: Mode) -> String {
+        let is_server_known = self.server_frames.or(self.server_cpu).is_some();
+        match (mode.has_server(), is_server_known, self.copies) {
+            (true, true, _) => "the server paid for the copies".to_owned(),
+            (true, false, _) => "what the server paid was not measured".to_owned(),
+            (false, _, 1) => "the sender paid for one copy".to_owned(),
+            (false, _, copies) => format!("the sender paid for {copies} copies"),
+        }
+    }
+
+    /// What those paid who want nothing.
+    fn others(&self) -> String {
+        match (self.bystanders, self.bystanders_hit(), self.bystander_share) {
+            (0, ..) => String::new(),
+            (_, None, _) => ", what the bystanders paid was not measured".to_owned(),
+            (_, Some(false), _) => ", the bystanders nothing".to_owned(),
+            (_, Some(true), Some(share)) => {
+                format!(", the bystanders {} of the PCs' CPU time", figure::share(Some(share)))
+            }
+            (_, Some(true), None) => ", the bystanders for frames they do not want".to_owned(),
         }
     }
 
@@ -78,8 +106,14 @@ impl Payers {
 
     fn sender(&self, frames: f64, mode: Mode) -> String {
         let mut text = format!("The sender sent {} for each message", frames_in_words(frames));
+        // Of a stream TCP makes frames as it sees fit, and acknowledgements are frames as well.
+        let per_copy = frames / self.copies.max(1) as f64;
+        if !mode.has_server() && per_copy >= FRAGMENTED {
+            let (each, bytes) = (figure::amount(Some(per_copy)), figure::count(self.size_bytes as f64));
+            text += &format!(" ({each} a copy: {bytes} bytes do not fit into one)");
+        }
         if let Some(cpu) = self.sender_cpu {
-            text += &format!(" and spent {} µs of CPU time on it", figure::cost(Some(cpu)));
+            text += &format!(" and spent {} µs of CPU time on sending it", figure::cost(Some(cpu)));
             match mode {
                 Mode::Broadcast => text += " (with its own copy, which its kernel loops back)",
                 Mode::Chat => text += " (with its own copy, which the server sends back)",
@@ -119,6 +153,9 @@ impl Payers {
         if self.bystander_share.is_some() {
             text += &format!(", all of them together {} of the PCs' CPU time", figure::share(self.bystander_share));
         }
+        if let Some(filtered) = self.bystander_filtered.filter(|filtered| *filtered >= STRAY) {
+            text += &format!(", and the card of each dropped {}", frames_in_words(filtered));
+        }
         if let Some(foreign) = self.bystander_not_my_mac.filter(|foreign| *foreign >= STRAY) {
             text += &format!(
                 " ({} of the frames were \"not my MAC\": a real network card drops those at no cost to the CPU)",
@@ -129,8 +166,8 @@ impl Payers {
     }
 }
 
-/// From this many frames a message on, the sender sends copies.
-const MORE_THAN_ONE: f64 = 1.5;
+/// From this many frames a copy on, it leaves in fragments.
+const FRAGMENTED: f64 = 1.5;
 
 /// Below this many frames a message, it is no more than a query or so in the whole trial.
 const STRAY: f64 = 0.005;
@@ -155,10 +192,10 @@ mod tests {
         assert_eq!(
             sentences(&setting(), &snooping()),
             [
-                "unicast: the sender paid. The sender sent 4.00 frames for each message and spent 14.2 µs of CPU time on it; nothing reached the bystanders and each spent 0.00 µs, all of them together 0 % of the PCs' CPU time.",
-                "broadcast: the bystanders paid. The sender sent 1.00 frame for each message and spent 6.30 µs of CPU time on it (with its own copy, which its kernel loops back); each bystander, which wants nothing, got 1.00 frame and spent 5.21 µs, all of them together 68 % of the PCs' CPU time.",
-                "raw-broadcast: the bystanders paid. The sender sent 1.00 frame for each message and spent 4.40 µs of CPU time on it; each bystander, which wants nothing, got 1.00 frame and spent 4.02 µs, all of them together 64 % of the PCs' CPU time.",
-                "multicast: only those who took part paid. The sender sent 1.00 frame for each message and spent 4.70 µs of CPU time on it; nothing reached the bystanders and each spent 0.00 µs, all of them together 0 % of the PCs' CPU time.",
+                "unicast: the sender paid for 4 copies, the bystanders nothing. The sender sent 4.00 frames for each message and spent 14.2 µs of CPU time on sending it; nothing reached the bystanders and each spent 0.00 µs, all of them together 0 % of the PCs' CPU time.",
+                "broadcast: the sender paid for one copy, the bystanders 68 % of the PCs' CPU time. The sender sent 1.00 frame for each message and spent 6.30 µs of CPU time on sending it (with its own copy, which its kernel loops back); each bystander, which wants nothing, got 1.00 frame and spent 5.21 µs, all of them together 68 % of the PCs' CPU time.",
+                "raw-broadcast: the sender paid for one copy, the bystanders 64 % of the PCs' CPU time. The sender sent 1.00 frame for each message and spent 4.40 µs of CPU time on sending it; each bystander, which wants nothing, got 1.00 frame and spent 4.02 µs, all of them together 64 % of the PCs' CPU time.",
+                "multicast: the sender paid for one copy, the bystanders nothing. The sender sent 1.00 frame for each message and spent 4.70 µs of CPU time on sending it; nothing reached the bystanders and each spent 0.00 µs, all of them together 0 % of the PCs' CPU time.",
             ]
         );
     }
@@ -177,7 +214,7 @@ mod tests {
         ];
         assert_eq!(
             of(Mode::Chat, &values),
-            "chat: the server paid. The sender sent 1.70 frames for each message and spent 40.0 µs of CPU time on it (with its own copy, which the server sends back); the server, which makes the copies, sent 5.10 frames and spent 61.5 µs, 36 % of the PCs' CPU time; nothing reached the bystanders and each spent 0.00 µs."
+            "chat: the server paid for the copies, the bystanders nothing. The sender sent 1.70 frames for each message and spent 40.0 µs of CPU time on sending it (with its own copy, which the server sends back); the server, which makes the copies, sent 5.10 frames and spent 61.5 µs, 36 % of the PCs' CPU time; nothing reached the bystanders and each spent 0.00 µs."
         );
         // A broker sends the publisher nothing back. On a hub its copies reach everybody.
         let on_a_hub = [
@@ -189,7 +226,7 @@ mod tests {
         ];
         assert_eq!(
             of(Mode::Pubsub, &on_a_hub),
-            "pubsub: the server and the bystanders paid. The sender sent 1.00 frame for each message and spent 40.0 µs of CPU time on it; the server, which makes the copies, sent 4.10 frames; each bystander, which wants nothing, got 6.00 frames (6.00 of the frames were \"not my MAC\": a real network card drops those at no cost to the CPU)."
+            "pubsub: the server paid for the copies, the bystanders for frames they do not want. The sender sent 1.00 frame for each message and spent 40.0 µs of CPU time on sending it; the server, which makes the copies, sent 4.10 frames; each bystander, which wants nothing, got 6.00 frames (6.00 of the frames were \"not my MAC\": a real network card drops those at no cost to the CPU)."
         );
     }
 
@@ -197,11 +234,11 @@ mod tests {
     fn a_server_that_was_not_measured_is_not_said_to_have_paid() {
         assert_eq!(
             of(Mode::Pubsub, &[("sender", "link_tx_frames", 1.0), ("bystander", "link_rx_frames", 0.0)]),
-            "pubsub: what the server paid was not measured. The sender sent 1.00 frame for each message; nothing reached the bystanders."
+            "pubsub: what the server paid was not measured, the bystanders nothing. The sender sent 1.00 frame for each message; nothing reached the bystanders."
         );
         assert_eq!(
             of(Mode::Pubsub, &[("sender", "link_tx_frames", 1.0), ("server", "link_tx_frames", 4.1)]),
-            "pubsub: what bystanders paid was not measured. The sender sent 1.00 frame for each message; the server, which makes the copies, sent 4.10 frames; what reached the bystanders is not known."
+            "pubsub: the server paid for the copies, what the bystanders paid was not measured. The sender sent 1.00 frame for each message; the server, which makes the copies, sent 4.10 frames; what reached the bystanders is not known."
         );
         // The place of the only host that wants nothing is the server's.
         let setting = Setting { hosts: 4, receivers: 2, modes: vec![Mode::Unicast, Mode::Chat], ..setting() };
@@ -210,7 +247,7 @@ mod tests {
         assert!(said[0].ends_with("what reached the bystanders is not known."), "{said:?}");
         assert_eq!(
             said[1],
-            "chat: the server paid. The sender sent 1.00 frame for each message; the server, which makes the copies, sent 3.00 frames; there was no bystander."
+            "chat: the server paid for the copies. The sender sent 1.00 frame for each message; the server, which makes the copies, sent 3.00 frames; there was no bystander."
         );
     }
 
@@ -227,7 +264,7 @@ mod tests {
                     ("bystander", "cpu_share", 0.66),
                 ]
             ),
-            "multicast: the bystanders paid. The sender sent 1.00 frame for each message and spent 4.70 µs of CPU time on it; each bystander, which wants nothing, got 1.00 frame and spent 4.40 µs, all of them together 66 % of the PCs' CPU time."
+            "multicast: the sender paid for one copy, the bystanders 66 % of the PCs' CPU time. The sender sent 1.00 frame for each message and spent 4.70 µs of CPU time on sending it; each bystander, which wants nothing, got 1.00 frame and spent 4.40 µs, all of them together 66 % of the PCs' CPU time."
         );
     }
 
@@ -243,7 +280,91 @@ mod tests {
                     ("bystander", "cpu_total", 7.25),
                 ]
             ),
-            "unicast: the sender and the bystanders paid. The sender sent 4.00 frames for each message; each bystander, which wants nothing, got 4.00 frames and spent 7.25 µs (4.00 of the frames were \"not my MAC\": a real network card drops those at no cost to the CPU)."
+            "unicast: the sender paid for 4 copies, the bystanders for frames they do not want. The sender sent 4.00 frames for each message; each bystander, which wants nothing, got 4.00 frames and spent 7.25 µs (4.00 of the frames were \"not my MAC\": a real network card drops those at no cost to the CPU)."
+        );
+    }
+
+    #[test]
+    fn what_did_not_arrive_comes_first() {
+        let verdict = |delivered, bystander| {
+            let values = [
+                ("sender", "link_tx_frames", 1.0),
+                ("receiver", "delivered", delivered),
+                ("bystander", "link_rx_frames", bystander),
+            ];
+            let text = of(Mode::Multicast, &values);
+            text.split_once(". ").unwrap().0.to_owned()
+        };
+        // A quiet switch whom nobody asks spares everybody, members included.
+        assert_eq!(
+            verdict(0.0, 0.0),
+            "multicast: no message arrived; the sender paid for one copy, the bystanders nothing"
+        );
+        assert_eq!(
+            verdict(0.56, 0.0),
+            "multicast: 56 % of the messages arrived; the sender paid for one copy, the bystanders nothing"
+        );
+        assert_eq!(
+            verdict(0.9999, 1.0),
+            "multicast: >99 % of the messages arrived; the sender paid for one copy, the bystanders for frames they do not want"
+        );
+        assert_eq!(verdict(1.0, 0.0), "multicast: the sender paid for one copy, the bystanders nothing");
+    }
+
+    #[test]
+    fn fragments_are_no_copies() {
+        let setting = |mode| Setting { modes: vec![mode], size_bytes: 3000, ..setting() };
+        let said = |mode, frames| {
+            let values = [
+                ("sender", "link_tx_frames", frames),
+                ("server", "link_tx_frames", 5.0),
+                ("bystander", "link_rx_frames", 0.0),
+            ];
+            sentences(&setting(mode), &rows(mode, 0.0, &values)).concat()
+        };
+        assert_eq!(
+            said(Mode::Multicast, 3.0),
+            "multicast: the sender paid for one copy, the bystanders nothing. The sender sent 3.00 frames for each message (3.00 a copy: 3,000 bytes do not fit into one); nothing reached the bystanders."
+        );
+        assert!(
+            said(Mode::Unicast, 12.0).starts_with(
+                "unicast: the sender paid for 4 copies, the bystanders nothing. The sender sent 12.00 frames for each message (3.00 a copy:"
+            ),
+            "{}",
+            said(Mode::Unicast, 12.0)
+        );
+        // A few copies fewer, as some were lost on the sender's own link, are no fragments, nor are TCP's segments.
+        assert!(!said(Mode::Unicast, 3.9).contains("a copy"));
+        assert!(!said(Mode::Chat, 3.0).contains("a copy"));
+    }
+
+    #[test]
+    fn a_small_share_is_said_to_be_small() {
+        let share = |share| {
+            let values = [
+                ("sender", "link_tx_frames", 1.0),
+                ("bystander", "link_rx_frames", 1.0),
+                ("bystander", "cpu_share", share),
+            ];
+            of(Mode::Broadcast, &values)
+        };
+        assert!(
+            share(0.04)
+                .starts_with("broadcast: the sender paid for one copy, the bystanders 4 % of the PCs' CPU time. ")
+        );
+        assert!(share(0.001).contains("the bystanders <1 % of"), "{}", share(0.001));
+    }
+
+    #[test]
+    fn what_a_card_kept_from_a_bystander_is_said() {
+        let values = [
+            ("sender", "link_tx_frames", 1.0),
+            ("bystander", "link_rx_frames", 0.0),
+            ("bystander", "nic_filtered", 1.0),
+        ];
+        assert_eq!(
+            of(Mode::Multicast, &values),
+            "multicast: the sender paid for one copy, the bystanders nothing. The sender sent 1.00 frame for each message; nothing reached the bystanders, and the card of each dropped 1.00 frame."
         );
     }
 
@@ -252,13 +373,13 @@ mod tests {
         assert_eq!(of(Mode::Unicast, &[]), "unicast: not measured, so nobody can say who paid.");
         assert_eq!(
             of(Mode::Unicast, &[("sender", "link_tx_frames", 4.0)]),
-            "unicast: what bystanders paid was not measured. The sender sent 4.00 frames for each message; what reached the bystanders is not known."
+            "unicast: the sender paid for 4 copies, what the bystanders paid was not measured. The sender sent 4.00 frames for each message; what reached the bystanders is not known."
         );
         let one_to_one = Setting { hosts: 2, receivers: 1, modes: vec![Mode::Unicast], ..setting() };
         assert_eq!(
             sentences(&one_to_one, &rows(Mode::Unicast, 0.0, &[("sender", "link_tx_frames", 1.0)])),
             [
-                "unicast: only those who took part paid. The sender sent 1.00 frame for each message; there was no bystander.",
+                "unicast: the sender paid for one copy. The sender sent 1.00 frame for each message; there was no bystander.",
             ]
         );
     }

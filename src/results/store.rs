@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::metadata::RunMetadata;
+use super::read;
 use super::row::{ClaimRow, ConditionRow, HostRow, PredictionRow, Row, SampleRow, SummaryRow};
 use crate::error::{Error, Result};
 
@@ -41,6 +42,26 @@ impl Store {
             Some(dir) => Store::create_at(dir),
             None => Store::create_in(Path::new("results"), &std::env::temp_dir(), &folder_name(run_id)),
         }
+    }
+
+    /// Opens the folder of a run that has ended, for rows to be added to its tables.
+    ///
+    /// # Errors
+    /// Usage, with file and line, when a table is missing, cut off or malformed, or cannot be written.
+    pub fn reopen(dir: &Path) -> Result<Store> {
+        Store::read::<SampleRow>(dir)?;
+        Store::read::<HostRow>(dir)?;
+        let table = |file: &str| {
+            let path = dir.join(file);
+            let opened = OpenOptions::new().append(true).open(&path);
+            opened.map_err(|cause| Error::usage(format!("{} cannot be written", path.display())).because(cause))
+        };
+        Ok(Store {
+            dir: dir.to_owned(),
+            temporary: false,
+            hosts: table(HostRow::FILE)?,
+            samples: table(SampleRow::FILE)?,
+        })
     }
 
     /// The folder.
@@ -97,7 +118,7 @@ impl Store {
     /// # Errors
     /// Usage, with file and line, when the file is missing, or a row is cut off or malformed.
     pub fn read<R: Row>(dir: &Path) -> Result<Vec<R>> {
-        read(dir)
+        read::rows(&dir.join(R::FILE))
     }
 
     /// The same for a table that a folder need not have: none without the file.
@@ -105,18 +126,15 @@ impl Store {
     /// # Errors
     /// As for [`read`](Self::read), but for a missing file.
     pub fn read_if_there<R: Row>(dir: &Path) -> Result<Option<Vec<R>>> {
-        if dir.join(R::FILE).exists() { read(dir).map(Some) } else { Ok(None) }
+        if dir.join(R::FILE).exists() { Store::read(dir).map(Some) } else { Ok(None) }
     }
 
     /// Reads the `run.json` of a result folder.
     ///
     /// # Errors
-    /// Usage, with file and line, when the file is missing or malformed.
+    /// Usage, with file and line, when the file is missing, malformed, or of a later netlab.
     pub fn read_metadata(dir: &Path) -> Result<RunMetadata> {
-        let path = dir.join(METADATA_FILE);
-        let text = fs::read(&path).map_err(|cause| cannot_read(&path).because(cause))?;
-        serde_json::from_slice(&text)
-            .map_err(|cause| Error::usage(format!("{}:{}", path.display(), cause.line())).because(cause))
+        read::metadata(&dir.join(METADATA_FILE))
     }
 
     /// In exactly this folder.
@@ -211,51 +229,8 @@ fn replace(dir: &Path, file: &str, contents: &[u8]) -> Result<()> {
     })
 }
 
-fn read<R: Row>(dir: &Path) -> Result<Vec<R>> {
-    let path = dir.join(R::FILE);
-    let text = fs::read_to_string(&path).map_err(|cause| cannot_read(&path).because(cause))?;
-    if !text.ends_with('\n') {
-        // Might still parse, with the last figure short of digits.
-        let line = text.lines().count().max(1);
-        return Err(Error::usage(format!(
-            "{}:{line}: the last row is cut off; complete it with a line end, or delete it",
-            path.display()
-        )));
-    }
-    csv::Reader::from_reader(text.as_bytes())
-        .deserialize()
-        .map(|row| row.map_err(|cause| malformed(&path, &cause)))
-        .collect()
-}
-
-/// `file:line: column: what is wrong`.
-fn malformed(path: &Path, cause: &csv::Error) -> Error {
-    let line = cause.position().map_or(1, csv::Position::line);
-    let what = match cause.kind() {
-        csv::ErrorKind::Deserialize { err, .. } => {
-            let column = err.field().and_then(|field| column_name(path, field));
-            column.map_or_else(|| err.kind().to_string(), |column| format!("{column}: {}", err.kind()))
-        }
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} fields where the header names {expected_len}")
-        }
-        _ => cause.to_string(),
-    };
-    Error::usage(format!("{}:{line}: {what}", path.display()))
-}
-
-/// The name of the column with this index, counted from 0.
-fn column_name(path: &Path, index: u64) -> Option<String> {
-    let mut reader = csv::Reader::from_path(path).ok()?;
-    reader.headers().ok()?.get(usize::try_from(index).ok()?).map(str::to_owned)
-}
-
 fn cannot_write(dir: &Path, file: &str) -> Error {
     Error::failed(format!("writing {}", dir.join(file).display()))
-}
-
-fn cannot_read(path: &Path) -> Error {
-    Error::usage(format!("{} cannot be read; name the result folder of a run", path.display()))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! From the rows of the hosts to one row a metric: what a message costs each role, and each group a lab has named.
 //!
 //! Within a trial, the hosts are brought to one value ([`metric`](super::metric)); the statistics are over the trials.
-//! Counts are from the trials whose sender's `counts_valid` is true, times (CPU, latency, rate) from those whose `valid`
-//! is (where those are too few, from the others too, and the row says how many are `doubtful`); a host that was lost is
-//! left out of its role. A figure that any other host lacks is missing from the trial, and a metric no trial has is
-//! missing from the summary: never 0. So a figure that only one group of a role has by design, such as work, is that
+//! Counts are from the trials in which every host's `counts_valid` is true (so none in which a host was lost), times (CPU,
+//! latency, rate) from those whose `valid` is (where those are too few, from the others too, and the row says how many are
+//! `doubtful`). A figure that any of the hosts lacks is missing from the trial, and a metric no trial has is missing from
+//! the summary: never 0. So a figure that only one group of a role has by design, such as work, is that
 //! group's and not the role's.
 
 use std::collections::BTreeMap;
@@ -19,13 +19,22 @@ pub use super::trial::ALL;
 
 /// What the trials of one condition brought.
 #[derive(Clone, Debug)]
-pub struct Trials<'a>(Vec<Trial<'a>>);
+pub struct Trials<'a> {
+    /// Those that count.
+    counting: Vec<Trial<'a>>,
+    /// How many there were.
+    run: usize,
+}
 
 /// The values of one metric, in the order of the trials.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrialValues {
     /// One for each trial that can be used and has one; at least one.
     pub values: Vec<f64>,
+    /// By value: the round, which is the trial's number; trials of one round are neighbours in time.
+    pub rounds: Vec<u32>,
+    /// Number of trials there were, whether they can be used or not.
+    pub run: usize,
     /// Of the values.
     pub unit: &'static str,
     /// Whether it is a count, which is right on a busy machine too.
@@ -41,28 +50,47 @@ impl<'a> Trials<'a> {
         for row in rows {
             by_number.entry(row.trial).or_default().push(row);
         }
-        Trials(by_number.into_values().filter_map(Trial::of).collect())
+        Trials { run: by_number.len(), counting: by_number.into_values().filter_map(Trial::of).collect() }
     }
 
     /// All of them, each with whether its times count.
     pub fn all(&self) -> impl Iterator<Item = (&Trial<'a>, bool)> {
         let all = self.too_few_timed();
-        self.0.iter().map(move |trial| (trial, all || trial.is_timed()))
+        self.counting.iter().map(move |trial| (trial, all || trial.is_timed()))
     }
 
     /// Whether marked trials are taken in for times.
     fn too_few_timed(&self) -> bool {
-        self.0.iter().filter(|trial| trial.is_timed()).count() < ENOUGH.min(self.0.len())
+        self.counting.iter().filter(|trial| trial.is_timed()).count() < ENOUGH.min(self.counting.len())
     }
 
     /// A metric of theirs; `None` where no trial has it.
     pub fn values(&self, who: Who, metric: &Metric) -> Option<TrialValues> {
         let all = metric.is_count() || self.too_few_timed();
-        let of = |trial: &Trial| Some((metric.value(trial, who)?, trial.is_timed() || metric.is_count()));
-        let usable = self.0.iter().filter(|trial| all || trial.is_timed());
-        let (values, sure): (Vec<f64>, Vec<bool>) = usable.filter_map(of).unzip();
+        let of =
+            |trial: &Trial| Some((metric.value(trial, who)?, (trial.number(), trial.is_timed() || metric.is_count())));
+        let usable = self.counting.iter().filter(|trial| all || trial.is_timed());
+        let (values, (rounds, sure)): (Vec<f64>, (Vec<u32>, Vec<bool>)) = usable.filter_map(of).unzip();
         let doubtful = sure.iter().filter(|sure| !**sure).count();
-        (!values.is_empty()).then_some(TrialValues { values, unit: metric.unit, is_count: metric.is_count(), doubtful })
+        let (unit, is_count, run) = (metric.unit, metric.is_count(), self.run);
+        (!values.is_empty()).then_some(TrialValues { values, rounds, run, unit, is_count, doubtful })
+    }
+}
+
+impl TrialValues {
+    /// The values of the rounds in which all of these have one, a row for each round. A count is exact: one round of it
+    /// tells as much as two that are alike, and stands for them.
+    pub fn by_round(all: &[&TrialValues]) -> Vec<Vec<f64>> {
+        let Some(first) = all.first() else { return Vec::new() };
+        let in_round = |round: &u32, of: &TrialValues| {
+            of.rounds.iter().position(|other| other == round).map(|index| of.values[index])
+        };
+        let round = |round| all.iter().map(|of| in_round(round, of)).collect::<Option<Vec<f64>>>();
+        let mut rounds: Vec<Vec<f64>> = first.rounds.iter().filter_map(round).collect();
+        if rounds.len() == 1 && all.iter().all(|of| of.is_count) {
+            rounds.extend_from_within(..);
+        }
+        rounds
     }
 }
 
@@ -97,6 +125,12 @@ pub fn find<'a>(rows: &'a [SummaryRow], mode: Mode, role: &str, metric: &str) ->
 /// The mean of a metric, where it was measured; `rows` as for [`find`].
 pub fn mean(rows: &[SummaryRow], mode: Mode, role: &str, metric: &str) -> Option<f64> {
     find(rows, mode, role, metric)?.mean
+}
+
+/// The metric of what a message costs the sender: sending it, which grows with the copies. In a run that did not tell
+/// sending from waking, all of its CPU time.
+pub fn sender_cost(rows: &[SummaryRow]) -> &'static str {
+    if rows.iter().any(|row| row.role == "sender" && row.metric == "cpu_send") { "cpu_send" } else { "cpu_total" }
 }
 
 /// The number of valid trials of a mode; `rows` as for [`find`].
@@ -295,16 +329,21 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_host_is_left_out_of_its_role() {
-        let mut rows = trial(1, 200_000);
-        rows[2] = HostRow {
-            valid: false,
-            counts_valid: false,
-            ..HostRow::new("1f", "uni", Mode::Unicast, 1, "h3", Role::Receiver)
-        };
-        let delivered = of(&rows, "receiver", "delivered").unwrap();
-        assert_eq!((delivered.n, delivered.mean), (1, Some(1.0)), "h2 alone");
-        assert_eq!(of(&rows, "all", "link_frames"), None, "the frames on the lost host's link are not known");
+    fn a_trial_that_lost_a_host_does_not_count() {
+        for (lost, role) in [(2, Role::Receiver), (3, Role::Bystander)] {
+            let mut rows = trial(1, 200_000);
+            rows[lost] = HostRow {
+                valid: false,
+                counts_valid: false,
+                ..HostRow::new("1f", "uni", Mode::Unicast, 1, &rows[lost].host, role)
+            };
+            assert_eq!(summarize(&rows), [], "with fewer hosts it is another trial");
+            let rows = [rows, trial(2, 200_000)].concat();
+            let value = |role, metric| of(&rows, role, metric).map(|row| (row.n, row.mean));
+            assert_eq!(value("receiver", "delivered"), Some((1, Some(0.99))), "of both receivers");
+            assert_eq!(value("receiver", "cpu_share"), Some((1, Some(400.0 / 900.0))), "of both receivers");
+            assert_eq!(value("sender", "link_tx_frames"), Some((1, Some(2.0))));
+        }
     }
 
     #[test]

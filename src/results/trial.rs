@@ -47,15 +47,21 @@ pub struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// `None` when the sender's counts are not valid.
+    /// `None` when the counts of any host are not valid: without a host that was lost it would be another trial, with
+    /// fewer receivers or bystanders, and a refusal for each copy sent to it.
     pub fn of(rows: Vec<&'a HostRow>) -> Option<Trial<'a>> {
-        let sender = rows.iter().copied().find(|row| row.role == Role::Sender).filter(|row| row.counts_valid)?;
-        Some(Trial { rows, sender })
+        let sender = rows.iter().copied().find(|row| row.role == Role::Sender)?;
+        rows.iter().all(|row| row.counts_valid).then_some(Trial { rows, sender })
     }
 
-    /// All rows, the switch's and those of lost hosts too.
+    /// All rows, the switch's too.
     pub fn rows(&self) -> &[&'a HostRow] {
         &self.rows
+    }
+
+    /// Repetition of its condition, from 1.
+    pub fn number(&self) -> u32 {
+        self.sender.trial
     }
 
     /// Whether its times count, and not its counts alone.
@@ -68,18 +74,23 @@ impl<'a> Trial<'a> {
         self.sender.messages_sent.filter(|sent| *sent > 0).map(|sent| sent as f64)
     }
 
+    /// The sender's row.
+    pub fn sender(&self) -> &'a HostRow {
+        self.sender
+    }
+
+    /// Due times at which messages were sent, above 0; `None` where that is not known.
+    pub fn wake_ups(&self) -> Option<f64> {
+        self.sender.wake_ups.filter(|wake_ups| *wake_ups > 0).map(|wake_ups| wake_ups as f64)
+    }
+
     /// Length of the send window in s, above 0; `None` where that is not known.
     pub fn window_s(&self) -> Option<f64> {
         self.sender.duration_s.filter(|duration| *duration > 0.0)
     }
 
-    /// The hosts, without those that were lost.
+    /// The hosts.
     pub fn hosts(&self, who: Who<'a>) -> impl Iterator<Item = &'a HostRow> {
-        self.rows.iter().copied().filter(move |row| who.has(row) && row.counts_valid)
-    }
-
-    /// Those that were lost among them too.
-    pub fn hosts_and_lost(&self, who: Who<'a>) -> impl Iterator<Item = &'a HostRow> {
         self.rows.iter().copied().filter(move |row| who.has(row))
     }
 }

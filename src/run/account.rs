@@ -35,26 +35,30 @@ pub struct TrialFigures {
     pub samples: Vec<(Duration, Look)>,
     /// By host: its agent's part; `None` for a lost host.
     pub collected: Vec<Option<Collected>>,
+    /// The hosts that are lost, by name.
+    pub lost: Vec<String>,
     /// What the machine as a whole did meanwhile.
     pub machine: MachineUse,
     /// Whether the LAN fell still in time.
     pub drained: bool,
     /// The run and the stream of the measured messages.
-    pub stream: (u64, u16),
+    pub stream: (u32, u16),
     /// The same of the flow's.
-    pub flow: (u64, u16),
+    pub flow: (u32, u16),
     /// How long the server took to answer the sender, in ns, ascending; none without a server.
     pub answers_ns: Vec<u64>,
 }
 
 impl TrialFigures {
     /// What speaks against using this trial.
-    pub fn marks(&self, condition: &Condition, napi: &[NapiThread]) -> Vec<Mark> {
-        let mut marks = Vec::new();
+    ///
+    /// `slowdown` is how many times as long as usual a fixed piece of work took around it.
+    pub fn marks(&self, condition: &Condition, napi: &[NapiThread], slowdown: f64) -> Vec<Mark> {
+        let mut marks: Vec<Mark> = self.lost.iter().map(|host| Mark::HostLost { host: host.clone() }).collect();
         let over = |share: Option<f64>, tolerated: f64| share.filter(|&share| share > tolerated);
         let traffic = &condition.traffic;
         // At `max` neither a schedule nor a loss-free load was asked for.
-        if let Rate::PerSecond(asked) = traffic.rate {
+        if let Some(asked) = traffic.messages_per_second() {
             let held = self.held_rate();
             let held_up = condition.loss_expected && condition.mode.has_server();
             if held < asked * (1.0 - mark::TOLERATED_LAG) && !held_up {
@@ -76,12 +80,16 @@ impl TrialFigures {
         if !self.drained {
             marks.push(Mark::NotDrained);
         }
-        if traffic.duration >= mark::SHORTEST_FOR_CLOSURE {
-            let mut closure = CpuClosure::default();
-            closure.add(&self.cpu(napi), &self.machine);
-            marks.extend(closure.ratio().filter(|ratio| !mark::TOLERATED_CLOSURE.contains(ratio)).map(Mark::Closure));
-        }
-        marks.extend(over(self.machine.foreign_share(), mark::TOLERATED_FOREIGN).map(Mark::ForeignLoad));
+        let cpu = self.cpu(napi);
+        let mut closure = CpuClosure::default();
+        closure.add(&cpu, &self.machine);
+        marks.extend(closure.sure_ratio().filter(|ratio| !mark::TOLERATED_CLOSURE.contains(ratio)).map(Mark::Closure));
+        let share = self.machine.foreign_share().unwrap_or(0.0);
+        marks.extend(
+            over(self.machine.foreign_beside(cpu.attributed_ns()), mark::TOLERATED_FOREIGN)
+                .map(|beside| Mark::ForeignLoad { beside, share }),
+        );
+        marks.extend(over(Some(slowdown), mark::TOLERATED_SLOWDOWN).map(Mark::Slowdown));
         marks.extend(over(self.machine.steal_share(), mark::TOLERATED_STEAL).map(Mark::Steal));
         marks
     }
@@ -97,30 +105,33 @@ impl TrialFigures {
         }
     }
 
-    /// Whether the sender held its rate and every receiver that wants all messages got them; one that is lost does not count.
+    /// Whether the sender held its rate and every receiver that wants all messages got them.
     pub fn is_sustained(&self, condition: &Condition) -> bool {
-        let asked = condition.traffic.rate.per_second().unwrap_or(0.0);
-        let received_all = condition.receivers_of_all().filter_map(|host| self.received_by(host)).all(|receive| {
-            stream_of(receive, self.stream).is_some_and(|stream| stream.messages_received == self.sent.messages_sent)
+        let asked = condition.traffic.messages_per_second().unwrap_or(0.0);
+        let received_all = condition.receivers_of_all().all(|host| {
+            let stream = self.received_by(host).and_then(|receive| stream_of(receive, self.stream));
+            stream.is_some_and(|stream| stream.messages_received == self.sent.messages_sent)
         });
         self.held_rate() >= asked * (1.0 - mark::TOLERATED_LAG) && received_all
     }
 
-    /// CPU time of the parts of the run; nothing where the kernel's share is not known.
+    /// CPU time of the parts of the run; nothing where that of a host, or the kernel's share, is not known.
     pub fn cpu(&self, napi: &[NapiThread]) -> CpuComponents {
         let app = |hosts: std::ops::Range<usize>| {
-            hosts.map(|host| difference(self.after.agents_ns[host], self.before.agents_ns[host]).unwrap_or(0)).sum()
+            hosts.map(|host| difference(self.after.agents_ns[host], self.before.agents_ns[host])).sum::<Option<u64>>()
         };
         let hosts_kernel_rx = self.napi_ns(napi, |thread| !thread.is_port);
-        if hosts_kernel_rx.is_none() {
+        let (sender_app, hosts_app) = (app(0..1), app(1..self.after.agents_ns.len()));
+        if hosts_kernel_rx.and(sender_app).and(hosts_app).is_none() {
             return CpuComponents::default();
         }
         CpuComponents {
-            sender_app: Some(app(0..1)),
-            hosts_app: Some(app(1..self.after.agents_ns.len())),
+            sender_app,
+            hosts_app,
             hosts_kernel_rx,
             switch: self.napi_ns(napi, |thread| thread.is_port),
             runner: self.machine.runner_ns,
+            helpers: self.machine.helpers_ns,
         }
     }
 
@@ -140,7 +151,7 @@ impl TrialFigures {
             invalid_reason: reason.clone(),
             duration_s: Some(self.sent.duration_ns as f64 / 1e9),
             size_bytes: Some(condition.traffic.size as u64),
-            offered_rate: condition.traffic.rate.per_second(),
+            offered_rate: condition.traffic.messages_per_second(),
             cpu_method: bench.cpu_method().to_owned(),
             ..HostRow::new(run_id, &condition.name, condition.mode, trial.number, host, role)
         };
@@ -152,14 +163,7 @@ impl TrialFigures {
                 if let Some(group) = condition.group_of(index) {
                     (row.group, row.lan) = (group.name.clone(), group.lan as u32);
                 }
-                let Some(collected) = &self.collected[index] else {
-                    return HostRow {
-                        valid: false,
-                        counts_valid: false,
-                        invalid_reason: "host lost".to_owned(),
-                        ..row
-                    };
-                };
+                let Some(collected) = &self.collected[index] else { return row };
                 let mut row = with_counters(row, collected, &bench.facts);
                 row.link_ring_dropped = rings[index];
                 row.cpu_app_ns = difference(self.after.agents_ns[index], self.before.agents_ns[index]);
@@ -243,12 +247,20 @@ impl TrialFigures {
     }
 
     fn with_sent(&self, condition: &Condition, row: HostRow) -> HostRow {
-        let streams = condition.receivers_of_all().filter_map(|host| stream_of(self.received_by(host)?, self.stream));
-        let skews = skews(&streams.map(|stream| stream.trace_ns.as_slice()).collect::<Vec<_>>());
+        let traces = condition.receivers_of_all().map(|host| {
+            let stream = stream_of(self.received_by(host)?, self.stream);
+            Some(stream.map_or(&[][..], |stream| stream.trace_ns.as_slice()))
+        });
+        let skews = skews(&traces.collect::<Option<Vec<_>>>().unwrap_or_default());
+        let traffic = &condition.traffic;
         HostRow {
             messages_sent: Some(self.sent.messages_sent),
             copies_sent: Some(self.sent.copies_sent),
             lateness_p99_ns: self.sent.lateness_p99_ns,
+            cpu_send_ns: self.sent.cpu_send_ns,
+            cpu_wake_ns: difference(row.cpu_app_ns, self.sent.cpu_send_ns),
+            wake_ups: traffic.rate.per_second().map(|_| self.sent.messages_sent.div_ceil(traffic.burst.max(1).into())),
+            machine_busy_ns: self.machine.own_ns(),
             request_p50_ns: percentile(&self.answers_ns, 0.50),
             skew_p50_ns: percentile(&skews, 0.50),
             skew_p99_ns: percentile(&skews, 0.99),
@@ -318,13 +330,15 @@ fn with_served(serve: Option<&ServeReport>, row: HostRow) -> HostRow {
         server_threads: serve.threads,
         server_dropped: serve.dropped,
         server_accept_cpu_ns: serve.accept_cpu_ns,
+        cpu_send_ns: serve.cpu_send_ns,
+        cpu_wake_ns: difference(row.cpu_app_ns, serve.cpu_send_ns),
         ..row
     }
 }
 
 /// A stream as a receiver saw it.
-fn stream_of(receive: &ReceiveReport, stream: (u64, u16)) -> Option<&StreamReport> {
-    receive.streams.iter().find(|s| (s.run_id, s.stream_id) == stream)
+fn stream_of(receive: &ReceiveReport, (run_id, stream_id): (u32, u16)) -> Option<&StreamReport> {
+    receive.streams.iter().find(|stream| (stream.run_id, stream.stream_id) == (run_id.into(), stream_id))
 }
 
 fn with_counters(row: HostRow, collected: &Collected, facts: &Facts) -> HostRow {
@@ -406,8 +420,8 @@ fn napi_sum(napi: &[NapiThread], before: &Look, after: &Look, which: impl Fn(&Na
 }
 
 /// Names the messages of one trial: different for every trial and, by the seed, for every run.
-pub fn trial_run_id(seed: u64, done: usize) -> u64 {
-    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(done as u64 + 1)
+pub fn trial_run_id(seed: u64, done: usize) -> u32 {
+    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(done as u64 + 1) as u32
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ enum Program {
 /// A receive loop in a thread of its own.
 struct Receiving {
     inlet: Arc<Inlet>,
-    activity: Activity<Result<ReceiveReport>>,
+    activity: Activity<ReceiveReport>,
 }
 
 /// A session with a server, whose receive half is in a thread of its own.
@@ -145,6 +145,7 @@ impl HostAgent {
                 presence::sleep_until(at_ns);
                 self.send(&plan).map(Reply::Sent)
             }
+            Order::Pace { rate, duration } => Ok(Reply::Sent(sender::pace(rate, duration, &self.interface))),
             Order::End => {
                 self.end = Some(self.reader.read()?);
                 self.delayed[1] = self.delayed();
@@ -212,11 +213,13 @@ impl HostAgent {
 
     fn send(&self, plan: &SendPlan) -> Result<SendReport> {
         let (never, live) = (AtomicBool::new(false), SendLive::default());
-        if let Some(outlet) = self.attending.as_ref().and_then(|attending| attending.outlet.as_ref()) {
-            return outlet::send(outlet, plan, &never, &live);
-        }
-        let outlet = self.outlet.as_ref().ok_or_else(|| Error::failed("sending: no endpoint is open"))?;
-        sender::send(outlet, plan, &never, &live)
+        let attended = self.attending.as_ref().and_then(|attending| attending.outlet.as_ref());
+        let report = match (attended, &self.outlet) {
+            (Some(outlet), _) => outlet::send(outlet, plan, &never, &live)?,
+            (None, Some(outlet)) => sender::send_timed(outlet, plan, &never, &live)?,
+            (None, None) => return Err(Error::failed("sending: no endpoint is open")),
+        };
+        report.error.clone().map_or(Ok(report), |why| Err(Error::failed(why)))
     }
 
     /// Asks the server for an answer, `times` times or for as long as `at_most`; how long each took, in ns.
@@ -281,7 +284,10 @@ impl HostAgent {
             self.start.take().zip(self.end.take()).ok_or_else(|| Error::failed("collecting too early"))?;
         (self.outlet, self.member) = (None, None);
         let presence = self.present.take().map(Activity::finish).transpose()?.transpose()?;
-        let received = self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?.transpose()?;
+        let received = self.receiving.take().map(|receiving| receiving.activity.finish()).transpose()?;
+        if let Some(why) = received.as_ref().and_then(|received| received.error.clone()) {
+            return Err(Error::failed(why));
+        }
         let attended = self.attending.take().map(Attending::finish).transpose()?;
         let (heard, attended) = attended.unzip();
         self.dying.take().map(join).transpose()?;

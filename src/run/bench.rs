@@ -82,7 +82,10 @@ impl Bench {
         let server = condition.server_host();
         self.prepare_some(&orders, |host| Some(host) == server)?;
         self.prepare_some(&orders, |host| host < hosts && Some(host) != server)?;
-        if has_members { self.await_members(condition) } else { Ok(()) }
+        if has_members {
+            self.await_members(condition)?;
+        }
+        self.lan.program_cards()
     }
 
     /// Waits until the switch knows the members of a condition's groups and no others: its questions after those who have

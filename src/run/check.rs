@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::condition::HostGroup;
+use super::condition::{Condition, HostGroup, Traffic};
 use super::design::Case;
 use super::refused::{Refused, refuse};
 use crate::delivery::stream::Language;
 use crate::lan::plan::MAX_HOSTS;
-use crate::units::{Mode, Role};
+use crate::results::factor::Value;
+use crate::units::{Mode, Rate, Role};
 use crate::wire::probe;
 
 /// Largest payload of a raw frame on the LAN's links (their MTU), in bytes.
@@ -18,6 +19,43 @@ const LARGEST_DATAGRAM: usize = 65_507;
 const FARTHEST: Duration = Duration::from_secs(10);
 /// Longer windows nobody wants to wait for.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Frames that the ring of a veth link holds (`VETH_RING_SIZE` in the kernel's `drivers/net/veth.c`).
+const RING_FRAMES: usize = 256;
+/// What IP and UDP need of a frame, in bytes.
+const HEADERS: usize = 28;
+
+/// Whether what leaves at once has room on the way: a link's ring loses what it cannot hold.
+pub(super) fn check_burst(condition: &Condition) -> Result<(), Refused> {
+    let Traffic { rate, burst, size, .. } = condition.traffic;
+    if burst == 0 {
+        return refuse("burst", 0, "sends nothing; 1 is one message at each due time");
+    }
+    if burst > 1 && rate == Rate::Max {
+        return refuse("burst", burst, "leaves at each due time, and at the rate max there is none; give a rate");
+    }
+    // A stream has a queue of its own before the link's.
+    if burst == 1 || condition.mode.has_server() {
+        return Ok(());
+    }
+    let copies = if condition.mode == Mode::Unicast { condition.count(Role::Receiver) } else { 1 };
+    let frames_of_one = (size + HEADERS).div_ceil(LARGEST_RAW);
+    if burst as usize * copies * frames_of_one > RING_FRAMES {
+        let most = RING_FRAMES / (copies * frames_of_one);
+        let frames = copies * frames_of_one;
+        let why = format!(
+            "a virtual link holds {RING_FRAMES} frames and loses what is more; with {frames} for each message ({}) {}",
+            condition.mode,
+            if most < 2 {
+                "there can be no bursts".to_owned()
+            } else {
+                format!("{most} messages at once are the most")
+            }
+        );
+        return refuse("burst", burst, why);
+    }
+    Ok(())
+}
 
 impl Case {
     /// Who does what.
@@ -142,7 +180,7 @@ impl Case {
             }
         }
         if let Some(igmp) = self.igmp.iter().find(|igmp| !(2..=3).contains(&igmp.version)) {
-            return refuse("igmp", igmp.version, "IGMP is measured in versions 2 and 3");
+            return refuse("igmp", Value::from(*igmp), "IGMP is measured in versions 2 and 3");
         }
         if let Some(flow) = &self.flow {
             for name in std::iter::once(&flow.from).chain(&flow.to) {
@@ -163,10 +201,10 @@ impl Case {
                 );
             }
         }
-        if self.server.qos > 1 {
-            return refuse("qos", self.server.qos, "is measured as 0 (at most once) or 1 (at least once)");
+        if let Some(qos) = self.qos.iter().find(|qos| **qos > 1) {
+            return refuse("qos", qos, "is measured as 0 (at most once) or 1 (at least once)");
         }
-        if self.server.dies_at.is_some_and(|dies| dies >= self.duration) {
+        if self.server_dies_at.is_some_and(|dies| dies >= self.duration) {
             return refuse("server_dies_at", "", "it dies within the duration");
         }
         if self.distance.iter().any(|distance| !distance.is_zero()) && self.groups.iter().all(|group| group.lan == 1) {

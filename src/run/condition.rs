@@ -1,15 +1,20 @@
 //! One point of a measurement's design: everything that is the same in all its trials. Pure data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::design::Case;
 use super::presence::Presence;
 use crate::chat::options::Relay;
+use crate::delivery::BroadcastAddress;
 use crate::lan::{LanSpec, Nic};
+use crate::results::factor::Factor;
 use crate::results::row::ConditionRow;
 use crate::results::setting::Setting;
 use crate::units::{Mode, Rate, Role};
@@ -45,8 +50,8 @@ pub struct Condition {
     /// Whether loss is what is looked for, so that it does not speak against a trial; nor does a sender that a server
     /// holds up.
     pub loss_expected: bool,
-    /// Whether each host's receive work is done by a thread of its own, so that its CPU time can be told.
-    pub attributed: bool,
+    /// Who does the receive work; plain where hosts have work of their own, which threads would disturb.
+    pub attribution: Attribution,
 }
 
 /// Hosts that do the same.
@@ -98,8 +103,10 @@ impl HostGroup {
 /// What is sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Traffic {
-    /// Messages a second.
+    /// Due times a second, and so messages a second where a burst is of one.
     pub rate: Rate,
+    /// Messages that leave at each due time.
+    pub burst: u32,
     /// UDP (or frame) payload in bytes.
     pub size: usize,
     /// Length of the send window.
@@ -110,6 +117,56 @@ pub struct Traffic {
     pub group: IpAddr,
     /// Whether receivers join for this sender alone (RFC 4607).
     pub source_specific: bool,
+    /// Where broadcast messages go.
+    pub broadcast_address: BroadcastAddress,
+}
+
+impl Traffic {
+    /// Messages a second asked for; `None` for `max`.
+    pub fn messages_per_second(&self) -> Option<f64> {
+        self.rate.per_second().map(|due_times| due_times * f64::from(self.burst))
+    }
+}
+
+/// Who does the receive work of the virtual links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attribution {
+    /// A thread for each end, so that the CPU time of each host and of the switch can be told.
+    #[default]
+    Threads,
+    /// Whoever is on the CPU, as plain veth has it: only the machine as a whole tells what it costs.
+    Plain,
+}
+
+impl Attribution {
+    /// Both.
+    pub const ALL: [Attribution; 2] = [Attribution::Threads, Attribution::Plain];
+
+    /// The spelling on the command line and in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Attribution::Threads => "threads",
+            Attribution::Plain => "plain",
+        }
+    }
+}
+
+impl fmt::Display for Attribution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Attribution {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = Attribution::ALL;
+        let found = all.into_iter().find(|one| one.as_str() == text);
+        found
+            .ok_or_else(|| format!("unknown attribution '{text}'; write {}", all.map(Attribution::as_str).join(" or ")))
+    }
 }
 
 /// Datagrams beside the measured messages, sent by the first host of one group of hosts.
@@ -250,14 +307,21 @@ impl Condition {
     /// What it has in common with those that differ in nothing but the mode.
     pub fn setting(&self, trials: u32, modes: Vec<Mode>) -> Setting {
         let mut network = self.network_in_words();
-        if self.mode == Mode::Multicast && self.traffic.ttl > 1 {
-            network += &format!(" · TTL {}", self.traffic.ttl);
+        // What is as usual goes without saying.
+        let usual = Case { ipv6: self.network.ipv6, ..Case::default() };
+        let beside = [Factor::Burst, Factor::Attribution];
+        let of_modes = Factor::ALL.into_iter().filter(|f| !f.matters_to_all() || beside.contains(f));
+        for factor in of_modes.filter(|factor| modes.iter().any(|mode| factor.matters_to(*mode))) {
+            let value = factor.of(self);
+            if !factor.values(&usual).contains(&value) {
+                network += &format!(" · {}", factor.in_words(&[value], &[]));
+            }
         }
         Setting {
             case: self.case.clone(),
             hosts: self.hosts(),
             receivers: self.count(Role::Receiver),
-            rate: self.traffic.rate,
+            rate: self.traffic.messages_per_second().map_or(Rate::Max, Rate::PerSecond),
             size_bytes: self.traffic.size,
             trials,
             switch: network,
@@ -267,7 +331,10 @@ impl Condition {
 
     /// Its row of `conditions.csv`; `label` is its setting in words.
     pub fn row(&self, label: &str, trials: u32) -> ConditionRow {
-        let multicast = self.mode == Mode::Multicast;
+        let told = |factor: Factor| factor.matters_to(self.mode).then(|| factor.of(self));
+        let word = |factor| told(factor).map_or_else(String::new, |value| value.to_string());
+        let number = |factor| told(factor).and_then(|value| value.number());
+        let whole = |factor| number(factor).map(|number| number as u32);
         ConditionRow {
             condition: self.name.clone(),
             mode: self.mode,
@@ -277,19 +344,23 @@ impl Condition {
             hosts: self.hosts() as u64,
             receivers: self.count(Role::Receiver) as u64,
             bystanders: self.count(Role::Bystander) as u64,
-            switch: self.network.switch.to_string(),
-            nic: self.network.nic.to_string(),
+            switch: word(Factor::Switch),
+            nic: word(Factor::Nic),
             lans: self.network.lans.len() as u64,
             ipv6: self.network.ipv6,
-            offered_rate: self.traffic.rate.per_second(),
+            offered_rate: self.traffic.messages_per_second(),
             size_bytes: self.traffic.size as u64,
             duration_s: self.traffic.duration.as_secs_f64(),
             trials,
-            ttl: multicast.then_some(u32::from(self.traffic.ttl)),
-            group_address: if multicast { self.traffic.group.to_string() } else { String::new() },
-            relay: if self.mode == Mode::Chat { self.server.relay.to_string() } else { String::new() },
-            qos: (self.mode == Mode::Pubsub).then_some(u32::from(self.server.qos)),
+            ttl: whole(Factor::Ttl),
+            group_address: word(Factor::Group),
+            relay: word(Factor::Relay),
+            qos: whole(Factor::Qos),
             distance_s: self.network.distance.as_secs_f64(),
+            igmp: word(Factor::Igmp),
+            broadcast_address: word(Factor::BroadcastAddress),
+            burst: self.traffic.burst,
+            attribution: word(Factor::Attribution),
         }
     }
 
@@ -339,7 +410,8 @@ mod tests {
             group("plain", Role::Bystander, 1),
         ];
         let flow = Flow { from: "other".into(), to: Some("plain".into()), rate: Rate::Max, size: 64 };
-        let case = Case { modes, groups, flow: Some(flow), ..Case::default() };
+        let duration = Duration::from_secs(1);
+        let case = Case { modes, groups, flow: Some(flow), duration, ..Case::default() };
         Design { cases: vec![case], trials: 1, seed: 1, try_rates: Vec::new() }.plan().unwrap().conditions
     }
 

@@ -1,5 +1,6 @@
 //! The runner's side of the agents: one process a host, spoken to over a socket pair.
 
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::protocol::{Line, Order, Reply, Silence};
 use crate::error::{Error, Result};
-use crate::lan::Lan;
+use crate::lan::{Lan, too_few_processes};
 use crate::sys::{cpu, netns};
 
 /// How long an agent may take for an order that is not sending.
@@ -87,6 +88,11 @@ impl Agents {
         self.agents[host].lost.as_deref()
     }
 
+    /// The names of the hosts that are lost, each with why.
+    pub fn lost_hosts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.agents.iter().filter_map(|agent| Some((agent.name.as_str(), agent.lost.as_deref()?)))
+    }
+
     /// Gives every host that is not lost its order and gathers the replies; `None` where there is no order or the
     /// host is lost.
     pub fn all(&mut self, order: impl Fn(usize) -> Option<Order>) -> Vec<Option<Reply>> {
@@ -158,7 +164,10 @@ impl Drop for Agents {
 
 impl Agent {
     fn spawn(name: &str, interfaces: &str, netns: &OwnedFd) -> Result<Agent> {
-        let failed = |e: std::io::Error| Error::failed(format!("starting the agent of {name}")).because(e);
+        let failed = |e: std::io::Error| match e.kind() {
+            ErrorKind::WouldBlock => too_few_processes(&format!("starting the agent of {name}: {e}")),
+            _ => Error::failed(format!("starting the agent of {name}")).because(e),
+        };
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         // This very program, even if its file has been replaced since.
         let mut command = Command::new("/proc/self/exe");

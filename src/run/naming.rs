@@ -1,6 +1,9 @@
 //! What conditions are called, and which of them belong to one table. Pure.
 
+use std::collections::BTreeMap;
+
 use super::condition::Condition;
+use crate::results::factor::Factor;
 use crate::units::Role;
 
 /// Numbers the settings in the order in which they first appear.
@@ -10,6 +13,7 @@ pub(super) fn number_settings(conditions: &mut [Condition]) {
         let same = |&first: &usize| {
             let (a, b): (&Condition, &Condition) = (&conditions[first], &conditions[index]);
             let same_network = a.network == b.network && a.groups == b.groups && a.traffic == b.traffic;
+            let same_network = same_network && a.attribution == b.attribution;
             same_network && a.case == b.case && a.flow == b.flow && a.querier == b.querier && a.server == b.server
         };
         let setting = first_of.iter().position(same).unwrap_or_else(|| {
@@ -22,35 +26,19 @@ pub(super) fn number_settings(conditions: &mut [Condition]) {
 
 /// Names each condition by its mode, its receivers, and what else varies: `multicast-4`, `unicast-4-hub-filter`.
 pub(super) fn name(conditions: &mut [Condition]) {
-    let parts = |condition: &Condition| {
-        let Condition { network, traffic, .. } = condition;
-        let rate = traffic.rate.per_second().map_or("max".to_owned(), |rate| format!("{rate}ps"));
-        [
-            network.switch.to_string(),
-            network.nic.to_string(),
-            format!("{}hosts", condition.hosts()),
-            format!("igmp{}", network.igmp.version),
-            format!("{}ms", network.igmp.last_member_interval.as_millis()),
-            rate,
-            format!("{}B", traffic.size),
-            format!("ttl{}", traffic.ttl),
-            traffic.group.to_string(),
-            format!("{}ms-away", network.distance.as_millis()),
-        ]
-    };
-    let all: Vec<_> = conditions.iter().map(|condition| (condition.case.clone(), parts(condition))).collect();
+    let told = [Factor::Mode, Factor::Receivers, Factor::Case];
+    let parts: Vec<Factor> = Factor::ALL.into_iter().filter(|factor| !told.contains(factor)).collect();
     // A case's name says what all of it has in common.
-    let varies = |part: usize| {
-        let within = all
-            .iter()
-            .any(|(case, values)| all.iter().any(|(other, others)| case == other && values[part] != others[part]));
-        within || (all[0].0.is_empty() && all.iter().any(|(_, values)| values[part] != all[0].1[part]))
-    };
-    let varying: Vec<usize> =
-        if all.is_empty() { Vec::new() } else { (0..all[0].1.len()).filter(|&p| varies(p)).collect() };
-    for (condition, (case, values)) in conditions.iter_mut().zip(&all) {
+    let mut first_of: BTreeMap<&str, &Condition> = BTreeMap::new();
+    for condition in conditions.iter() {
+        first_of.entry(&condition.case).or_insert(condition);
+    }
+    let varies = |factor: &Factor| conditions.iter().any(|c| !factor.is_same(first_of[c.case.as_str()], c));
+    let varying: Vec<Factor> = parts.into_iter().filter(varies).collect();
+    for condition in conditions.iter_mut() {
         let mut name = format!("{}-{}", condition.mode, condition.count(Role::Receiver));
-        for part in std::iter::once(case).filter(|case| !case.is_empty()).chain(varying.iter().map(|&p| &values[p])) {
+        let case = Some(condition.case.clone()).filter(|case| !case.is_empty());
+        for part in case.into_iter().chain(varying.iter().map(|factor| factor.in_name(&factor.of(condition)))) {
             name += "-";
             name += &part.replace(' ', "-");
         }

@@ -8,7 +8,7 @@ use super::protocol::{Forward, Part};
 use super::serve::{Serve, Service};
 use crate::delivery::receiver::ReceivePlan;
 use crate::delivery::stream::{Language, StreamSpec, Topic};
-use crate::delivery::{BroadcastAddress, InletSpec, Listen, OutletSpec, Target};
+use crate::delivery::{InletSpec, Listen, OutletSpec, Target};
 use crate::pubsub::broker;
 use crate::router::{ForwarderPlan, QuerierPlan};
 use crate::units::{Mode, Role};
@@ -114,7 +114,7 @@ impl Bench {
                 let to = |host| SocketAddr::new(self.address(condition, host), port);
                 Target::Unicast { to: condition.with_role(Role::Receiver).map(to).collect() }
             }
-            Mode::Broadcast => Target::Broadcast { to: BroadcastAddress::Limited, port },
+            Mode::Broadcast => Target::Broadcast { to: condition.traffic.broadcast_address, port },
             Mode::RawBroadcast => Target::RawBroadcast,
             Mode::Multicast => to_group(condition),
             Mode::Chat | Mode::Pubsub => return None,

@@ -9,12 +9,14 @@ use super::account::{self, TrialFigures};
 use super::bench::{Bench, Look};
 use super::condition::{Condition, Traffic};
 use super::event::Event;
-use super::outcome::{Limit, Measured};
-use super::plan::{ASKING, MeasurePlan, QUESTIONS};
+use super::outcome::{Limit, Measured, Pacing};
+use super::pace::Pace;
+use super::plan::{ASKING, MeasurePlan, QUESTIONS, Trial};
 use super::protocol::{Collected, Order, Reply, Window};
 use super::send::{Meanwhile, Sends, probes};
 use super::site::Site;
 use crate::counters::cpu::MachineMeter;
+use crate::delivery::sender::SendPlan;
 use crate::error::{ExitClass, Result};
 use crate::results::store::Store;
 use crate::sys::clock;
@@ -29,8 +31,10 @@ const WARM_UP_TIME: Duration = Duration::from_millis(150);
 /// Time between two rows of a host in `samples.csv`.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Carries out `plan`: builds the networks it needs, takes all trials (more of those that something outside disturbed),
-/// and stores the rows as each trial ends. Rates to be tried are tried first, and the plan then has the one that was found.
+/// Carries out `plan`: builds the networks it needs, takes `rounds` of its trials (and more of them where something outside
+/// disturbed some), and stores the rows as each trial ends. After a trial that lost a host the network is built anew. Rates to be tried are tried first, and the plan then has the one that was found.
+///
+/// What was `measured` before is gone on from; to begin with, that is nothing.
 ///
 /// Setting `stop` ends it after whole rows; so does a failure in a trial, which is then the error.
 ///
@@ -38,24 +42,32 @@ const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 /// As [`Bench::set_up`]; a lost sender; rows that cannot be stored.
 pub fn measure(
     plan: &mut MeasurePlan,
+    rounds: u32,
+    mut measured: Measured,
     run_id: &str,
     store: &Store,
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event),
 ) -> Result<Measured> {
     let mut site = Site::default();
-    let mut measured = Measured::default();
     match site.find_rate(plan, stop, observe) {
         Err(error) if error.class() == ExitClass::Interrupted => measured.interrupted = true,
         found => found?,
     }
     store.write(&plan.rows())?;
-    let mut schedule = VecDeque::from(plan.schedule());
-    let mut done = 0;
+    let first = measured.rounds() + 1;
+    let mut schedule: VecDeque<Trial> = plan.schedule(first..first.saturating_add(rounds)).into();
+    let before = measured.marks.values().map(Vec::len).sum();
+    let (mut done, control_rate, mut pace) = (before, plan.main_rate(), Pace::begin());
     while let Some(trial) = schedule.pop_front().filter(|_| !measured.interrupted) {
         let condition = &plan.conditions[trial.condition];
         observe(Event::TrialStarted { condition: condition.name.clone(), trial, done, of: done + 1 + schedule.len() });
         let figures = site.bench(condition, stop, observe).and_then(|bench| {
+            let round = measured.pacing.wakes_us.len() as u32 + 1;
+            if let Some(rate) = control_rate.filter(|_| trial.number == round) {
+                measured.pacing.rate = rate;
+                measured.pacing.wakes_us.push(bench.pace(rate, Pacing::WINDOW)?);
+            }
             let figures = take(bench, condition, account::trial_run_id(plan.seed, done), stop, observe)?;
             Ok((bench, figures))
         });
@@ -67,7 +79,7 @@ pub fn measure(
             }
             Err(error) => return Err(error),
         };
-        let marks = figures.marks(condition, &bench.napi);
+        let marks = figures.marks(condition, &bench.napi, pace.slowdown(figures.machine.yardstick_ns));
         let rows = figures.host_rows(bench, condition, run_id, trial, &marks);
         store.append_hosts(&rows)?;
         store.append_samples(&figures.sample_rows(bench, condition, run_id, trial))?;
@@ -80,7 +92,7 @@ pub fn measure(
         observe(Event::TrialEnded { condition: condition.name.clone(), trial, marks });
         done += 1;
         if schedule.is_empty() {
-            schedule.extend(measured.second_chances(plan));
+            schedule.extend(measured.another_round(plan));
         }
     }
     (measured.networks, measured.lost) = site.leave();
@@ -92,11 +104,11 @@ pub fn measure(
 pub(super) fn take(
     bench: &mut Bench,
     condition: &Condition,
-    run_id: u64,
+    run_id: u32,
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event),
 ) -> Result<TrialFigures> {
-    let Traffic { rate, size, duration, .. } = condition.traffic;
+    let Traffic { rate, burst, size, duration, .. } = condition.traffic;
     bench.prepare(condition)?;
     let _kept = bench.keep_off()?;
 
@@ -106,7 +118,8 @@ pub(super) fn take(
         probes(run_id, WARM_UP, size, rate, None, Some(WARM_UP_TIME))
     };
     let beside = flow.map(|(from, flow)| (from, warm_up(flow.rate, flow.size)));
-    let sends = Sends { main: warm_up(rate, size), beside };
+    let main = SendPlan { burst: burst.into(), ..warm_up(rate, size) };
+    let sends = Sends { main, beside };
     bench.send_all(&sends, Window::now(), &mut Meanwhile::new(stop, SAMPLE_INTERVAL, &mut |_| Ok(())))?;
     // Who left a group after the trial before may go on being asked for in the meantime.
     bench.await_members(condition)?;
@@ -122,7 +135,7 @@ pub(super) fn take(
     let window = bench.open_window(condition)?;
     let probes = |stream, rate, size| probes(run_id, stream, size, rate, None, Some(duration));
     let beside = flow.map(|(from, flow)| (from, probes(FLOW, flow.rate, flow.size)));
-    let mut main = probes(MEASURED, rate, size);
+    let mut main = SendPlan { burst: burst.into(), ..probes(MEASURED, rate, size) };
     // A sender that a server may hold up is not to make good for it later.
     main.catches_up = !(condition.loss_expected && condition.mode.has_server());
     let sends = Sends { main, beside };
@@ -148,6 +161,7 @@ pub(super) fn take(
             _ => None,
         });
     }
+    let lost = bench.agents.lost_hosts().map(|(host, _)| host.to_owned()).collect();
     Ok(TrialFigures {
         sent: sent.main,
         flow_sent: sent.beside,
@@ -155,6 +169,7 @@ pub(super) fn take(
         after,
         samples,
         collected,
+        lost,
         machine,
         drained,
         stream: (run_id, MEASURED),

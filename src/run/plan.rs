@@ -1,10 +1,12 @@
 //! What is to be measured, condition by condition, and in which order. Pure.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::condition::{Condition, Traffic};
+use super::outcome::Pacing;
 use crate::chat::options::Relay;
 use crate::lan::LanSpec;
 use crate::results::row::ConditionRow;
@@ -54,9 +56,7 @@ impl MeasurePlan {
         let of = |number: usize| self.conditions.iter().filter(move |condition| condition.setting == number);
         let setting = |number| {
             let modes = of(number).map(|condition| condition.mode).collect();
-            // One that shows all there is to say, such as a multicast condition its TTL.
-            let tells = |condition: &&Condition| condition.mode == Mode::Multicast;
-            of(number).max_by_key(tells).map(|condition| condition.setting(self.trials, modes))
+            of(number).next().map(|condition| condition.setting(self.trials, modes))
         };
         (0..).map_while(setting).collect()
     }
@@ -69,22 +69,32 @@ impl MeasurePlan {
         self.conditions.iter().map(|condition| condition.row(&labels[condition.setting], self.trials)).collect()
     }
 
-    /// All trials in the order in which they are run: round by round; in each round the networks in a fresh random order,
+    /// The trials of these rounds, counted from 1, in the order in which they are run: round by round; in each round the networks in a fresh random order,
     /// and on each network its conditions in a fresh random order, so that a drift of the machine hits all of them alike.
-    pub fn schedule(&self) -> Vec<Trial> {
-        let mut random = SplitMix64(self.seed);
+    pub fn schedule(&self, rounds: Range<u32>) -> Vec<Trial> {
+        rounds.flat_map(|number| self.round(number)).collect()
+    }
+
+    /// The trials of one round, counted from 1; there may be more of them than were planned.
+    pub fn round(&self, number: u32) -> Vec<Trial> {
+        let mut random = SplitMix64(self.seed ^ u64::from(number).wrapping_mul(0xd6e8_feb8_6659_fd93));
+        let mut networks = self.networks();
+        random.shuffle(&mut networks);
         let mut trials = Vec::new();
-        for number in 1..=self.trials {
-            let mut networks = self.networks();
-            random.shuffle(&mut networks);
-            for network in networks {
-                let on_it = |&index: &usize| self.conditions[index].network == *network;
-                let mut round: Vec<usize> = (0..self.conditions.len()).filter(on_it).collect();
-                random.shuffle(&mut round);
-                trials.extend(round.into_iter().map(|condition| Trial { condition, number }));
-            }
+        for network in networks {
+            let on_it = |&index: &usize| self.conditions[index].network == *network;
+            let mut on_network: Vec<usize> = (0..self.conditions.len()).filter(on_it).collect();
+            random.shuffle(&mut on_network);
+            trials.extend(on_network.into_iter().map(|condition| Trial { condition, number }));
         }
         trials
+    }
+
+    /// The rate that most conditions have, in messages a second, the lowest of several; `None` where none is paced.
+    pub fn main_rate(&self) -> Option<f64> {
+        let rates = || self.conditions.iter().filter_map(|condition| condition.traffic.rate.per_second());
+        let count = |rate: f64| rates().filter(|other| *other == rate).count();
+        rates().max_by(|a, b| count(*a).cmp(&count(*b)).then(b.total_cmp(a)))
     }
 
     /// About how long it takes: nothing to rely on, something to choose by.
@@ -92,12 +102,14 @@ impl MeasurePlan {
         /// Up and down again.
         const NETWORK: Duration = Duration::from_millis(900);
         const CALIBRATION: Duration = Duration::from_millis(2500);
+        const AROUND_CONTROL: Duration = Duration::from_millis(60);
         let around: Duration = self.conditions.iter().map(around_a_trial).sum();
         let windows: Duration = self.conditions.iter().map(|condition| condition.traffic.duration).sum();
+        let control = self.main_rate().map_or(Duration::ZERO, |_| Pacing::WINDOW + AROUND_CONTROL) * self.trials;
         let tries = around * 3 * self.try_rates.len().min(3) as u32;
         let networks = self.networks().len() as u32;
         let built = if networks > 1 { networks * self.trials } else { 1 };
-        CALIBRATION + tries + (windows + around) * self.trials + NETWORK * built
+        CALIBRATION + control + tries + (windows + around) * self.trials + NETWORK * built
     }
 }
 
@@ -110,10 +122,10 @@ fn around_a_trial(condition: &Condition) -> Duration {
     // It falls still later, answers questions, and all that is sent gets to the slowest, unless that is dropped.
     const WITH_SERVER: Duration = Duration::from_millis(140);
     let round_trip = 2 * condition.network.distance;
-    let Traffic { rate, duration, .. } = condition.traffic;
+    let Traffic { duration, .. } = condition.traffic;
     let waits = condition.mode == Mode::Pubsub || condition.server.relay == Relay::Direct;
     let slowest = condition.groups.iter().map(|group| group.busy).max().filter(|_| waits).unwrap_or_default();
-    let messages = rate.per_second().unwrap_or(0.0) * duration.as_secs_f64();
+    let messages = condition.traffic.messages_per_second().unwrap_or(0.0) * duration.as_secs_f64();
     let longer = Duration::from_secs_f64((slowest.as_secs_f64() * messages).min(3600.0)).saturating_sub(duration);
     AROUND + WITH_SERVER + 3 * round_trip + (QUESTIONS * round_trip).min(ASKING) + longer
 }
@@ -147,6 +159,7 @@ mod tests {
     use super::super::design::{Case, Design};
     use super::*;
     use crate::lan::SwitchKind;
+    use crate::units::Rate;
 
     fn plan(switch: &[SwitchKind], seed: u64) -> MeasurePlan {
         let case = Case { receivers: vec![16, 4], switch: switch.to_vec(), ..Case::default() };
@@ -157,7 +170,7 @@ mod tests {
     fn every_round_holds_every_condition_once() {
         let plan = plan(&[SwitchKind::Snooping], 7);
         assert_eq!(plan.conditions.len(), 8);
-        let schedule = plan.schedule();
+        let schedule = plan.schedule(1..6);
         assert_eq!(schedule.len(), 40);
         for (round, trials) in schedule.chunks(8).enumerate() {
             assert!(trials.iter().all(|trial| trial.number as usize == round + 1));
@@ -172,7 +185,7 @@ mod tests {
     fn a_network_is_built_once_a_round() {
         let plan = plan(&[SwitchKind::Snooping, SwitchKind::Hub, SwitchKind::Flooding], 7);
         assert_eq!(plan.networks().len(), 3);
-        for round in plan.schedule().chunks(24) {
+        for round in plan.schedule(1..6).chunks(24) {
             let kinds = round.iter().map(|trial| plan.conditions[trial.condition].network.switch);
             let mut kinds: Vec<_> = kinds.collect();
             kinds.dedup();
@@ -182,9 +195,20 @@ mod tests {
 
     #[test]
     fn the_seed_decides_the_order() {
-        let order = |seed| plan(&[SwitchKind::Snooping], seed).schedule();
+        let order = |seed| plan(&[SwitchKind::Snooping], seed).schedule(1..6);
         assert_eq!(order(1), order(1));
         assert_ne!(order(1), order(2));
+    }
+
+    #[test]
+    fn the_main_rate_is_that_of_most_conditions() {
+        let main = |rate: Vec<Rate>| {
+            let case = Case { receivers: vec![4], rate, ..Case::default() };
+            Design { cases: vec![case], trials: 5, seed: 7, try_rates: Vec::new() }.plan().unwrap().main_rate()
+        };
+        assert_eq!(main(vec![Rate::PerSecond(500.0)]), Some(500.0));
+        assert_eq!(main(vec![Rate::PerSecond(500.0), Rate::Max, Rate::PerSecond(100.0)]), Some(100.0));
+        assert_eq!(main(vec![Rate::Max]), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::delivery::{InletSpec, OutletSpec};
 use crate::error::{Error, Result};
 use crate::router::{DelayCounts, ForwarderPlan};
 use crate::sys::clock;
+use crate::units::Rate;
 
 /// From the runner to an agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,6 +42,13 @@ pub enum Order {
         plan: SendPlan,
         /// From when on, in ns of `CLOCK_MONOTONIC`; at once when that has passed.
         at_ns: u64,
+    },
+    /// Wake and pace as if to send, and send nothing; answered by [`Reply::Sent`] when it is done.
+    Pace {
+        /// Messages a second there would be.
+        rate: Rate,
+        /// For how long.
+        duration: Duration,
     },
     /// Take the counters again; answered by [`Reply::Ended`].
     End,

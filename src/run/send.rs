@@ -86,6 +86,23 @@ impl Bench {
         Ok(Sent { main, beside })
     }
 
+    /// Has the sender wake and pace as for messages of this rate, and send none; CPU time of its program for each message
+    /// there would have been, in µs.
+    ///
+    /// # Errors
+    /// When it cannot, or is lost.
+    pub fn pace(&mut self, rate: f64, duration: Duration) -> Result<f64> {
+        let (before, _) = self.drain()?;
+        let reply = self.order_sender(Order::Pace { rate: Rate::PerSecond(rate), duration })?;
+        let Reply::Sent(report) = reply else {
+            return Err(Error::failed(format!("pacing: the agent said {reply:?}")));
+        };
+        let (after, _) = self.drain()?;
+        let used_ns = after.agents_ns[SENDER].zip(before.agents_ns[SENDER]).map(|(after, before)| after - before);
+        let used_ns = used_ns.ok_or_else(|| Error::failed("pacing: the sender is lost"))?;
+        Ok(used_ns as f64 / 1e3 / report.messages_sent.max(1) as f64)
+    }
+
     /// Has the sender ask the server for an answer, `times` times or for as long as `at_most`; how long each took, in ns.
     ///
     /// # Errors
@@ -131,14 +148,14 @@ impl Bench {
     }
 }
 
-/// A plan to send probes.
+/// A plan to send probes, one at each due time.
 pub fn probes(
-    run_id: u64,
+    run_id: u32,
     stream_id: u16,
     size: usize,
     rate: Rate,
     count: Option<u64>,
     duration: Option<Duration>,
 ) -> SendPlan {
-    SendPlan { rate, count, duration, catches_up: true, payload: Payload::Probe { run_id, stream_id, size } }
+    SendPlan { rate, burst: 1, count, duration, catches_up: true, payload: Payload::Probe { run_id, stream_id, size } }
 }

@@ -44,6 +44,9 @@ pub struct ServeReport {
     pub dropped: Option<u64>,
     /// CPU time that accepting took during the window, in ns.
     pub accept_cpu_ns: Option<u64>,
+    /// CPU time that handing copies to the kernel took during the window, in ns.
+    #[serde(default)]
+    pub cpu_send_ns: Option<u64>,
 }
 
 /// A server at work. Dropping it ends it.
@@ -66,6 +69,7 @@ struct Numbers {
     threads: Option<u64>,
     dropped: Option<u64>,
     accept_cpu_ns: Option<u64>,
+    cpu_send_ns: Option<u64>,
 }
 
 impl Serving {
@@ -78,6 +82,7 @@ impl Serving {
             Service::Chat(relay) => Running::Chat(Server::start(&ServerOptions {
                 listen: serve.listen,
                 relay,
+                timed: true,
                 ..ServerOptions::default()
             })?),
             Service::Broker => {
@@ -111,15 +116,14 @@ impl Serving {
     pub(super) fn report(&self) -> ServeReport {
         let begun = *lock(&self.begun);
         let ended = lock(&self.ended).or_else(|| self.numbers()).unwrap_or_default();
+        let grown = |of: fn(&Numbers) -> Option<u64>| of(&ended)?.checked_sub(of(&begun)?);
         ServeReport {
             accepts: ended.accepts,
             clients: begun.clients,
             threads: begun.threads,
             dropped: ended.dropped,
-            accept_cpu_ns: ended
-                .accept_cpu_ns
-                .zip(begun.accept_cpu_ns)
-                .map(|(ended, begun)| ended.saturating_sub(begun)),
+            accept_cpu_ns: grown(|numbers| numbers.accept_cpu_ns),
+            cpu_send_ns: grown(|numbers| numbers.cpu_send_ns),
         }
     }
 
@@ -134,6 +138,7 @@ impl Serving {
                     threads: Some(counts.client_threads_now),
                     dropped: Some(counts.clients_dropped_slow),
                     accept_cpu_ns: Some(counts.accept_cpu_ns),
+                    cpu_send_ns: counts.relay_cpu_ns,
                 }
             }
             Running::Broker(broker) => {

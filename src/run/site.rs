@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::account;
 use super::bench::Bench;
-use super::condition::Condition;
+use super::condition::{Attribution, Condition};
 use super::event::Event;
 use super::facts::Facts;
 use super::phases::take;
@@ -27,7 +27,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// The bench on the network of `condition`: the present one, or a new one in its place.
+    /// The bench on the network of `condition` with all its hosts: the present one, or a new one in its place.
     ///
     /// # Errors
     /// As [`Bench::set_up`] and [`Bench::calibrate`].
@@ -37,19 +37,22 @@ impl Site {
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Event),
     ) -> Result<&mut Bench> {
-        if self.current.as_ref().is_none_or(|(network, _)| *network != condition.network) {
+        let fits = |(network, bench): &(LanSpec, Bench)| {
+            *network == condition.network && bench.agents.lost_hosts().next().is_none()
+        };
+        if !self.current.as_ref().is_some_and(fits) {
             self.tear_down();
             let known = self.known.iter().find(|facts| facts.network == condition.network).cloned();
             let mut bench = Bench::set_up(&condition.network, known, observe)?;
             // What telling CPU time apart costs is worth knowing where it is told apart.
-            if condition.attributed && !self.calibrated {
+            if condition.attribution == Attribution::Threads && !self.calibrated {
                 bench.calibrate(stop, observe)?;
                 self.calibrated = true;
             }
             self.current = Some((condition.network.clone(), bench));
         }
         let (_, bench) = self.current.as_mut().expect("it has just been built");
-        bench.attribute(condition.attributed)?;
+        bench.attribute(condition.attribution == Attribution::Threads)?;
         Ok(bench)
     }
 
@@ -90,8 +93,11 @@ impl Site {
             let mut condition = condition.clone();
             condition.traffic.duration = window;
             let run_id = account::trial_run_id(!plan.seed, index);
-            let bench = self.bench(&condition, stop, observe)?;
-            let figures = take(bench, &condition, run_id, stop, observe)?;
+            let mut figures = take(self.bench(&condition, stop, observe)?, &condition, run_id, stop, observe)?;
+            if !figures.lost.is_empty() {
+                // Says nothing of the rate: once more, with all hosts.
+                figures = take(self.bench(&condition, stop, observe)?, &condition, run_id, stop, observe)?;
+            }
             if !figures.is_sustained(&condition) {
                 return Ok(false);
             }
@@ -107,11 +113,7 @@ impl Site {
 
     fn tear_down(&mut self) {
         let Some((_, bench)) = self.current.take() else { return };
-        for host in 0..bench.agents.count() {
-            if let Some(why) = bench.agents.lost(host) {
-                self.lost.insert(bench.agents.name(host).to_owned(), why.to_owned());
-            }
-        }
+        self.lost.extend(bench.agents.lost_hosts().map(|(host, why)| (host.to_owned(), why.to_owned())));
         match self.known.iter_mut().find(|facts| facts.network == bench.facts.network) {
             Some(facts) => *facts = bench.facts.clone(),
             None => self.known.push(bench.facts.clone()),

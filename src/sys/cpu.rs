@@ -147,6 +147,8 @@ struct ProcessKey {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ProcessCpu {
+    /// Whether it is a kernel thread that does others' network work.
+    is_helper: bool,
     /// All its threads, ended ones too.
     own_ns: u64,
     /// All its children that ended and were waited for, and theirs.
@@ -167,13 +169,13 @@ impl ProcessSweep {
         let mut threads_ns = 0_u64;
         for pid in numeric_entries("/proc").map_err(failed)? {
             // One that ends meanwhile has no files any more.
-            let stat = files.read(format_args!("{pid}/stat")).and_then(|text| parse_pid_stat(text, ticks_per_second));
+            let stat = files.read(format_args!("{pid}/stat")).and_then(|stat| parse_pid_stat(stat, ticks_per_second));
             let (Some(stat), Some(living_ns)) = (stat, files.living_threads_ns(pid)) else { continue };
             threads_ns += living_ns;
             // The exact figure, unless ended threads are missing from it.
             let own_ns = living_ns.max(stat.own_ns);
             let key = ProcessKey { pid, start: stat.start };
-            processes.insert(key, ProcessCpu { own_ns, reaped_ns: stat.reaped_ns });
+            processes.insert(key, ProcessCpu { is_helper: stat.is_helper, own_ns, reaped_ns: stat.reaped_ns });
         }
         if threads_ns == 0 {
             return Err(Error::failed("this kernel keeps no CPU time in /proc/PID/schedstat (CONFIG_SCHED_INFO)"));
@@ -191,15 +193,26 @@ impl ProcessSweep {
         self.processes.is_empty()
     }
 
-    /// What all processes but `known` used since `earlier`; `known` holds process IDs as `/proc` knows them.
+    /// CPU time since `earlier` of the kernel threads that do network work for whoever causes it, in ns: `ksoftirqd/N`
+    /// (receive work that did not fit elsewhere) and `rcu*` (freeing the route entry that each frame to 255.255.255.255
+    /// gets). While a LAN is measured on a machine at rest that is the LAN's.
+    pub fn helpers_since(&self, earlier: &ProcessSweep) -> u64 {
+        let helpers = self.processes.iter().filter(|(_, now)| now.is_helper);
+        helpers
+            .map(|(key, now)| now.own_ns - earlier.processes.get(key).map_or(0, |before| before.own_ns).min(now.own_ns))
+            .sum()
+    }
+
+    /// What all processes but `known`, and but the kernel's [helpers](Self::helpers_since), used since `earlier`; `known`
+    /// holds process IDs as `/proc` knows them.
     pub fn foreign_since(&self, earlier: &ProcessSweep, known: &BTreeSet<u32>) -> ForeignCpu {
-        let foreign_only = |(key, _): &(&ProcessKey, &ProcessCpu)| !known.contains(&key.pid);
+        let foreign_only = |(key, now): &(&ProcessKey, &ProcessCpu)| !known.contains(&key.pid) && !now.is_helper;
         let mut foreign = ForeignCpu::default();
         let mut credited_ns = 0;
         for (key, now) in self.processes.iter().filter(foreign_only) {
             let before = earlier.processes.get(key);
             foreign.processes_born += u64::from(before.is_none());
-            let before = before.copied().unwrap_or(ProcessCpu { own_ns: 0, reaped_ns: 0 });
+            let before = before.copied().unwrap_or(ProcessCpu { is_helper: false, own_ns: 0, reaped_ns: 0 });
             foreign.cpu_ns += now.own_ns.saturating_sub(before.own_ns);
             credited_ns += now.reaped_ns.saturating_sub(before.reaped_ns);
         }
@@ -241,24 +254,22 @@ impl ProcFolder<'_> {
         // The link count of a task folder is 2 + threads. Most processes have one thread; it need not be looked up.
         self.set_path(format_args!("{pid}/task"));
         let folder = fstatat(self.proc.as_fd(), self.path.as_str(), AtFlags::empty()).ok()?;
+        let mut of = |file: std::fmt::Arguments<'_>| parse_schedstat(std::str::from_utf8(self.read(file)?).ok()?);
         if folder.st_nlink == 3 {
-            return parse_schedstat(self.read(format_args!("{pid}/schedstat"))?);
+            return of(format_args!("{pid}/schedstat"));
         }
         let threads = numeric_entries(&format!("/proc/{pid}/task")).ok()?;
-        let schedstat = |tid| parse_schedstat(self.read(format_args!("{pid}/task/{tid}/schedstat"))?);
+        let schedstat = |tid| of(format_args!("{pid}/task/{tid}/schedstat"));
         Some(threads.filter_map(schedstat).sum())
     }
 
     /// The first 512 bytes of a file in `/proc`.
-    fn read(&mut self, path: std::fmt::Arguments<'_>) -> Option<&str> {
+    fn read(&mut self, path: std::fmt::Arguments<'_>) -> Option<&[u8]> {
         self.set_path(path);
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let mut file = File::from(openat(self.proc.as_fd(), self.path.as_str(), flags, Mode::empty()).ok()?);
         let length = file.read(&mut self.content).ok()?;
-        let text = &self.content[..length];
-        // A name may be cut or be no UTF-8; what is wanted of `stat` stands after it.
-        let start = text.iter().rposition(|&byte| byte == b')').unwrap_or(0);
-        std::str::from_utf8(&text[start..]).ok()
+        Some(&self.content[..length])
     }
 
     fn set_path(&mut self, path: std::fmt::Arguments<'_>) {
@@ -301,23 +312,30 @@ fn parse_schedstat(text: &str) -> Option<u64> {
 
 #[derive(Debug, PartialEq, Eq)]
 struct PidStat {
+    is_helper: bool,
     own_ns: u64,
     reaped_ns: u64,
     start: u64,
 }
 
-/// `) STATE PPID …`: the end of `/proc/PID/stat` from its name's bracket. Of the whole, fields 14 to 17 are `utime`,
-/// `stime`, `cutime` and `cstime`, and 22 is `starttime`. The kernel scales the times of each kind so that their sum is
-/// the scheduler's exact one, and prints them in ticks.
-fn parse_pid_stat(text: &str, ticks_per_second: u64) -> Option<PidStat> {
-    let mut fields =
-        text.strip_prefix(')')?.split_ascii_whitespace().skip(14 - 3).map(|field| field.parse::<u64>().ok());
+/// `PID (NAME) STATE PPID …`; the name may hold anything. Field 9 is `flags`, 14 to 17 are `utime`, `stime`, `cutime` and
+/// `cstime`, and 22 is `starttime`. The kernel scales the times of each kind so that their sum is the scheduler's exact
+/// one, and prints them in ticks.
+fn parse_pid_stat(stat: &[u8], ticks_per_second: u64) -> Option<PidStat> {
+    const PF_KTHREAD: u64 = 0x0020_0000;
+    let bracket = stat.iter().rposition(|&byte| byte == b')')?;
+    let name = &stat[stat.iter().position(|&byte| byte == b'(')? + 1..bracket];
+    let text = std::str::from_utf8(&stat[bracket + 1..]).ok()?;
+    let mut fields = text.split_ascii_whitespace().skip(9 - 3).map(|field| field.parse::<u64>().ok());
+    let is_kernel_thread = fields.next()?? & PF_KTHREAD != 0;
+    let is_helper = is_kernel_thread && (name.starts_with(b"ksoftirqd/") || name.starts_with(b"rcu"));
+    let mut fields = fields.skip(14 - 10);
     let mut next = || fields.next().flatten();
     let own = next()?.checked_add(next()?)?;
     let reaped = next()?.checked_add(next()?)?;
     let start = fields.nth(22 - 18).flatten()?;
     let ns = |ticks: u64| ticks.checked_mul(1_000_000_000 / ticks_per_second);
-    Some(PidStat { own_ns: ns(own)?, reaped_ns: ns(reaped)?, start })
+    Some(PidStat { is_helper, own_ns: ns(own)?, reaped_ns: ns(reaped)?, start })
 }
 
 /// `UPTIME IDLE`, both in s with two decimals; the idle time in ns.
@@ -410,17 +428,26 @@ mod tests {
 
     #[test]
     fn pid_stat() {
-        let stat = ") S 1 77 77 0 -1 4194304 100 200 0 0 11 12 13 14 20 -5 1 0 4321 1000 200\n";
-        let expected = PidStat { own_ns: 230_000_000, reaped_ns: 270_000_000, start: 4321 };
-        assert_eq!(parse_pid_stat(stat, 100), Some(expected));
-        for bad in ["", ") S 1", &stat[1..], &stat[..50]] {
-            assert_eq!(parse_pid_stat(bad, 100), None, "{bad:?}");
+        let fields = "S 1 77 77 0 -1 4194304 100 200 0 0 11 12 13 14 20 -5 1 0 4321 1000 200\n";
+        let parse = |stat: &str| parse_pid_stat(stat.as_bytes(), 100);
+        let expected = PidStat { is_helper: false, own_ns: 230_000_000, reaped_ns: 270_000_000, start: 4321 };
+        assert_eq!(parse(&format!("77 (a) (b) {fields}")), Some(expected));
+        for bad in ["", "77 (a) S 1", fields, &format!("77 (a) {fields}")[..50]] {
+            assert_eq!(parse(bad), None, "{bad:?}");
         }
+        // 2129984 has PF_KTHREAD in it; 69238880 as well.
+        let is_helper =
+            |name, flags| parse(&format!("9 ({name}) {}", fields.replace("4194304", flags))).unwrap().is_helper;
+        assert!(is_helper("ksoftirqd/1", "69238848") && is_helper("rcu_preempt", "2129984"));
+        assert!(!is_helper("kworker/0:1", "2129984"));
+        assert!(!is_helper("ksoftirqd/1", "4194304"), "a program of that name");
     }
 
     /// Processes of `(pid, start, own_ns, reaped_ns)`.
     fn sweep<const N: usize>(processes: [(u32, u64, u64, u64); N]) -> ProcessSweep {
-        let process = |(pid, start, own_ns, reaped_ns)| (ProcessKey { pid, start }, ProcessCpu { own_ns, reaped_ns });
+        let process = |(pid, start, own_ns, reaped_ns)| {
+            (ProcessKey { pid, start }, ProcessCpu { is_helper: false, own_ns, reaped_ns })
+        };
         ProcessSweep { processes: processes.map(process).into() }
     }
 

@@ -1,15 +1,13 @@
 //! What the kernel says about the network interfaces of the calling thread's network namespace.
 
 use std::io;
-use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
 
-use nix::ifaddrs::getifaddrs;
+use nix::errno::Errno;
 use nix::net::if_::InterfaceFlags;
-use nix::sys::socket::SockaddrStorage;
 use socket2::{Domain, Socket, Type};
 
+use super::netlink::{Netlink, address_attribute, attribute, push_attribute, u32_attribute};
 use crate::error::{Error, Result};
 
 /// One network interface.
@@ -34,11 +32,15 @@ pub struct Interface {
 /// An IPv4 address of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InterfaceIpv4 {
-    /// The address.
+    /// The address (`IFA_LOCAL`).
     pub address: Ipv4Addr,
+    /// The other end of a point-to-point link (`ip address add A peer B`), in whose network the prefix is; elsewhere
+    /// the address itself (`IFA_ADDRESS`).
+    pub peer: Ipv4Addr,
     /// Length of the network's prefix in bits, 0 to 32.
     pub prefix_len: u8,
-    /// The network's directed broadcast address (RFC 922), where it has one.
+    /// The network's directed broadcast address (RFC 922), where it has one: `IFA_BROADCAST`, or without that the
+    /// network's last address, as the kernel has it; none in networks of two addresses or one (RFC 3021).
     pub broadcast: Option<Ipv4Addr>,
 }
 
@@ -47,6 +49,8 @@ pub struct InterfaceIpv4 {
 pub struct InterfaceIpv6 {
     /// The address.
     pub address: Ipv6Addr,
+    /// As [`InterfaceIpv4::peer`].
+    pub peer: Ipv6Addr,
     /// Length of the network's prefix in bits, 0 to 128.
     pub prefix_len: u8,
 }
@@ -105,16 +109,31 @@ impl Interface {
         }
     }
 
+    /// Refuses it as the way out of messages when it has no address of the family to send from: IPv4 would take that of
+    /// another interface.
+    ///
+    /// # Errors
+    /// Usage.
+    pub fn check_source(&self, ipv6: bool) -> Result<()> {
+        let (family, example) = if ipv6 { ("IPv6", "fd00::7/64") } else { ("IPv4", "192.168.1.7/24") };
+        if if ipv6 { self.ipv6.is_empty() } else { self.ipv4.is_empty() } {
+            let name = &self.name;
+            return Err(Error::usage(format!("--interface {name}: it has no {family} address to send from"))
+                .remedy(format!("Give it one, such as: sudo ip address add {example} dev {name}")));
+        }
+        Ok(())
+    }
+
     /// Whether `address` lies in a network this interface is directly connected to.
     pub fn is_on_link(&self, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(address) => self.ipv4.iter().any(|own| {
                 let mask = u32::MAX.checked_shl(32 - u32::from(own.prefix_len)).unwrap_or(0);
-                own.prefix_len > 0 && (address.to_bits() ^ own.address.to_bits()) & mask == 0
+                own.prefix_len > 0 && (address.to_bits() ^ own.peer.to_bits()) & mask == 0
             }),
             IpAddr::V6(address) => self.ipv6.iter().any(|own| {
                 let mask = u128::MAX.checked_shl(128 - u32::from(own.prefix_len)).unwrap_or(0);
-                own.prefix_len > 0 && (address.to_bits() ^ own.address.to_bits()) & mask == 0
+                own.prefix_len > 0 && (address.to_bits() ^ own.peer.to_bits()) & mask == 0
             }),
         }
     }
@@ -143,70 +162,130 @@ pub fn source_address(to: SocketAddr) -> io::Result<IpAddr> {
     Ok(local.ip())
 }
 
-fn read_all() -> io::Result<Vec<Interface>> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
-    let mut interfaces: Vec<Interface> = Vec::new();
-    let entries: Vec<_> = getifaddrs()?.collect();
-    // Each interface has one link-level entry; those of its addresses follow all of these.
-    for entry in &entries {
-        let Some(link) = entry.address.as_ref().and_then(SockaddrStorage::as_link_addr) else { continue };
-        let mtu = match mtu(&socket, &entry.interface_name) {
-            // Gone since it was listed.
-            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => continue,
-            result => result?,
-        };
-        interfaces.push(Interface {
-            name: entry.interface_name.clone(),
-            index: link.ifindex() as u32,
-            flags: entry.flags,
-            mtu,
-            mac: link.addr().filter(|_| link.hatype() == libc::ARPHRD_ETHER && link.halen() == 6),
-            ipv4: Vec::new(),
-            ipv6: Vec::new(),
-        });
-    }
-    for entry in &entries {
-        // An address may carry a label such as eth0:1.
-        let name = entry.interface_name.split(':').next().unwrap_or_default();
-        let Some(interface) = interfaces.iter_mut().find(|interface| interface.name == name) else { continue };
-        let Some(address) = &entry.address else { continue };
-        if let Some(address) = address.as_sockaddr_in() {
-            let mask = entry.netmask.as_ref().and_then(|mask| mask.as_sockaddr_in().map(|mask| mask.ip()));
-            let broadcast = entry.broadcast.as_ref().and_then(|to| to.as_sockaddr_in().map(|to| to.ip()));
-            interface.ipv4.push(InterfaceIpv4 {
-                address: address.ip(),
-                prefix_len: mask.map_or(32, |mask| mask.to_bits().count_ones() as u8),
-                broadcast: broadcast.filter(|_| entry.flags.contains(InterfaceFlags::IFF_BROADCAST)),
-            });
-        } else if let Some(address) = address.as_sockaddr_in6() {
-            let mask = entry.netmask.as_ref().and_then(|mask| mask.as_sockaddr_in6().map(|mask| mask.ip()));
-            interface.ipv6.push(InterfaceIpv6 {
-                address: address.ip(),
-                prefix_len: mask.map_or(128, |mask| mask.to_bits().count_ones() as u8),
-            });
-        }
+/// As getifaddrs(3) reads it too; but that puts the own or the peer's address where there is no broadcast address.
+fn read_all() -> Result<Vec<Interface>> {
+    const RTM_GETADDR: u16 = 22;
+    /// `struct ifaddrmsg` of all families and interfaces.
+    const ADDRESSES: [u8; 8] = [0; 8];
+    let mut netlink = Netlink::route()?;
+    let links = netlink.dump_raw(RTM_GETLINK, &link_request(0, None))?;
+    let mut interfaces: Vec<_> = links.iter().filter_map(|(_, link)| read_link(link)).collect();
+    for (_, message) in netlink.dump_raw(RTM_GETADDR, &ADDRESSES)? {
+        add_address(&mut interfaces, &message);
     }
     interfaces.sort_by_key(|interface| interface.index);
     Ok(interfaces)
 }
 
-/// `SIOCGIFMTU`.
-fn mtu(socket: &Socket, name: &str) -> io::Result<u32> {
-    // SAFETY: a structure of integers, characters and unions of such, for which all zeros are valid.
-    let mut request: libc::ifreq = unsafe { mem::zeroed() };
-    if name.len() >= request.ifr_name.len() {
-        return Err(io::ErrorKind::InvalidInput.into());
+/// Asks about one interface at a time, again and again, of the network namespace it was opened in.
+pub struct Links {
+    netlink: Netlink,
+}
+
+impl Links {
+    /// In the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// When the kernel refuses the socket.
+    pub fn open() -> Result<Links> {
+        Ok(Links { netlink: Netlink::route()? })
     }
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = from as libc::c_char;
+
+    /// The interface of this index, without its addresses; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn indexed(&mut self, index: u32) -> Result<Option<Interface>> {
+        self.ask(&link_request(index, None))
     }
-    // SAFETY: the request is a whole `ifreq` with a name that ends in a zero, and lives through the call.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFMTU, &mut request) };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
+
+    /// The same of this name.
+    ///
+    /// # Errors
+    /// As [`indexed`](Self::indexed).
+    pub fn named(&mut self, name: &str) -> Result<Option<Interface>> {
+        self.ask(&link_request(0, Some(name)))
     }
-    // SAFETY: SIOCGIFMTU fills this member.
-    Ok(unsafe { request.ifr_ifru.ifru_mtu } as u32)
+
+    fn ask(&mut self, request: &[u8]) -> Result<Option<Interface>> {
+        match self.netlink.ask_raw(RTM_GETLINK, request)? {
+            Ok(reply) => Ok(read_link(&reply)),
+            // Neither index nor name.
+            Err(failure) if matches!(failure.errno, Errno::ENODEV | Errno::EINVAL) => Ok(None),
+            Err(failure) => Err(Error::failed("asking about an interface").because(failure.errno)),
+        }
+    }
+}
+
+const RTM_GETLINK: u16 = 18;
+/// Length of `struct ifinfomsg`: family u8, padding, type u16, index i32, flags u32, change u32.
+const LINK_HEADER: usize = 16;
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_EXT_MASK: u16 = 29;
+
+/// Asks for all links, or (where it is no dump) for the one of this index or else this name; without their counters.
+fn link_request(index: u32, name: Option<&str>) -> Vec<u8> {
+    const RTEXT_FILTER_SKIP_STATS: u32 = 8;
+    let mut request = vec![0; LINK_HEADER];
+    request[4..8].copy_from_slice(&index.to_ne_bytes());
+    push_attribute(&mut request, IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
+    if let Some(name) = name {
+        push_attribute(&mut request, IFLA_IFNAME, &[name.as_bytes(), b"\0"].concat());
+    }
+    request
+}
+
+/// The interface an RTM_NEWLINK message describes, with no addresses.
+fn read_link(message: &[u8]) -> Option<Interface> {
+    let (header, attributes) = message.split_at_checked(LINK_HEADER)?;
+    let name = attribute(attributes, IFLA_IFNAME)?;
+    let ethernet = u16::from_ne_bytes([header[2], header[3]]) == libc::ARPHRD_ETHER;
+    Some(Interface {
+        name: String::from_utf8_lossy(name).trim_end_matches('\0').to_owned(),
+        index: u32::from_ne_bytes(header[4..8].try_into().ok()?),
+        flags: InterfaceFlags::from_bits_retain(i32::from_ne_bytes(header[8..12].try_into().ok()?)),
+        mtu: u32_attribute(attributes, IFLA_MTU)?,
+        mac: attribute(attributes, IFLA_ADDRESS).filter(|_| ethernet).and_then(|mac| mac.try_into().ok()),
+        ipv4: Vec::new(),
+        ipv6: Vec::new(),
+    })
+}
+
+/// Adds the address of an RTM_NEWADDR message to its interface: `struct ifaddrmsg` (family u8, prefix length u8, flags
+/// u8, scope u8, index u32), attributes.
+fn add_address(interfaces: &mut [Interface], message: &[u8]) {
+    const IFA_ADDRESS: u16 = 1;
+    const IFA_LOCAL: u16 = 2;
+    const IFA_BROADCAST: u16 = 4;
+    let Some((&[_family, prefix_len, _flags, _scope, index @ ..], attributes)) = message.split_first_chunk::<8>()
+    else {
+        return;
+    };
+    let index = u32::from_ne_bytes(index);
+    let Some(interface) = interfaces.iter_mut().find(|interface| interface.index == index) else { return };
+    let local = address_attribute(attributes, IFA_LOCAL);
+    // IPv6 has the one only where there is a peer.
+    let Some(peer) = address_attribute(attributes, IFA_ADDRESS).or(local) else { return };
+    match (local.unwrap_or(peer), peer) {
+        (IpAddr::V4(address), IpAddr::V4(peer)) => {
+            let told = match address_attribute(attributes, IFA_BROADCAST) {
+                Some(IpAddr::V4(told)) if !told.is_broadcast() => Some(told),
+                _ => None,
+            };
+            let broadcast = told.or_else(|| last_of_network(peer, prefix_len)).filter(|_| interface.can_broadcast());
+            interface.ipv4.push(InterfaceIpv4 { address, peer, prefix_len, broadcast });
+        }
+        (IpAddr::V6(address), IpAddr::V6(peer)) => interface.ipv6.push(InterfaceIpv6 { address, peer, prefix_len }),
+        _ => {}
+    }
+}
+
+/// The network's last address, where that is nobody's: not in networks of two addresses or one (RFC 3021).
+fn last_of_network(address: Ipv4Addr, prefix_len: u8) -> Option<Ipv4Addr> {
+    let hosts = u32::MAX >> prefix_len.min(31);
+    (1..=30).contains(&prefix_len).then(|| Ipv4Addr::from_bits(address.to_bits() | hosts))
 }
 
 fn default_route(table: &str) -> Option<String> {
@@ -234,6 +313,16 @@ mod tests {
     }
 
     #[test]
+    fn one_link_at_a_time() {
+        let mut links = Links::open().unwrap();
+        let lo = Interface { ipv4: Vec::new(), ipv6: Vec::new(), ..Interface::named("lo").unwrap() };
+        assert_eq!(links.named("lo").unwrap(), Some(lo.clone()));
+        assert_eq!(links.indexed(lo.index).unwrap(), Some(lo));
+        assert_eq!((links.named("nonesuch0").unwrap(), links.indexed(i32::MAX as u32).unwrap()), (None, None));
+        assert_eq!(links.indexed(0).unwrap(), None);
+    }
+
+    #[test]
     fn unknown_names_list_the_known_ones() {
         for name in ["nonesuch0", "", "a-name-much-too-long-for-an-interface"] {
             let error = Interface::named(name).unwrap_err().to_string();
@@ -244,9 +333,10 @@ mod tests {
     #[test]
     fn on_link_is_by_prefix() {
         let mut interface = Interface::named("lo").unwrap();
-        interface.ipv4 =
-            vec![InterfaceIpv4 { address: Ipv4Addr::new(192, 0, 2, 129), prefix_len: 25, broadcast: None }];
-        interface.ipv6 = vec![InterfaceIpv6 { address: "2001:db8::1".parse().unwrap(), prefix_len: 64 }];
+        let own = Ipv4Addr::new(192, 0, 2, 129);
+        interface.ipv4 = vec![InterfaceIpv4 { address: own, peer: own, prefix_len: 25, broadcast: None }];
+        let own6 = "2001:db8::1".parse().unwrap();
+        interface.ipv6 = vec![InterfaceIpv6 { address: own6, peer: own6, prefix_len: 64 }];
         for (address, on_link) in [
             ("192.0.2.200", true),
             ("192.0.2.127", false),
@@ -260,6 +350,53 @@ mod tests {
         interface.ipv6[0].prefix_len = 128;
         assert!(!interface.is_on_link("192.0.2.129".parse().unwrap()), "a prefix of 0 says nothing");
         assert!(interface.is_on_link("2001:db8::1".parse().unwrap()));
+        interface.ipv4[0] = InterfaceIpv4 { peer: Ipv4Addr::new(192, 0, 2, 7), prefix_len: 32, ..interface.ipv4[0] };
+        assert!(interface.is_on_link("192.0.2.7".parse().unwrap()), "the other end");
+        assert!(!interface.is_on_link("192.0.2.8".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_broadcast_address_is_told_or_the_networks_last() {
+        let broadcast = |attributes: &[(u16, [u8; 4])], prefix_len, flags| {
+            let mut message = [[libc::AF_INET as u8, prefix_len, 0, 0], 7u32.to_ne_bytes()].concat();
+            attributes.iter().for_each(|(kind, value)| push_attribute(&mut message, *kind, value));
+            let mut interfaces = [Interface { index: 7, flags, ..Interface::named("lo").unwrap() }];
+            interfaces[0].ipv4.clear();
+            add_address(&mut interfaces, &message);
+            let [InterfaceIpv4 { broadcast, .. }] = interfaces[0].ipv4[..] else { panic!("{:?}", interfaces[0]) };
+            broadcast.map(|address| address.octets())
+        };
+        const ADDRESS: u16 = 1;
+        const LOCAL: u16 = 2;
+        const BROADCAST: u16 = 4;
+        let own = [(ADDRESS, [10, 9, 0, 1]), (LOCAL, [10, 9, 0, 1])];
+        let link = InterfaceFlags::IFF_BROADCAST;
+        for (prefix_len, expected) in [
+            (1, Some([127, 255, 255, 255])),
+            (24, Some([10, 9, 0, 255])),
+            (30, Some([10, 9, 0, 3])),
+            (0, None),
+            (31, None),
+            (32, None),
+            (99, None),
+        ] {
+            assert_eq!(broadcast(&own, prefix_len, link), expected, "/{prefix_len}");
+        }
+        let told = |address| [&own[..], &[(BROADCAST, address)]].concat();
+        assert_eq!(broadcast(&told([10, 9, 0, 127]), 24, link), Some([10, 9, 0, 127]));
+        assert_eq!(broadcast(&told([10, 9, 0, 1]), 31, link), Some([10, 9, 0, 1]), "told is told");
+        assert_eq!(broadcast(&told([255; 4]), 24, link), Some([10, 9, 0, 255]));
+        assert_eq!(broadcast(&own, 24, InterfaceFlags::IFF_POINTOPOINT), None);
+        let peer = [(ADDRESS, [10, 9, 1, 2]), (LOCAL, [10, 9, 0, 1])];
+        assert_eq!(broadcast(&peer, 24, link), Some([10, 9, 1, 255]), "of the peer's network");
+        assert_eq!(broadcast(&peer, 32, link), None);
+    }
+
+    #[test]
+    fn messages_cut_short_are_passed_over() {
+        assert_eq!(read_link(&[0; LINK_HEADER]), None);
+        assert_eq!(read_link(&[0; LINK_HEADER - 1]), None);
+        add_address(&mut [Interface::named("lo").unwrap()], &[libc::AF_INET as u8, 8, 0]);
     }
 
     #[test]

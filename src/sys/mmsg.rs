@@ -5,7 +5,7 @@
 
 use std::io;
 use std::mem;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -88,6 +88,8 @@ impl SendBatch {
 pub struct ReceiveBatch {
     bodies: Bodies,
     controls: Vec<Control>,
+    /// Where senders' addresses are written; none where nobody asks.
+    names: Vec<Name>,
     headers: Vec<mmsghdr>,
     received: usize,
     // What the headers point at.
@@ -107,6 +109,11 @@ pub struct Received<'a> {
     pub dropped_before: Option<u32>,
     /// The destination in its IP header and the index of the interface it came by: `IP_PKTINFO`, `IPV6_PKTINFO`.
     pub destination: Option<(IpAddr, u32)>,
+    /// The kernel took it as an IPv4 broadcast, limited or directed (`ipi_spec_dst` of `IP_PKTINFO`, which for what
+    /// comes to an address of this host is that address): by its route table of that moment, as addresses come and go.
+    pub broadcast: bool,
+    /// Who sent it, where that was [asked for](ReceiveBatch::ask_for_senders).
+    pub sender: Option<SocketAddr>,
 }
 
 impl ReceiveBatch {
@@ -124,7 +131,16 @@ impl ReceiveBatch {
             header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
             header.msg_hdr.msg_controllen = CONTROL_LEN as _;
         }
-        ReceiveBatch { bodies, controls, headers, received: 0, _vectors: vectors }
+        ReceiveBatch { bodies, controls, names: Vec::new(), headers, received: 0, _vectors: vectors }
+    }
+
+    /// Has the kernel tell who sent each datagram from now on, which costs it a little for each.
+    pub fn ask_for_senders(&mut self) {
+        self.names = vec![Name([0; NAME_LEN]); self.headers.len()];
+        for (header, name) in self.headers.iter_mut().zip(&mut self.names) {
+            header.msg_hdr.msg_name = name.0.as_mut_ptr().cast();
+            header.msg_hdr.msg_namelen = NAME_LEN as _;
+        }
     }
 
     /// How many datagrams fit.
@@ -154,11 +170,14 @@ impl ReceiveBatch {
         for header in &mut self.headers[..self.received] {
             header.msg_hdr.msg_controllen = CONTROL_LEN as _;
             header.msg_hdr.msg_flags = 0;
+            if !self.names.is_empty() {
+                header.msg_hdr.msg_namelen = NAME_LEN as _;
+            }
         }
         self.received = 0;
         let slots = limit.min(self.slots());
-        // SAFETY: the headers point at vectors, bodies and control buffers that `self` owns, of the lengths given, which
-        // have not moved since and which nobody else touches during the call. A null timeout means none.
+        // SAFETY: the headers point at vectors, bodies, control buffers and names that `self` owns, of the lengths given,
+        // which have not moved since and which nobody else touches during the call. A null timeout means none.
         let received = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
@@ -188,6 +207,10 @@ impl ReceiveBatch {
         };
         let control_len = (header.msg_hdr.msg_controllen as usize).min(CONTROL_LEN);
         read_controls(&self.controls[slot].0[..control_len], &mut received);
+        received.sender = self.names.get(slot).and_then(|name| {
+            let len = (header.msg_hdr.msg_namelen as usize).min(NAME_LEN);
+            read_name(&name.0[..len])
+        });
         received
     }
 }
@@ -207,8 +230,12 @@ fn read_controls(mut bytes: &[u8], received: &mut Received<'_>) {
             }
             (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => received.dropped_before = read_plain::<u32>(data),
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                received.destination = read_plain::<libc::in_pktinfo>(data)
-                    .map(|info| (Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into(), info.ipi_ifindex as u32));
+                let Some(info) = read_plain::<libc::in_pktinfo>(data) else { return };
+                let [to, own] = [info.ipi_addr, info.ipi_spec_dst].map(|ip| Ipv4Addr::from(ip.s_addr.to_ne_bytes()));
+                received.destination = Some((to.into(), info.ipi_ifindex as u32));
+                // A host without any address has none to answer from.
+                let elsewhere = own != to && !own.is_unspecified();
+                received.broadcast = to.is_broadcast() || elsewhere && !to.is_multicast();
             }
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                 received.destination = read_plain::<libc::in6_pktinfo>(data)
@@ -217,6 +244,25 @@ fn read_controls(mut bytes: &[u8], received: &mut Received<'_>) {
             _ => {}
         }
         bytes = bytes.get(len.next_multiple_of(WORD)..).unwrap_or_default();
+    }
+}
+
+/// The address in a `sockaddr_in` or `sockaddr_in6`; that of IPv4 in its own form, too, where a dual-stack socket wrote it.
+fn read_name(bytes: &[u8]) -> Option<SocketAddr> {
+    match c_int::from(read_plain::<libc::sa_family_t>(bytes)?) {
+        libc::AF_INET => {
+            let name = read_plain::<libc::sockaddr_in>(bytes)?;
+            Some((Ipv4Addr::from(name.sin_addr.s_addr.to_ne_bytes()), u16::from_be(name.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            let name = read_plain::<libc::sockaddr_in6>(bytes)?;
+            let (address, port) = (Ipv6Addr::from(name.sin6_addr.s6_addr), u16::from_be(name.sin6_port));
+            Some(match address.to_ipv4_mapped() {
+                Some(address) => (address, port).into(),
+                None => SocketAddrV6::new(address, port, 0, name.sin6_scope_id).into(),
+            })
+        }
+        _ => None,
     }
 }
 
@@ -233,8 +279,14 @@ unsafe impl Plain for libc::timespec {}
 unsafe impl Plain for libc::in_pktinfo {}
 // SAFETY: integers only.
 unsafe impl Plain for libc::in6_pktinfo {}
+// SAFETY: integers only.
+unsafe impl Plain for libc::sockaddr_in {}
+// SAFETY: integers only.
+unsafe impl Plain for libc::sockaddr_in6 {}
 // SAFETY: an integer.
 unsafe impl Plain for u32 {}
+// SAFETY: an integer.
+unsafe impl Plain for u16 {}
 
 fn read_plain<T: Plain>(bytes: &[u8]) -> Option<T> {
     // SAFETY: as many bytes as a T has are there, aligned or not, and any bytes make a T.
@@ -270,6 +322,14 @@ impl Bodies {
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct Control([u8; CONTROL_LEN]);
+
+/// Room for the address of a sender: the longest there is of UDP.
+const NAME_LEN: usize = mem::size_of::<libc::sockaddr_in6>();
+
+/// Where such an address is written.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Name([u8; NAME_LEN]);
 
 fn empty_header() -> mmsghdr {
     // SAFETY: a structure of integers and pointers, for which all zeros are null pointers and lengths of 0.
@@ -347,8 +407,53 @@ mod tests {
             assert_eq!(datagram.bytes, [7; 10]);
             assert!(datagram.truncated);
             assert_eq!(datagram.destination.unwrap().0, IpAddr::from(Ipv4Addr::LOCALHOST));
+            assert!(!datagram.broadcast);
             assert!(datagram.kernel_realtime_ns.unwrap() >= before_ns);
-            assert_eq!(datagram.dropped_before, None);
+            assert_eq!((datagram.dropped_before, datagram.sender), (None, None));
+        }
+    }
+
+    #[test]
+    fn tells_who_sent_it_when_asked() {
+        // A kernel without IPv6 has no other family to tell apart.
+        let Ok(dual) = UdpSocket::bind("[::]:0") else { return };
+        dual.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let port = dual.local_addr().unwrap().port();
+        let mut received = ReceiveBatch::new(4, 10);
+        received.ask_for_senders();
+        // Twice, since the kernel overwrites the lengths it is given.
+        for address in ["127.0.0.1", "::1", "127.0.0.1", "::1"] {
+            let sender = UdpSocket::bind((address, 0)).unwrap();
+            sender.send_to(b"text", (address, port)).unwrap();
+            assert_eq!(received.receive(dual.as_fd(), 1).unwrap(), 1);
+            assert_eq!(received.datagrams().next().unwrap().sender, Some(sender.local_addr().unwrap()));
+        }
+        for len in 0..mem::size_of::<libc::sockaddr_in>() {
+            let inet = [libc::AF_INET as u8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
+            assert_eq!(read_name(&inet[..len]), None, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn the_kernel_knows_its_broadcast_addresses() {
+        for any in ["0.0.0.0:0", "[::]:0"] {
+            let socket = match UdpSocket::bind(any) {
+                // A kernel without IPv6.
+                Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => continue,
+                socket => socket.unwrap(),
+            };
+            socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            setsockopt(&socket, sockopt::Ipv4PacketInfo, &true).unwrap();
+            let port = socket.local_addr().unwrap().port();
+            let sender = UdpSocket::bind("0.0.0.0:0").unwrap();
+            sender.set_broadcast(true).unwrap();
+            let mut received = ReceiveBatch::new(1, 10);
+            for (to, broadcast) in [([127, 255, 255, 255], true), ([127, 0, 0, 1], false), ([127, 1, 2, 3], false)] {
+                sender.send_to(b"x", (Ipv4Addr::from(to), port)).unwrap();
+                assert_eq!(received.receive(socket.as_fd(), 1).unwrap(), 1);
+                let datagram = received.datagrams().next().unwrap();
+                assert_eq!((datagram.destination.unwrap().0, datagram.broadcast), (to.into(), broadcast), "at {any}");
+            }
         }
     }
 

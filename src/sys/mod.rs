@@ -8,6 +8,7 @@ pub mod ethtool;
 pub mod interface;
 pub mod mmsg;
 pub mod mroute;
+pub mod neighbour;
 pub mod netlink;
 pub mod netns;
 pub mod nftables;

@@ -268,6 +268,13 @@ impl Netlink {
 
     /// Sends a request that has one reply and gives its payload.
     fn ask(&mut self, kind: u16, payload: &[u8]) -> Result<Vec<u8>> {
+        self.ask_raw(kind, payload)?.map_err(|failure| {
+            Error::failed(format!("netlink request of type {kind}{}", failure.sentence)).because(failure.errno)
+        })
+    }
+
+    /// The same; what the kernel answers when it refuses is no error.
+    pub(super) fn ask_raw(&mut self, kind: u16, payload: &[u8]) -> Result<std::result::Result<Vec<u8>, Failure>> {
         let sequence = self.request(kind, 0, payload)?;
         loop {
             for message in messages(self.receive()?) {
@@ -275,11 +282,7 @@ impl Netlink {
                 if message.sequence != sequence {
                     continue;
                 }
-                return match failure(&message) {
-                    Some(failure) => Err(Error::failed(format!("netlink request of type {kind}{}", failure.sentence))
-                        .because(failure.errno)),
-                    None => Ok(message.payload.to_vec()),
-                };
+                return Ok(failure(&message).map_or_else(|| Ok(message.payload.to_vec()), Err));
             }
         }
     }
@@ -500,8 +503,15 @@ pub(super) fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
 }
 
-fn u32_attribute(bytes: &[u8], wanted: u16) -> Option<u32> {
+pub(super) fn u32_attribute(bytes: &[u8], wanted: u16) -> Option<u32> {
     attribute(bytes, wanted)?.first_chunk().map(|value| u32::from_ne_bytes(*value))
+}
+
+/// An IP address: 4 bytes or 16.
+pub(super) fn address_attribute(bytes: &[u8], wanted: u16) -> Option<IpAddr> {
+    let value = attribute(bytes, wanted)?;
+    let ipv4 = <[u8; 4]>::try_from(value).map(IpAddr::from);
+    ipv4.or_else(|_| <[u8; 16]>::try_from(value).map(IpAddr::from)).ok()
 }
 
 pub(super) fn push_attribute(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {

@@ -82,6 +82,7 @@ const NEWRULE: u8 = 6;
 const NEWSET: u8 = 9;
 const NEWSETELEM: u8 = 12;
 const GETSETELEM: u8 = 13;
+const DELSETELEM: u8 = 14;
 /// `NFTA_LIST_ELEM`, of any list.
 const LIST_ELEMENT: u16 = 1;
 /// `NFTA_EXPR_NAME`, `NFTA_EXPR_DATA`.
@@ -217,6 +218,13 @@ pub fn new_elements(table: &str, set: &str, keys: &[Vec<u8>]) -> Request {
         }
     });
     Request { name: "elements of a set", kind: NEWSETELEM, flags: NLM_F_CREATE | NLM_F_EXCL, attributes }
+}
+
+/// Takes elements ([`key`]) out of a set.
+#[must_use]
+pub fn delete_elements(table: &str, set: &str, keys: &[Vec<u8>]) -> Request {
+    let attributes = new_elements(table, set, keys).attributes;
+    Request { name: "to delete elements of a set", kind: DELSETELEM, flags: 0, attributes }
 }
 
 /// An element of a set: as [`Key::InterfaceAndMac`] or, without `mac`, as [`Key::Interface`].
@@ -434,6 +442,8 @@ mod tests {
                \x10\0\x01\x80\x0c\0\x01\x80\x08\0\x01\0\xd1\x07\0\0\
                \x10\0\x01\x80\x0c\0\x01\x80\x08\0\x01\0\xd2\x07\0\0"
         );
+        let gone = delete_elements("lab", "s", &[key(0x7d1, None), key(0x7d2, None)]);
+        assert_eq!((gone.kind, gone.flags, gone.attributes), (14, 0, request.attributes));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! `AF_PACKET` sockets: Ethernet frames past IP.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
 
 use libc::{c_void, socklen_t};
+use nix::errno::Errno;
+use nix::sys::socket::{LinkAddr, recvfrom};
 use pnet::datalink::{self, ChannelType, MacAddr, NetworkInterface};
-use socket2::{Domain, SockFilter, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use super::interface::Interface;
 use super::socket::set;
@@ -102,6 +105,64 @@ fn open_filtered(interface: &Interface, ethertype: u16, filter: &[SockFilter]) -
     keep.set_nonblocking(false)?;
     Ok(keep)
 }
+
+/// What comes in about groups by any interface of a network namespace, bridged or not: reports, leaves and queries of IGMP
+/// and MLD. Told is where, not what.
+#[derive(Debug)]
+pub struct Reports(Socket);
+
+impl Reports {
+    /// Listens in the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// What the kernel says; `PermissionDenied` (EPERM) without CAP_NET_RAW.
+    pub fn open() -> io::Result<Reports> {
+        // Of all EtherTypes: a bridge takes a frame before sockets of a single one are asked.
+        let all = Protocol::from(i32::from((libc::ETH_P_ALL as u16).to_be()));
+        let socket = Socket::new(Domain::PACKET, Type::RAW, Some(all))?;
+        socket.attach_filter(&REPORTS)?;
+        set(&socket, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &1i32)?;
+        socket.set_nonblocking(true)?;
+        Ok(Reports(socket))
+    }
+
+    /// The numbers of the interfaces by which some have come since this was last asked; it does not wait.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn take(&self) -> io::Result<BTreeSet<u32>> {
+        let mut interfaces = BTreeSet::new();
+        loop {
+            match recvfrom::<LinkAddr>(self.0.as_raw_fd(), &mut [0]) {
+                Ok((_, from)) => interfaces.extend(from.map(|from| from.ifindex() as u32)),
+                Err(Errno::EAGAIN) => return Ok(interfaces),
+                // An interface that went down says so to whoever listens to all.
+                Err(Errno::EINTR | Errno::ENETDOWN) => {}
+                Err(cause) => return Err(cause.into()),
+            }
+        }
+    }
+}
+
+impl AsFd for Reports {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A classic BPF program over a whole frame: IGMP, or IPv6 with hop-by-hop options, which all of MLD has (RFC 3810
+/// section 5). One byte of it is enough.
+const REPORTS: [SockFilter; 9] = [
+    SockFilter::new(LOAD_HALF, 0, 0, 12),
+    SockFilter::new(IF_EQUAL, 0, 2, libc::ETH_P_IP as u32),
+    SockFilter::new(LOAD_BYTE, 0, 0, 23),
+    SockFilter::new(IF_EQUAL, 3, 4, libc::IPPROTO_IGMP as u32),
+    SockFilter::new(IF_EQUAL, 0, 3, libc::ETH_P_IPV6 as u32),
+    SockFilter::new(LOAD_BYTE, 0, 0, 20),
+    SockFilter::new(IF_EQUAL, 0, 1, libc::IPPROTO_HOPOPTS as u32),
+    SockFilter::new(RETURN, 0, 0, 1),
+    SockFilter::new(RETURN, 0, 0, 0),
+];
 
 /// Frames the socket dropped for want of buffer since this was last asked (`PACKET_STATISTICS`); `None` when unknown.
 pub fn take_drops(socket: &Socket) -> Option<u64> {

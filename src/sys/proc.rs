@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::geteuid;
 
 use crate::error::{Error, Result};
 
@@ -91,12 +92,24 @@ pub fn is_napi_thread(pid: u32) -> bool {
     first_line(&format!("/proc/{pid}/comm")).is_some_and(|comm| comm.starts_with("napi/"))
 }
 
-/// Lets this process open as many files as its hard limit allows (`RLIMIT_NOFILE`). Where that is refused, the limit stays.
-pub fn raise_open_file_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+/// Lets this process open as many files as its hard limit allows (`RLIMIT_NOFILE`), and says how many. Where that is
+/// refused, the limit stays.
+pub fn raise_open_file_limit() -> u64 {
+    raise(Resource::RLIMIT_NOFILE)
+}
+
+/// Lets this user have as many processes and threads as the hard limit allows (`RLIMIT_NPROC`), and says how many; `None`
+/// for root, which has no such limit.
+pub fn raise_process_limit() -> Option<u64> {
+    (!geteuid().is_root()).then(|| raise(Resource::RLIMIT_NPROC))
+}
+
+/// As far as the hard limit allows; what it is then.
+fn raise(limit: Resource) -> u64 {
+    match getrlimit(limit) {
+        Ok((soft, hard)) if soft < hard => setrlimit(limit, hard, hard).map_or(soft, |()| hard),
+        Ok((soft, _)) => soft,
+        Err(_) => u64::MAX,
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::io;
 use std::mem;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 
 use libc::{c_int, c_void, sockaddr_storage, socklen_t};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// The receive buffer netlab asks for, in bytes: some 10,000 small datagrams.
@@ -147,6 +147,81 @@ pub fn drops(socket: &Socket) -> Option<u64> {
         libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_MEMINFO, info.as_mut_ptr().cast::<c_void>(), &mut len)
     };
     (result == 0 && len == whole).then(|| u64::from(info[SK_MEMINFO_DROPS]))
+}
+
+/// An ICMP error about something a socket sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IcmpError {
+    /// Of ICMPv6 (RFC 4443), not ICMP (RFC 792).
+    pub ipv6: bool,
+    /// Its type.
+    pub kind: u8,
+    /// Its code.
+    pub code: u8,
+    /// Who sent it, where the kernel tells.
+    pub from: Option<IpAddr>,
+}
+
+impl IcmpError {
+    /// Whether it says that nobody listens on the port.
+    pub fn is_port(&self) -> bool {
+        (self.ipv6, self.kind, self.code) == (true, 1, 4) || (self.ipv6, self.kind, self.code) == (false, 3, 3)
+    }
+
+    /// Whether it is about the length alone (RFC 1191, RFC 8201), of which the kernel takes care from then on.
+    pub fn is_too_long(&self) -> bool {
+        (self.ipv6, self.kind) == (true, 2) || (self.ipv6, self.kind, self.code) == (false, 3, 4)
+    }
+}
+
+/// Has the kernel keep ICMP errors for [`take_icmp`] (`IP_RECVERR`, `IPV6_RECVERR`).
+///
+/// # Errors
+/// What `setsockopt(2)` says.
+pub fn hear_icmp(socket: &Socket, ipv6: bool) -> io::Result<()> {
+    if ipv6 {
+        setsockopt(socket, sockopt::Ipv6RecvErr, &true)?;
+    } else {
+        setsockopt(socket, sockopt::Ipv4RecvErr, &true)?;
+    }
+    Ok(())
+}
+
+/// Takes the first of the ICMP errors that came for a socket; `None` when there is none.
+pub fn take_icmp(socket: &Socket) -> Option<IcmpError> {
+    const ICMP: u8 = 2;
+    const ICMP6: u8 = 3;
+    let mut controls = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
+    loop {
+        let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+        let message = recvmsg::<()>(socket.as_raw_fd(), &mut [], Some(&mut controls), flags).ok()?;
+        for control in message.cmsgs().ok()? {
+            let (error, from) = match control {
+                ControlMessageOwned::Ipv4RecvErr(error, from) => {
+                    (error, from.map(|from| Ipv4Addr::from(from.sin_addr.s_addr.to_ne_bytes()).into()))
+                }
+                ControlMessageOwned::Ipv6RecvErr(error, from) => {
+                    (error, from.map(|from| Ipv6Addr::from(from.sin6_addr.s6_addr).to_canonical()))
+                }
+                _ => continue,
+            };
+            if matches!(error.ee_origin, ICMP | ICMP6) {
+                let ipv6 = error.ee_origin == ICMP6;
+                return Some(IcmpError { ipv6, kind: error.ee_type, code: error.ee_code, from });
+            }
+        }
+    }
+}
+
+/// Has the descriptor of `old` stand for the socket `new` from now on, also for a thread that is about to use it; a call
+/// that waits on the old socket is not disturbed. The old socket closes when the last such call has ended.
+///
+/// # Errors
+/// What `dup3(2)` says.
+pub fn replace(old: &Socket, new: Socket) -> io::Result<()> {
+    // SAFETY: both descriptors are open, and that of `old` stays one of a socket, whoever owns it or has borrowed it.
+    let result = unsafe { libc::dup3(new.as_raw_fd(), old.as_raw_fd(), libc::O_CLOEXEC) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Sets an option whose value is a C structure or integer.

@@ -1,6 +1,7 @@
 //! The chat protocol: lines of text between the clients of a chat and its server, over TCP. `nc ADDR 4747` is a client.
 //!
-//! A **line** is UTF-8, ended by LF (CR LF is taken as well), and has at most [`MAX_LINE`] bytes with its end. It is a
+//! A **line** is UTF-8, ended by LF (CR LF is taken as well, and the end of the stream), and has at most [`MAX_LINE`]
+//! bytes with its end. It is a
 //! verb in capitals and what the verb needs, parted by one space each; text comes last and is the rest of the line.
 //! A **name** has 1 to [`MAX_NAME`] bytes: letters and digits of any script, `-`, `_` and `.`; names differ when their
 //! bytes do. A **text** has 1 to [`MAX_TEXT`] bytes and no control characters but TAB.

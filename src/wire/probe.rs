@@ -11,8 +11,8 @@
 //! +---------------+---------------+---------------+---------------+
 //! |    version    |     flags     |           stream_id           |   4
 //! +---------------+---------------+---------------+---------------+
-//! |                            run_id                             |   8
-//! |                                                               |
+//! |           clock, or the upper half of the run_id              |   8
+//! |                            run_id                             |
 //! +---------------+---------------+---------------+---------------+
 //! |                           sequence                            |  16
 //! |                                                               |
@@ -23,9 +23,12 @@
 //! ```
 //!
 //! - `version` is [`VERSION`]. A message of another version is not recognized: its fields may mean anything.
-//! - `flags` are reserved: 0 when sent, ignored when received, so that a later netlab can set one without becoming
-//!   unreadable to this one.
+//! - `flags`: bit 0 says that bytes 8 to 11 name the clock that `send_time_ns` is read from. Without it the sender says
+//!   nothing about its clock, and these bytes are the upper half of a run id of 64 bits: so an older netlab writes them,
+//!   and so it reads them. The other flags are reserved: 0 when sent, ignored when received, so that a later netlab can
+//!   set one without becoming unreadable to this one.
 
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 /// Length of the header in bytes.
@@ -43,8 +46,11 @@ pub const VERSION: u8 = 1;
 /// What a probe header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// Names the run (by hand: one `send` invocation; in a measurement: one trial). Random.
+    /// Names the run (by hand: one `send` invocation; in a measurement: one trial). Random. Of 32 bits where the clock
+    /// is named: the upper half is not sent then.
     pub run_id: u64,
+    /// Names the sender's clock (`sys::clock::name`); `None`: it does not say which one it reads.
+    pub clock: Option<NonZeroU32>,
     /// Tells the streams of a run apart (warm-up and measurement, say).
     pub stream_id: u16,
     /// Counts the messages of a stream from 0.
@@ -54,6 +60,11 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// The first of a stream, before it is [stamped](Probe::stamp) with its time.
+    pub fn first(run_id: u32, stream_id: u16, clock: Option<NonZeroU32>) -> Probe {
+        Probe { run_id: run_id.into(), clock, stream_id, sequence: 0, send_time_ns: 0 }
+    }
+
     /// Writes the header to the first [`HEADER_LEN`] bytes of `out`.
     ///
     /// # Panics
@@ -61,9 +72,12 @@ impl Probe {
     pub fn encode(&self, out: &mut [u8]) {
         out[field::MAGIC].copy_from_slice(&MAGIC);
         out[field::VERSION] = VERSION;
-        out[field::FLAGS] = 0;
+        out[field::FLAGS] = if self.clock.is_some() { NAMES_CLOCK } else { 0 };
         out[field::STREAM_ID].copy_from_slice(&self.stream_id.to_be_bytes());
         out[field::RUN_ID].copy_from_slice(&self.run_id.to_be_bytes());
+        if let Some(clock) = self.clock {
+            out[field::CLOCK].copy_from_slice(&clock.get().to_be_bytes());
+        }
         Probe::stamp(out, self.sequence, self.send_time_ns);
     }
 
@@ -85,9 +99,14 @@ impl Probe {
         // Four words of eight bytes; magic and version are compared at once, as the upper 40 bits of the first.
         let (words, _) = message.first_chunk::<HEADER_LEN>()?.as_chunks::<8>();
         let [first, run_id, sequence, send_time_ns] = [0, 1, 2, 3].map(|word| u64::from_be_bytes(words[word]));
-        (first >> 24 == SIGNATURE).then_some(Probe { run_id, stream_id: first as u16, sequence, send_time_ns })
+        let clock = NonZeroU32::new((run_id >> 32) as u32).filter(|_| (first >> 16) as u8 & NAMES_CLOCK != 0);
+        let run_id = if clock.is_some() { u64::from(run_id as u32) } else { run_id };
+        (first >> 24 == SIGNATURE).then_some(Probe { run_id, clock, stream_id: first as u16, sequence, send_time_ns })
     }
 }
+
+/// The flag of a header that names the sender's clock.
+const NAMES_CLOCK: u8 = 1;
 
 /// Magic and version as one number.
 const SIGNATURE: u64 = (u32::from_be_bytes(MAGIC) as u64) << 8 | VERSION as u64;
@@ -101,6 +120,7 @@ mod field {
     pub(super) const FLAGS: usize = 5;
     pub(super) const STREAM_ID: Range<usize> = 6..8;
     pub(super) const RUN_ID: Range<usize> = 8..16;
+    pub(super) const CLOCK: Range<usize> = 8..12;
     pub(super) const SEQUENCE: Range<usize> = 16..24;
     pub(super) const SEND_TIME_NS: Range<usize> = 24..32;
 }
@@ -111,6 +131,7 @@ mod tests {
 
     const PROBE: Probe = Probe {
         run_id: 0x0102_0304_0506_0708,
+        clock: None,
         stream_id: 0xbeef,
         sequence: 0x1112_1314_1516_1718,
         send_time_ns: 0x2122_2324_2526_2728,
@@ -149,8 +170,28 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_ignored() {
-        for flags in 0..=u8::MAX {
+    fn a_named_clock_takes_the_place_of_the_run_ids_upper_half() {
+        let named = Probe { clock: NonZeroU32::new(0xc0c1_c2c3), ..PROBE };
+        let mut out = [0; HEADER_LEN];
+        named.encode(&mut out);
+        assert_eq!((out[5], &out[8..16]), (1, &[0xc0, 0xc1, 0xc2, 0xc3, 5, 6, 7, 8][..]));
+        assert_eq!((&out[..5], &out[6..8], &out[16..]), (&BYTES[..5], &BYTES[6..8], &BYTES[16..]), "as ever");
+        assert_eq!(Probe::decode(&out), Some(Probe { run_id: 0x0506_0708, ..named }));
+    }
+
+    #[test]
+    fn what_an_older_netlab_sends_names_no_clock() {
+        assert_eq!(Probe::decode(&BYTES).unwrap().clock, None);
+        // The flag alone, without a name.
+        let mut bytes = BYTES;
+        bytes[5] = 1;
+        bytes[8..12].fill(0);
+        assert_eq!(Probe::decode(&bytes), Some(Probe { run_id: 0x0506_0708, ..PROBE }));
+    }
+
+    #[test]
+    fn other_flags_are_ignored() {
+        for flags in (0..=u8::MAX).filter(|flags| flags & NAMES_CLOCK == 0) {
             let mut bytes = BYTES;
             bytes[5] = flags;
             assert_eq!(Probe::decode(&bytes), Some(PROBE), "flags {flags:#04x}");

@@ -202,6 +202,24 @@ pub fn in_lan(options: &str, script: &str) -> Option<Done> {
     Some(done)
 }
 
+/// A command in a time namespace whose clock is so many seconds ahead; `None`, said aloud, where none can be made.
+pub fn ahead(seconds: i32, program: &str) -> Option<Command> {
+    let command = |program: &str| {
+        let mut command = Command::new("unshare");
+        if !nix::unistd::geteuid().is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        command.args(["--time", "--fork", "--monotonic", &seconds.to_string(), program]);
+        command
+    };
+    let possible = command("true").status().is_ok_and(|status| status.success());
+    if !possible {
+        assert!(std::env::var_os("NETLAB_REQUIRE_NETNS").is_none(), "time namespaces are required here");
+        eprintln!("SKIPPED: no time namespaces can be made here");
+    }
+    possible.then(|| command(program))
+}
+
 /// Whether all of these programs are there: if not, it is said aloud, and a failure with `NETLAB_REQUIRE_PEERS=1`.
 pub fn have(tools: &[&str]) -> bool {
     let missing: Vec<_> = tools

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::print_stdout)] // the program under test tells the test its outcome that way
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +19,7 @@ use libtest_mimic::{Arguments, Trial};
 use netlab::results::row::HostRow;
 use netlab::results::store::Store;
 use netlab::run::condition::HostGroup;
-use netlab::run::{Case, Design, Event, Limit, MeasurePlan, measure};
+use netlab::run::{Case, Design, Event, Limit, MeasurePlan, Measured, measure};
 use netlab::sys::netns;
 use netlab::units::Role;
 use serde::{Deserialize, Serialize};
@@ -126,8 +127,8 @@ const OUTCOME: &str = "outcome ";
 
 /// Runs the tests; or, in a copy, measures or serves as an agent.
 pub(crate) fn main(tests: Vec<Trial>) -> ExitCode {
-    let mut words = std::env::args().skip(1);
-    match words.next().as_deref() {
+    let mut words = std::env::args_os().skip(1);
+    match words.next().as_deref().and_then(OsStr::to_str) {
         Some("agent") => netlab::cli::main(),
         Some(MEASURE) => measure_here(Path::new(&words.next().expect("a folder"))),
         // One after the other: measuring needs the machine to itself.
@@ -153,7 +154,8 @@ fn measure_here(dir: &Path) -> ExitCode {
     signal_hook::flag::register(SIGINT, Arc::clone(&stop)).unwrap();
     let mut plan: MeasurePlan = serde_json::from_str(&answer()).unwrap();
     let store = Store::create(Some(dir), "test").unwrap();
-    let measured = measure(&mut plan, "test", &store, &stop, &mut |event| {
+    let trials = plan.trials;
+    let measured = measure(&mut plan, trials, Measured::default(), "test", &store, &stop, &mut |event| {
         if let Some(words) = in_words(event) {
             println!("{words}");
             answer();

@@ -160,6 +160,8 @@ pub fn claims() -> Vec<ClaimRow> {
         as_expected,
         figures: figures.to_owned(),
         remark: remark.to_owned(),
+        lecture: netlab::lab::statement::sentences(statement),
+        more_trials: None,
     };
     vec![
         claim(
@@ -261,6 +263,10 @@ fn condition(setting: &Setting, mode: Mode, name: &str, number: u32) -> Conditio
         relay: String::new(),
         qos: None,
         distance_s: 0.0,
+        igmp: String::new(),
+        broadcast_address: String::new(),
+        burst: 1,
+        attribution: String::new(),
     }
 }
 

@@ -18,8 +18,14 @@ pub struct OnTerminal {
 impl OnTerminal {
     /// Starts it with these arguments.
     pub fn start(args: &str) -> OnTerminal {
+        OnTerminal::start_with("", args)
+    }
+
+    /// The same with these settings of the environment, `NAME=VALUE …`.
+    pub fn start_with(environment: &str, args: &str) -> OnTerminal {
         // What the terminal is left as shows at the end. Ctrl-C ends the program, not the shell.
-        let command = format!("trap : INT; {} {args}; code=$?; stty -a; exit $code", env!("CARGO_BIN_EXE_netlab"));
+        let command =
+            format!("trap : INT; {environment} {} {args}; code=$?; stty -a; exit $code", env!("CARGO_BIN_EXE_netlab"));
         let mut child = Command::new("script")
             .args(["-qefc", &command, "/dev/null"])
             .env("TERM", "xterm")

@@ -21,15 +21,17 @@ use signal_hook::{flag, low_level};
 use super::super::running::note;
 use super::display;
 use crate::chat::event::Event;
-use crate::wire::chat::lines::LineBuffer;
+use crate::cli::escaped;
+use crate::wire::chat::Refusal;
+use crate::wire::chat::lines::{LineBuffer, TooLong};
 
 /// What comes from the person.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Typed {
     /// A line without its end.
     Line(String),
-    /// One too long to be anything.
-    TooLong,
+    /// One that cannot be anything: too long, or not UTF-8.
+    Refused(Refusal),
     /// The end of the input.
     End,
     /// Ctrl-C, or the chat is over.
@@ -121,7 +123,8 @@ impl Console {
         let over = || shared.over.load(Ordering::Relaxed);
         match &mut self.input {
             _ if over() => Ok(Typed::Over),
-            Input::Terminal(editor) => match editor.readline(&format!("{name}> ")) {
+            // The server may have given the name.
+            Input::Terminal(editor) => match editor.readline(&format!("{}> ", escaped::escaped(name.as_bytes()))) {
                 _ if over() => Ok(Typed::Over),
                 Ok(line) => {
                     // Only a line that is there already is refused.
@@ -134,10 +137,8 @@ impl Console {
                 Err(error) => Err(io::Error::other(error)),
             },
             Input::Pipe { buffer, woken } => loop {
-                match buffer.next_line() {
-                    Some(Ok(line)) => return Ok(Typed::Line(String::from_utf8_lossy(line).into_owned())),
-                    Some(Err(_)) => return Ok(Typed::TooLong),
-                    None => {}
+                if let Some(line) = buffer.next_line() {
+                    return Ok(typed(line));
                 }
                 if over() {
                     return Ok(Typed::Over);
@@ -153,7 +154,8 @@ impl Console {
                 }
                 // Past the standard library's own buffer, which `poll` would know nothing of.
                 match nix::unistd::read(stdin.as_fd(), buffer.space())? {
-                    0 => return Ok(unfinished(buffer)),
+                    // The last line of a file may lack its end.
+                    0 => return Ok(buffer.last_line().map_or(Typed::End, typed)),
                     count => buffer.filled(count),
                 }
             },
@@ -178,16 +180,11 @@ impl Console {
     }
 }
 
-/// The last line of a file may lack its end.
-fn unfinished(buffer: &mut LineBuffer) -> Typed {
-    if !buffer.is_in_line() {
-        return Typed::End;
-    }
-    buffer.space()[0] = b'\n';
-    buffer.filled(1);
-    match buffer.next_line() {
-        Some(Ok(line)) => Typed::Line(String::from_utf8_lossy(line).into_owned()),
-        _ => Typed::TooLong,
+fn typed(line: std::result::Result<&[u8], TooLong>) -> Typed {
+    match line.map(std::str::from_utf8) {
+        Ok(Ok(line)) => Typed::Line(line.to_owned()),
+        Ok(Err(_)) => Typed::Refused(Refusal::NotUtf8),
+        Err(TooLong) => Typed::Refused(Refusal::LineTooLong),
     }
 }
 
@@ -216,7 +213,7 @@ impl Screen {
             note(text);
             return Ok(());
         }
-        self.print(text.to_owned())
+        self.print(escaped::lines(text).into_owned())
     }
 
     fn print(&self, mut line: String) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::chat::event::Event;
 use crate::chat::news::{Gone, News};
-use crate::cli::escaped;
+use crate::cli::escaped::{self, escaped};
 use crate::wire::chat::Refusal;
 
 /// The line for people.
@@ -30,7 +30,7 @@ pub(super) fn line(event: &Event) -> String {
         Event::Namesakes { name } => format!("! there are two called {name}, and no server to tell them apart"),
         Event::Dropped { text, .. } => format!("! the server ends this: {text}"),
     };
-    harmless(line)
+    escaped(line.as_bytes())
 }
 
 /// What a server tells of those who come and go.
@@ -62,19 +62,13 @@ pub(super) fn news(news: &News) -> String {
         }
         News::TurnedAway { peer, .. } => format!("{peer} was turned away: no place left"),
     };
-    harmless(line)
+    escaped(line.as_bytes())
 }
 
 /// The JSON object.
 pub(super) fn json(event: &Event) -> String {
     // Strings and numbers always go into JSON.
-    serde_json::to_string(event).unwrap_or_default()
-}
-
-/// Whatever the other end sent, it shall not steer the terminal.
-fn harmless(line: String) -> String {
-    let steers = |c: char| c != '\t' && escaped::steers(c);
-    if line.contains(steers) { line.replace(steers, "\u{fffd}") } else { line }
+    escaped::json(&serde_json::to_string(event).unwrap_or_default()).into_owned()
 }
 
 #[cfg(test)]
@@ -107,9 +101,9 @@ mod tests {
     #[test]
     fn nobody_steers_the_terminal() {
         let message = Event::Message { from: "ann".into(), text: "\x1b]0;x\x07 \u{9b}2J \u{202e}abc\ttab".into() };
-        assert_eq!(line(&message), "ann: \u{fffd}]0;x\u{fffd} \u{fffd}2J \u{fffd}abc\ttab");
+        assert_eq!(line(&message), "ann: \\u{1b}]0;x\\u{7} \\u{9b}2J \\u{202e}abc\ttab");
         assert!(json(&message).contains(r"\u001b"));
         let named = News::Renamed { old: "\x1b[2J".into(), new: "a\nb".into(), clients: 1 };
-        assert_eq!(news(&named), "\u{fffd}[2J is now a\u{fffd}b; 1 here");
+        assert_eq!(news(&named), "\\u{1b}[2J is now a\\nb; 1 here");
     }
 }

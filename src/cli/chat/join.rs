@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::super::address::zone_name;
 use super::{join_group, join_server, socket_address};
 use crate::error::Error;
 use crate::wire::chat;
@@ -79,11 +80,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn interface_of(text: &str, interface: Option<&str>) -> crate::error::Result<(String, Option<String>)> {
     let Some((before, rest)) = text.split_once('%') else { return Ok((text.to_owned(), interface.map(str::to_owned))) };
     let (zone, after) = rest.split_once(']').map_or((rest, String::new()), |(zone, after)| (zone, format!("]{after}")));
+    let zone = zone_name(zone);
     match interface {
         Some(other) if other != zone => {
             Err(Error::usage(format!("--multicast {text}: meant on {zone}, but --interface asks for {other}")))
         }
-        _ => Ok((format!("{before}{after}"), Some(zone.to_owned()))),
+        _ => Ok((format!("{before}{after}"), Some(zone))),
     }
 }
 

@@ -5,23 +5,28 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
 use super::super::running::{note, random_seed};
+use super::super::summary::counted;
 use super::console::{Console, Screen, Typed};
 use super::input::{self, Input};
 use super::join::How;
 use crate::chat::event::Event;
 use crate::chat::group::Group;
 use crate::chat::peers::Peers;
-use crate::error::Result;
+use crate::delivery::watch::LinkWatch;
+use crate::error::{Error, Result};
 use crate::wire::chat::cast::{self, Cast, MAX_DATAGRAM};
 use crate::wire::chat::{Refusal, Request};
 
 /// How long one's own farewell may take to come back.
 const ECHO: Duration = Duration::from_secs(1);
+
+/// Between two looks at the interface.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What both threads know.
 struct Shared {
@@ -52,19 +57,26 @@ pub(super) fn run(to: SocketAddr, interface: Option<&str>, how: &How) -> anyhow:
         let (shared, screen) = (Arc::clone(&shared), screen.clone());
         move || {
             if let Err(error) = hear(&shared, &screen, &tell) {
-                note(&format!("{error:#}"));
+                // It waits for this no longer than it likes.
+                let _ = tell.send(Err(error));
             }
             screen.end();
         }
     })?;
 
+    thread::Builder::new().name("watching".into()).spawn({
+        let (shared, screen) = (Arc::clone(&shared), screen.clone());
+        move || watch(&shared, &screen)
+    })?;
+
     shared.group.send(cast::Event::Joined { name: how.name })?;
+    let mut not_sent = NotSent::default();
     loop {
         let name = lock(&shared.name).clone();
         let line = match console.next(&name)? {
             Typed::Line(line) => line,
-            Typed::TooLong => {
-                screen.show(&refused(Refusal::LineTooLong))?;
+            Typed::Refused(refusal) => {
+                screen.show(&refused(refusal))?;
                 continue;
             }
             Typed::End if how.stay => {
@@ -77,7 +89,12 @@ pub(super) fn run(to: SocketAddr, interface: Option<&str>, how: &How) -> anyhow:
         for asked in line.split('\n').map(input::read) {
             match asked {
                 Input::Ask(Request::Leave) => leave = true,
-                Input::Ask(request) => ask(&request, &shared, &screen)?,
+                Input::Ask(request) => {
+                    if let Err(error) = ask(&request, &shared, &screen)? {
+                        screen.show(&Event::Refused { code: "not-sent".into(), text: format!("not sent: {error}") })?;
+                        not_sent.add(error);
+                    }
+                }
                 Input::Nothing => {}
                 Input::Help => screen.remark(input::HELP)?,
                 Input::Refuse(refusal) => screen.show(&refused(refusal))?,
@@ -90,23 +107,50 @@ pub(super) fn run(to: SocketAddr, interface: Option<&str>, how: &How) -> anyhow:
     }
     console.close();
     let name = lock(&shared.name).clone();
-    shared.group.send(cast::Event::Left { name: &name })?;
-    // One's own word comes back, after all that was said before; unless it is lost, which nobody would tell.
-    let _ = heard.recv_timeout(ECHO);
+    let heard = match shared.group.send(cast::Event::Left { name: &name }) {
+        // One's own word comes back, after all that was said before; unless it is lost, which nobody would tell.
+        Ok(()) => heard.recv_timeout(ECHO).unwrap_or(Ok(())),
+        // Who cannot speak any more goes without a word.
+        Err(_) => heard.try_recv().unwrap_or(Ok(())),
+    };
     let peers = lock(&shared.peers);
     if peers.lost() + peers.late() > 0 {
         note(&format!("{} messages never came, {} came out of order", peers.lost(), peers.late()));
     }
-    Ok(ExitCode::SUCCESS)
+    heard?;
+    not_sent.failure().map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
 }
 
-fn ask(request: &Request, shared: &Shared, screen: &Screen) -> anyhow::Result<()> {
+/// What could not be sent: whoever is told so may go on, and the exit code tells at the end.
+#[derive(Default)]
+struct NotSent {
+    messages: u64,
+    first: Option<Error>,
+}
+
+impl NotSent {
+    fn add(&mut self, error: Error) {
+        self.messages += 1;
+        self.first.get_or_insert(error);
+    }
+
+    fn failure(self) -> Option<Error> {
+        let messages = counted(self.messages, "message", "messages");
+        self.first.map(|first| Error::failed(format!("{messages} not sent")).because(first))
+    }
+}
+
+/// Does what is asked; within, whether what was to be sent was.
+fn ask(request: &Request, shared: &Shared, screen: &Screen) -> anyhow::Result<Result<()>> {
     let name = lock(&shared.name).clone();
     match *request {
-        Request::Say { text } => shared.group.send(cast::Event::Msg { name: &name, text })?,
+        Request::Say { text } => return Ok(shared.group.send(cast::Event::Msg { name: &name, text })),
         Request::Rename { name: new } => {
-            shared.group.send(cast::Event::Renamed { old: &name, new })?;
-            new.clone_into(&mut lock(&shared.name));
+            let sent = shared.group.send(cast::Event::Renamed { old: &name, new });
+            if sent.is_ok() {
+                new.clone_into(&mut lock(&shared.name));
+            }
+            return Ok(sent);
         }
         Request::List => {
             let names = lock(&shared.peers).names().into_iter().map(str::to_owned).collect();
@@ -118,11 +162,11 @@ fn ask(request: &Request, shared: &Shared, screen: &Screen) -> anyhow::Result<()
         }
         Request::Join { .. } | Request::Ping { .. } | Request::Leave => {}
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 /// Shows what arrives, for ever, and tells when one's own farewell has.
-fn hear(shared: &Shared, screen: &Screen, tell: &Sender<()>) -> anyhow::Result<()> {
+fn hear(shared: &Shared, screen: &Screen, tell: &Sender<anyhow::Result<()>>) -> anyhow::Result<()> {
     let mut datagram = [0; MAX_DATAGRAM];
     loop {
         let length = shared.group.receive(&mut datagram)?;
@@ -136,12 +180,27 @@ fn hear(shared: &Shared, screen: &Screen, tell: &Sender<()>) -> anyhow::Result<(
             }
         }
         match cast.event {
-            cast::Event::Joined { .. } if !own => present(shared)?,
+            // Who cannot be told now learns of this one when it speaks.
+            cast::Event::Joined { .. } if !own => drop(present(shared)),
             cast::Event::Left { .. } if own => {
                 // It waits for this no longer than it likes.
-                let _ = tell.send(());
+                let _ = tell.send(Ok(()));
             }
             _ => {}
+        }
+    }
+}
+
+/// Tells what becomes of the interface, for ever, and joins the group again where it is back.
+fn watch(shared: &Shared, screen: &Screen) {
+    let start = Instant::now();
+    let Ok(mut links) = LinkWatch::new(&shared.group.interface, || shared.group.rejoin()) else { return };
+    loop {
+        thread::sleep(LOOK);
+        if let Some(change) = links.look(start.elapsed())
+            && screen.remark(&format!("! {}", change.text)).is_err()
+        {
+            return;
         }
     }
 }

@@ -70,8 +70,8 @@ pub(super) fn run(server: SocketAddr, how: &How) -> anyhow::Result<ExitCode> {
         let name = lock(&shared.known).name.clone();
         let line = match console.next(&name)? {
             Typed::Line(line) => line,
-            Typed::TooLong => {
-                screen.show(&refused(Refusal::LineTooLong))?;
+            Typed::Refused(refusal) => {
+                screen.show(&refused(refusal))?;
                 continue;
             }
             Typed::End if how.stay => {

@@ -26,7 +26,10 @@ It is built the way the lecture tells it: a listening socket that only accepts,
 and for each client a socket and a thread that reads a message and at once sends
 it to all. `--relay direct` does just that, so one client that does not read
 stalls all others. `--relay queued` keeps what a client does not take in a queue
-of its own; when that overflows, the client is told and dropped.
+of its own. Whoever says more than others take is read later, so nobody who reads
+is dropped for it; but a client that the others have waited for, it alone, for
+0.1 s longer than 4 MB/s would take is slow: nobody waits for it any more, and
+when its queue overflows, it is told and dropped.
 
 Who comes and goes is told on standard error, a line each, and so is why.
 Ctrl-C ends it in order: everybody gets what waits, and is told. There are no
@@ -44,8 +47,8 @@ pub(crate) struct Args {
     /// Most connections at a time from one address; loopback is exempt [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_per_address: Option<u32>,
-    /// Messages a second taken from each client, a second's worth at once; who sends more is read later, nothing is
-    /// lost: 500, 10k, max
+    /// Messages a second taken from each client, a second's worth at once; a long one counts as one for each 128 bytes;
+    /// who sends more is read later, nothing is lost: 500, 10k, max
     #[arg(long, value_name = "RATE", default_value = "1k")]
     rate: Rate,
     /// What may wait for a client in its queue: 256k, … (with the queued relay)

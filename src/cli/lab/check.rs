@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::{LabName, counted, load, roughly};
+use crate::cli::escaped;
 use crate::cli::running::note;
 use crate::error::{Error, ExitClass};
 
@@ -23,7 +24,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut all_right = true;
     for file in &args.files {
         match summary(file) {
-            Ok(line) => writeln!(std::io::stdout(), "{line}").context("writing to standard output")?,
+            Ok(line) => {
+                writeln!(std::io::stdout(), "{}", escaped::lines(&line)).context("writing to standard output")?
+            }
             Err(error) => {
                 all_right = false;
                 note(&error.to_string());

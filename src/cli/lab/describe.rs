@@ -9,6 +9,7 @@ use crate::lab::Claim;
 use crate::lab::claim::Expect;
 use crate::lab::words::judged;
 use crate::lan::{Igmp, Nic};
+use crate::results::factor::Factor;
 use crate::results::figure;
 use crate::run::condition::{Flow, HostGroup, Querier};
 use crate::run::{Case, Design, MeasurePlan};
@@ -60,33 +61,41 @@ pub(super) fn claim(claim: &Claim) -> (String, String) {
 
 fn facts_of(case: &Case, try_rates: &[f64]) -> Vec<Fact> {
     let usual = Case::default();
-    let mut facts: Vec<Fact> = vec![("modes", listed(&case.modes))];
-    if case.groups.is_empty() {
-        facts.push(("hosts", listed(&case.hosts)));
-        facts.push(("receivers", listed(&case.receivers)));
-    } else {
-        facts.push(("hosts", case.groups.iter().map(group_in_words).collect::<Vec<_>>().join("; ")));
-    }
-    let switches = case.switch.iter().map(|switch| switch.in_words(case.ipv6)).collect::<Vec<_>>();
-    facts.push(("switch", switches.join(", ")));
-    if case.nic != usual.nic {
-        let words = |nic: &Nic| match nic {
-            Nic::Promiscuous => "let every frame through to the kernel",
-            Nic::Filter => "drop what is for another MAC",
+    let mut facts: Vec<Fact> = Vec::new();
+    for factor in Factor::ALL {
+        let values = factor.values(case);
+        let text = match factor {
+            // The name of the case stands above all this.
+            Factor::Case => continue,
+            Factor::Receivers if !case.groups.is_empty() => continue,
+            Factor::Hosts if !case.groups.is_empty() => {
+                case.groups.iter().map(group_in_words).collect::<Vec<_>>().join("; ")
+            }
+            Factor::Mode | Factor::Receivers | Factor::Hosts | Factor::Size => factor.listed(&values),
+            Factor::Switch => {
+                case.switch.iter().map(|switch| switch.in_words(case.ipv6)).collect::<Vec<_>>().join(", ")
+            }
+            Factor::Rate => rate_in_words(&case.rate, try_rates),
+            Factor::Group if case.group.is_empty() => continue,
+            _ if values == factor.values(&usual) => continue,
+            Factor::Nic => {
+                let words = |nic: &Nic| match nic {
+                    Nic::Promiscuous => "let every frame through to the kernel",
+                    Nic::Filter => "drop what is for another MAC, or for a group their host has not joined",
+                };
+                case.nic.iter().map(words).collect::<Vec<_>>().join(", ")
+            }
+            Factor::Igmp => case.igmp.iter().map(igmp_in_words).collect::<Vec<_>>().join("; "),
+            _ => factor.listed(&values),
         };
-        facts.push(("cards", case.nic.iter().map(words).collect::<Vec<_>>().join(", ")));
+        facts.push((factor.about().label, text));
     }
-    facts.push(("rate", rate_in_words(&case.rate, try_rates)));
-    facts.push(("size", format!("{} B", listed(&case.size))));
     facts.push(("time", format!("{} of sending in each repeat", format_duration(case.duration))));
-    if case.ttl != usual.ttl {
-        facts.push(("TTL", listed(&case.ttl)));
+    if case.retain {
+        facts.push(("broker", "retains the last message for those who come later".to_owned()));
     }
-    if !case.group.is_empty() {
-        facts.push(("group", listed(&case.group)));
-    }
-    if case.igmp != usual.igmp {
-        facts.push(("IGMP", case.igmp.iter().map(igmp_in_words).collect::<Vec<_>>().join("; ")));
+    if let Some(time) = case.server_dies_at {
+        facts.push(("server", format!("dies after {}", format_duration(time))));
     }
     if case.source_specific {
         facts.push(("joins", "for the sender alone (source-specific)".to_owned()));
@@ -100,10 +109,6 @@ fn facts_of(case: &Case, try_rates: &[f64]) -> Vec<Fact> {
         facts.push(("loss", "is looked for".to_owned()));
     }
     facts
-}
-
-fn listed<T: ToString>(values: &[T]) -> String {
-    values.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn rate_in_words(rates: &[Rate], try_rates: &[f64]) -> String {
@@ -132,6 +137,9 @@ fn group_in_words(group: &HostGroup) -> String {
     }
     if let Some(time) = group.leaves_at {
         also(format!("leaving after {}", format_duration(time)));
+    }
+    if let Some(time) = group.returns_at {
+        also(format!("back after {}", format_duration(time)));
     }
     if let Some(address) = group.member_of {
         also(format!("in the group {address}"));
@@ -171,7 +179,9 @@ mod tests {
     use crate::lab;
 
     fn design(keys: &str) -> Design {
-        lab::read("x", format!("title = \"T\"\nlecture = \"L\"\n[measure]\n{keys}").as_bytes()).unwrap().design
+        lab::read("x", format!("title = \"T\"\nlecture = \"L\"\n[measure]\nduration = \"1200ms\"\n{keys}").as_bytes())
+            .unwrap()
+            .design
     }
 
     #[test]
@@ -186,8 +196,8 @@ mod tests {
             text(&common),
             [
                 "modes: unicast, broadcast, raw-broadcast, multicast",
-                "hosts: 9",
                 "receivers: 2, 4",
+                "hosts: 9",
                 "rate: 500, as many as can be messages/s",
                 "size: 64 B",
                 "time: 1s 200ms of sending in each repeat",
@@ -195,8 +205,11 @@ mod tests {
         );
         assert_eq!(cases[0].0, "a");
         assert_eq!(text(&cases[0].1), ["switch: switch with IGMP snooping"]);
-        assert_eq!(text(&cases[1].1), ["switch: hub", "cards: drop what is for another MAC"]);
-        assert_eq!(extent(&design.plan().unwrap()), "32 conditions, 5 repeats each, about 4 min");
+        assert_eq!(
+            text(&cases[1].1),
+            ["switch: hub", "cards: drop what is for another MAC, or for a group their host has not joined"]
+        );
+        assert_eq!(extent(&design.plan().unwrap()), "32 conditions, 12 repeats each, about 10 min");
     }
 
     #[test]
@@ -252,5 +265,29 @@ mod tests {
             ("is looked for".into(), "for the sender alone (source-specific)".into())
         );
         assert!(cases.is_empty());
+    }
+
+    #[test]
+    fn every_factor_is_shown() {
+        for factor in Factor::ALL {
+            let lab = crate::lab::factors::tests::lab_of(factor);
+            let (common, cases) = facts(&lab.design);
+            if factor == Factor::Case {
+                assert_eq!(cases.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+                continue;
+            }
+            let label = factor.about().label;
+            let text = common.iter().find(|(word, _)| *word == label).map(|(_, text)| text.as_str());
+            let values = factor.values(&lab.design.cases[0]);
+            assert!(text.is_some_and(|text| text.contains([',', ';'])), "{label}: {text:?} of {values:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_does_is_shown() {
+        let design = design("modes = \"chat\"\nhosts = 9\nserver_dies_at = \"1s\"\nretain = true\nqos = 1\n");
+        let (common, _) = facts(&design);
+        let words: Vec<&str> = common.iter().map(|(word, _)| *word).collect();
+        assert_eq!(words, ["modes", "switch", "receivers", "hosts", "rate", "size", "QoS", "time", "broker", "server"]);
     }
 }

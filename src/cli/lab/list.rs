@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::describe::hosts;
 use super::{roughly, wrong};
-use crate::cli::paragraph::{columns, wrapped};
+use crate::cli::paragraph::{columns, fitted, wrapped};
 use crate::error::{Error, Result};
 use crate::lab::Lab;
 use crate::lab::library::LABS;
@@ -86,7 +86,13 @@ fn menu(items: &[Item], columns: usize, paint: Paint) -> String {
     let name = widest(0);
     let numbers = [2, 3, 4, 5].map(widest);
     let rest = columns.saturating_sub(name + 2 + numbers.iter().map(|width| width + 2).sum::<usize>());
-    let title = rest.max(20).min(widest(1));
+    let closing = "`netlab lab show NAME` tells more, `netlab lab run NAME` runs it, with --quick for a first look.";
+    let closing = format!("\n{}\n", fitted(closing, columns));
+    if rest < NARROWEST_TITLE {
+        return items.iter().zip(&cells).map(|(item, row)| entry(item, row, columns, paint)).collect::<String>()
+            + &closing;
+    }
+    let title = rest.min(widest(1));
     let line = |row: [&str; 6]| {
         let mut line = format!("{}  {}", padded(row[0], name), padded(row[1], title));
         for (cell, width) in row[2..].iter().zip(numbers) {
@@ -109,7 +115,20 @@ fn menu(items: &[Item], columns: usize, paint: Paint) -> String {
             text.push('\n');
         }
     }
-    text + "\n`netlab lab show NAME` tells more, `netlab lab run NAME` runs it, with --quick for a first look.\n"
+    text + &closing
+}
+
+/// With less room, what a lab has stands below its name.
+const NARROWEST_TITLE: usize = 20;
+
+/// A lab in a paragraph.
+fn entry(item: &Item, row: &[String; 6], columns: usize, paint: Paint) -> String {
+    let [name, title, hosts, conditions, time, quick] = row;
+    let figures = format!("{hosts} hosts · {conditions} conditions · {time} · --quick {quick}");
+    let indented = |text: &str| wrapped(text, columns, "  ", "  ");
+    let lecture = indented(&item.lab.lecture).into_iter().map(|line| paint.dim(&line));
+    let lines: Vec<String> = [paint.bold(name)].into_iter().chain(indented(title)).chain(indented(&figures)).collect();
+    lines.into_iter().chain(lecture).map(|line| line + "\n").collect()
 }
 
 fn padded(text: &str, to: usize) -> String {
@@ -144,16 +163,17 @@ mod tests {
             menu.lines().collect::<Vec<_>>(),
             [
                 "lab            what it is about                 hosts  conditions  time  --quick",
-                "short          Who pays?                            9           4  35 s     20 s",
+                "short          Who pays?                            9           4  40 s     13 s",
                 "               Broadcast is one to all, and every PC that gets the frame has to",
                 "               look at it.",
-                "a-longer-name  One to many: who pays, and how    9–41           8  75 s     45 s",
+                "a-longer-name  One to many: who pays, and how    9–41           8  95 s     25 s",
                 "               does that grow with those who",
                 "               want it?",
                 "               Broadcast is one to all, and every PC that gets the frame has to",
                 "               look at it.",
                 "",
-                "`netlab lab show NAME` tells more, `netlab lab run NAME` runs it, with --quick for a first look.",
+                "`netlab lab show NAME` tells more, `netlab lab run NAME` runs it, with --quick",
+                "for a first look.",
             ]
         );
     }

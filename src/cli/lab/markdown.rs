@@ -1,7 +1,8 @@
-//! A handout in Markdown for the terminal: headings and strong words bold, paragraphs and lists in lines that fit, all
-//! else as it stands.
+//! A handout in Markdown for the terminal: headings and strong words bold, paragraphs, lists and rows of tables in lines
+//! that fit, drawings as they stand, as far as there is room.
 
-use crate::cli::paragraph::wrapped;
+use crate::cli::paragraph::{fitted, wrapped};
+use crate::results::grid::width;
 use crate::results::table::Paint;
 
 /// The text in lines of at most `columns`, where they can be broken.
@@ -9,18 +10,28 @@ pub(super) fn rendered(text: &str, columns: usize, paint: Paint) -> String {
     let mut out = String::new();
     let mut paragraph = Paragraph::default();
     let mut in_code = false;
+    let mut drawn = 0;
     for line in text.lines() {
         if line.trim_start().starts_with("```") {
             paragraph.flush(&mut out, columns, paint);
             in_code = !in_code;
+            if !in_code && drawn > columns {
+                let remark = format!("(drawn in {drawn} columns; the terminal has {columns})");
+                push(&mut out, &paint.dim(&wrapped(&remark, columns, "", "").join("\n")));
+            }
+            drawn = 0;
             continue;
         }
-        if in_code || line.starts_with('|') {
+        if in_code {
+            drawn = drawn.max(width(line));
+            push(&mut out, &cut(line, columns));
+        } else if line.starts_with('|') {
             paragraph.flush(&mut out, columns, paint);
-            push(&mut out, line);
+            push(&mut out, &fitted(line, columns));
         } else if let Some(heading) = heading(line) {
             paragraph.flush(&mut out, columns, paint);
-            push(&mut out, &paint.bold(heading));
+            let lines: Vec<String> = wrapped(heading, columns, "", "").iter().map(|line| paint.bold(line)).collect();
+            push(&mut out, &lines.join("\n"));
         } else if line.trim().is_empty() {
             paragraph.flush(&mut out, columns, paint);
             out.push('\n');
@@ -55,6 +66,16 @@ impl Paragraph {
         // The signs of strong words and of code are left out of the count: lines are a little short, never long.
         push(out, &strong(&wrapped(&text, columns, &mark, &indent).join("\n"), paint));
     }
+}
+
+/// A line of a drawing up to the last word there is room for.
+fn cut(line: &str, columns: usize) -> String {
+    if width(line) <= columns {
+        return line.to_owned();
+    }
+    let room: String = line.chars().take(columns.saturating_sub(1)).collect();
+    let words = room.rsplit_once(' ').map_or("", |(words, _)| words);
+    format!("{words} …")
 }
 
 fn push(out: &mut String, line: &str) {
@@ -125,6 +146,23 @@ mod tests {
         let painted = rendered(text, 20, Paint::Ansi);
         assert!(painted.starts_with("\u{1b}[1mWho *pays*?\u{1b}[0m\n"), "{painted:?}");
         assert!(painted.contains("\u{1b}[1mstrong\u{1b}[0m"), "{painted:?}");
+    }
+
+    #[test]
+    fn a_drawing_ends_where_the_terminal_does() {
+        let text = "```\n h1 ──┐  receivers\n h2 ──┘\n```\n| one | two words | three |\n";
+        assert_eq!(
+            rendered(text, 16, Paint::Plain).lines().collect::<Vec<_>>(),
+            [
+                " h1 ──┐  …",
+                " h2 ──┘",
+                "(drawn in 18",
+                "columns; the",
+                "terminal has 16)",
+                "| one | two",
+                "words | three |",
+            ]
+        );
     }
 
     #[test]

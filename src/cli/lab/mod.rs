@@ -5,7 +5,7 @@
 //! | which lab is meant, and how its file is read | here |
 //! | the menu | `list.rs` |
 //! | the handout, and what a lab measures and claims in words | `show.rs`, `describe.rs`, `markdown.rs` |
-//! | a run and its verdicts | `run.rs`, `verdict.rs` |
+//! | a run and its verdicts | `run.rs`, `verdict.rs`; trials that are added to it | `more.rs` |
 //! | guesses before a run | `predict.rs` |
 //! | whether a file is right | `check.rs` |
 
@@ -26,6 +26,7 @@ mod check;
 mod describe;
 mod list;
 mod markdown;
+mod more;
 mod predict;
 mod run;
 mod show;
@@ -58,7 +59,8 @@ Examples:
   netlab lab run one-to-many --predict               guess first, then see
   netlab lab show one-to-many --toml > mine.toml     a lab of your own, to change
   netlab lab check mine.toml
-  netlab lab run mine.toml --quick --out results/mine";
+  netlab lab run mine.toml --quick --out results/mine
+  netlab lab run mine.toml --more 5 --out results/mine   five repeats more, where a claim is undecided";
 
 /// Runs `netlab lab …`. To be called before any thread exists.
 ///

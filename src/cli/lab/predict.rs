@@ -135,7 +135,7 @@ fn tidy(factor: f64) -> String {
 /// A figure with its unit as people write it.
 fn in_unit(unit: &str, value: f64) -> String {
     match unit {
-        "us/message" => format!("{} µs", figure::cost(Some(value))),
+        "us/message" | "us/wake-up" => format!("{} µs", figure::cost(Some(value))),
         "ns" => crate::cli::summary::nanos(value.max(0.0) as u64),
         "ratio" => figure::share(Some(value)),
         _ => figure::cost(Some(value)),

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::verdict::{count, verdicts};
-use super::{LabName, Loaded, counted, describe, load, predict};
+use super::verdict::{outcome, verdicts};
+use super::{LabName, Loaded, counted, describe, load, more, predict};
 use crate::cli::paragraph::columns;
-use crate::cli::running::{Detail, Order, Run, carry_out, note, random_seed};
+use crate::cli::running::{Detail, Order, Run, add_to, carry_out, note, random_seed};
 use crate::error::{Error, Result};
 use crate::lab::judge::prediction;
 use crate::lab::{Lab, Question, judge};
@@ -34,7 +34,8 @@ pub(super) struct Args {
     /// Ask the lab's questions first, and show the guesses beside what was measured
     #[arg(long)]
     predict: bool,
-    /// Folder for the results; must not hold another run [default: a new one under results/]
+    /// Folder for the results; must not hold another run [default: a new one under results/]; with --more, the folder of the
+    /// run [default: the newest of this lab under results/]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Orders the trials; the same seed gives the same order [default: random]
@@ -43,6 +44,14 @@ pub(super) struct Args {
     /// How often each condition is repeated [default: as the lab says]
     #[arg(long, value_name = "N")]
     trials: Option<u32>,
+    /// Add N repeats of each condition to a run of this lab that has ended, and judge all of them
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        conflicts_with_all = ["quick", "predict", "seed", "trials"]
+    )]
+    more: Option<u32>,
     /// Print one JSON object a line: conditions, claims, guesses, the summary last
     #[arg(long)]
     json: bool,
@@ -60,18 +69,34 @@ file, 4 not permitted here, 130 interrupted.";
 /// that did not come out as expected.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = load(&args.lab)?;
-    let plan = plan(&loaded.lab, args)?;
-    let design = if args.quick { &loaded.lab.quick } else { &loaded.lab.design };
-    note(&format!("{}: {}", loaded.lab.title, describe::extent(&plan)));
-    let guesses = if args.predict { Some(guesses(&loaded.lab.questions)?) } else { None };
-
-    let run = carry_out(Order {
-        plan,
-        leaves_out_broadcast: design.leaves_out_broadcast(),
-        out: args.out.as_deref(),
-        lab: Some(in_metadata(&loaded, args.quick)),
-    })?;
-    let claims = judge(&loaded.lab.claims, &run.plan, &run.measured.hosts, &run.measured.limits);
+    let (run, guesses) = match args.more {
+        Some(trials) => {
+            let ended = more::ended(&loaded, args.out.as_deref())?;
+            let guesses = more::guesses(&ended.dir, &loaded.lab.questions)?;
+            let all = ended.plan.conditions.len() * trials as usize;
+            note(&format!("{}: {} more, added to {}", loaded.lab.title, counted(all, "trial"), ended.dir.display()));
+            (add_to(ended, trials)?, guesses)
+        }
+        None => {
+            let plan = plan(&loaded.lab, args)?;
+            let design = if args.quick { &loaded.lab.quick } else { &loaded.lab.design };
+            note(&format!("{}: {}", loaded.lab.title, describe::extent(&plan)));
+            let guesses = if args.predict { Some(guesses(&loaded.lab.questions)?) } else { None };
+            let run = carry_out(Order {
+                plan,
+                leaves_out_broadcast: design.leaves_out_broadcast(),
+                out: args.out.as_deref(),
+                lab: Some(in_metadata(&loaded, args.quick)),
+            })?;
+            (run, guesses)
+        }
+    };
+    let mut claims = judge(&loaded.lab.claims, &run.plan, &run.measured.hosts, &run.measured.limits);
+    for claim in &mut claims {
+        if let Some(trials) = claim.more_trials {
+            claim.remark += &format!(" ({})", more::command(&args.lab, trials, run.store.dir()));
+        }
+    }
     run.store.write(&claims)?;
     let predictions = guesses.map(|guesses| predicted(&loaded.lab.questions, &guesses, &run));
     if let Some(predictions) = &predictions {
@@ -81,8 +106,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let shown = if args.json { print_json(&run, &claims, &predictions) } else { print(&run, &claims, &predictions) };
     shown.context("writing to standard output")?;
     run.conclude()?;
-    if claims.iter().any(|claim| !claim.as_expected) {
-        return Err(Error::not_shown(count(&claims)).into());
+    let shortfall = run.shortfall();
+    if shortfall.is_some() || claims.iter().any(|claim| !claim.as_expected) {
+        return Err(Error::not_shown(outcome(&claims, shortfall.as_deref())).into());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -123,9 +149,11 @@ fn print(run: &Run, claims: &[ClaimRow], predictions: &[PredictionRow]) -> io::R
     if run.plan.settings().len() <= MOST_TABLES {
         run.print(Detail::Table)?;
     }
+    run.print_bursts()?;
     let mut out = anstream::stdout().lock();
     let columns = columns();
     write!(out, "{}", verdicts(claims, columns, Paint::Ansi))?;
+    writeln!(out, "{}", outcome(claims, run.shortfall().as_deref()))?;
     if run.measured.interrupted {
         writeln!(out, "The run was interrupted: the verdicts are those of the {}.", so_far(run))?;
     }

@@ -1,13 +1,15 @@
 //! `netlab lab show`: the handout, what is measured, what is claimed.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 
 use super::describe::{self, Fact};
+use super::verdict::Lecture;
 use super::{LabName, Loaded, load, markdown};
+use crate::cli::escaped;
 use crate::cli::paragraph::{columns, wrapped};
 use crate::error::Error;
 use crate::results::table::Paint;
@@ -28,7 +30,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = load(&args.lab)?;
     let shown = if args.toml {
-        io::stdout().write_all(loaded.toml.as_bytes())
+        let toml = if io::stdout().is_terminal() { escaped::lines(&loaded.toml) } else { (&*loaded.toml).into() };
+        io::stdout().write_all(toml.as_bytes())
     } else {
         let page = page(&loaded, columns(), Paint::Ansi)?;
         write!(anstream::stdout().lock(), "{page}")
@@ -43,7 +46,7 @@ fn page(loaded: &Loaded, columns: usize, paint: Paint) -> Result<String, Error> 
     let (full, quick): (MeasurePlan, MeasurePlan) = (plan(&lab.design)?, plan(&lab.quick)?);
     let mut page = match loaded.handout {
         Some(handout) => markdown::rendered(handout, columns, paint),
-        None => paint.bold(&lab.title) + "\n",
+        None => markdown::rendered(&format!("# {}", lab.title), columns, paint),
     };
     let heading = |page: &mut String, text: &str| *page += &format!("\n{}\n", paint.bold(text));
     heading(&mut page, "The sentence of the lecture");
@@ -62,7 +65,10 @@ fn page(loaded: &Loaded, columns: usize, paint: Paint) -> Result<String, Error> 
     if !lab.claims.is_empty() {
         heading(&mut page, "What is claimed");
     }
+    let mut lecture = Lecture::default();
     for claim in &lab.claims {
+        let introduced = lecture.introduced(&claim.statement, columns);
+        push(&mut page, introduced.iter().map(|line| paint.dim(line)).collect());
         let (says, judged) = describe::claim(claim);
         push(&mut page, wrapped(&says, columns, &format!("{:<8}", claim.statement), "        "));
         let lines = wrapped(&judged, columns, "        ", "        ");

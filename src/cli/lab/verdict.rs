@@ -1,16 +1,21 @@
-//! Verdicts on claims for the terminal: a sign, the sentence, and what it rests on.
+//! Verdicts on claims for the terminal: a sign, the sentence, and what it rests on; and what the lecture says of it.
 
 use crate::cli::paragraph::wrapped;
+use crate::lab::statement::sentence;
 use crate::results::row::ClaimRow;
 use crate::results::table::{Colour, Paint};
 
 /// Under the sign and the statement.
 const INDENT: &str = "           ";
 
-/// All verdicts below each other, in lines of at most `columns`, and how many are as expected.
+/// All verdicts below each other, in lines of at most `columns`, and how far they can be relied on.
 pub(super) fn verdicts(rows: &[ClaimRow], columns: usize, paint: Paint) -> String {
     let mut text = String::new();
+    let mut lecture = Lecture::default();
     for row in rows {
+        for line in lecture.introduced(&row.statement, columns) {
+            text += &format!("{}\n", paint.dim(&line));
+        }
         let (sign, colour) = sign(row);
         let first = format!("{sign} {:<8} ", row.statement);
         // The sign alone is painted, and after the line was broken: colours take no columns.
@@ -24,11 +29,40 @@ pub(super) fn verdicts(rows: &[ClaimRow], columns: usize, paint: Paint) -> Strin
             text += &format!("{line}\n");
         }
     }
-    text + &format!("{}\n", count(rows))
+    for line in ClaimRow::chance(rows).iter().flat_map(|chance| wrapped(chance, columns, "", "")) {
+        text += &format!("{line}\n");
+    }
+    text
 }
 
-/// `9 of 10 claims came out as expected`
-pub(super) fn count(rows: &[ClaimRow]) -> String {
+/// Says what each statement of the lecture is, once.
+#[derive(Default)]
+pub(super) struct Lecture(Vec<&'static str>);
+
+impl Lecture {
+    /// The sentences of the statements a claim names that have not been said yet, in lines of at most `columns`.
+    pub(super) fn introduced(&mut self, statement: &str, columns: usize) -> Vec<String> {
+        let mut lines = Vec::new();
+        for key in statement.split_whitespace() {
+            if let Some(sentence) = sentence(key).filter(|sentence| !self.0.contains(sentence)) {
+                self.0.push(sentence);
+                lines.extend(wrapped(sentence, columns, &format!("{key}: "), "    "));
+            }
+        }
+        lines
+    }
+}
+
+/// What the exit code rests on, in one sentence: how many claims came out, and what else fell short, if anything.
+pub(super) fn outcome(rows: &[ClaimRow], shortfall: Option<&str>) -> String {
+    let count = count(rows);
+    match shortfall {
+        None => count,
+        Some(shortfall) => format!("{}, but {shortfall}", count.trim_end_matches('.')),
+    }
+}
+
+fn count(rows: &[ClaimRow]) -> String {
     let expected = rows.iter().filter(|row| row.as_expected).count();
     match rows.len() {
         0 => "The lab claims nothing.".to_owned(),
@@ -81,6 +115,8 @@ mod tests {
             as_expected,
             figures: "4.00 with 4 receivers".to_owned(),
             remark: remark.to_owned(),
+            lecture: String::new(),
+            more_trials: None,
         }
     }
 
@@ -102,18 +138,36 @@ mod tests {
         assert_eq!(
             verdicts(&rows, 50, Paint::Plain).lines().collect::<Vec<_>>(),
             [
+                "L3: Broadcast reaches all nodes, so total traffic",
+                "    grows.",
+                "L8: Multicast solves what is wrong with both",
+                "    broadcast and unicast.",
                 "✓ L3 L8    By unicast the sender sends a copy for",
                 "           each receiver.",
                 "           holds: 4.00 with 4 receivers",
                 "✗ L3 L8    By unicast the sender sends a copy for",
                 "           each receiver.",
                 "           does not hold: 4.00 with 4 receivers",
-                "1 of 2 claims came out as expected.",
             ]
         );
+        assert_eq!(outcome(&rows, None), "1 of 2 claims came out as expected.");
+        assert_eq!(outcome(&rows[..1], None), "The claim came out as expected.");
+        let all = [rows[0].clone(), rows[0].clone()];
+        let but = outcome(&all, Some("uni had no valid trial: late"));
+        assert_eq!(but, "All 2 claims came out as expected, but uni had no valid trial: late");
+        let measured = [ClaimRow {
+            statement: "M4".to_owned(),
+            figures: "4.00 µs [3.9, 4.1]".to_owned(),
+            ..row("holds", "holds", true, "")
+        }];
+        let text = verdicts(&measured, 50, Paint::Plain);
+        let below: Vec<&str> = text.lines().skip(3).collect();
+        assert!(below[0].starts_with("[…] is a 95 % interval: one in twenty"), "{text}");
+        assert!(below.iter().all(|line| line.chars().count() <= 50), "{text}");
         let painted = verdicts(&rows, 50, Paint::Ansi);
-        assert!(painted.starts_with("\u{1b}[32m✓\u{1b}[0m L3 L8") && painted.contains("\u{1b}[31m✗\u{1b}[0m L3"));
-        let broken = verdicts(&[row("does-not-hold", "fails", true, "")], 50, Paint::Ansi);
-        assert!(broken.starts_with("\u{1b}[32m✗"), "as the lab expects");
+        assert!(painted.contains("\n\u{1b}[32m✓\u{1b}[0m L3 L8") && painted.contains("\u{1b}[31m✗\u{1b}[0m L3"));
+        let own = ClaimRow { statement: "M4".to_owned(), ..row("does-not-hold", "fails", true, "") };
+        let broken = verdicts(&[own], 50, Paint::Ansi);
+        assert!(broken.starts_with("\u{1b}[32m✗"), "as the lab expects, and of another lecture");
     }
 }

@@ -1,12 +1,12 @@
 //! The flags that `publish` and `subscribe` share: which broker, as whom, with what last will.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::login;
+use crate::cli::running::note;
 use crate::cli::spelled;
 use crate::error::{Error, Result};
 use crate::pubsub::client::{Client, ClientOptions};
@@ -103,9 +103,7 @@ impl ConnectionArgs {
     /// # Errors
     /// As [`options`](Self::options) and [`Client::connect`].
     pub(super) fn connect(&self, stop: &Arc<AtomicBool>) -> Result<Client> {
-        // One who is gone is no failure.
-        let notice = Box::new(|text: &str| drop(writeln!(io::stderr(), "{text}")));
-        Client::connect(self.options(stop)?, Arc::clone(stop), notice)
+        Client::connect(self.options(stop)?, Arc::clone(stop), Box::new(note))
     }
 }
 

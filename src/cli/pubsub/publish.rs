@@ -108,24 +108,34 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let totals = [&live.messages_sent, &live.messages_acknowledged].map(|total| total.load(Ordering::Relaxed));
         Look { totals, counted: totals[0], text: format!("{} messages", HumanCount(totals[0])) }
     });
-    let (time, settled) = outcome?;
+    // What was published until then is told all the same.
+    let (outcome, time, settled) = match outcome {
+        Ok((time, settled)) => (Ok(()), time, settled),
+        Err(error) => (Err(error), started.elapsed(), false),
+    };
     let interrupted = stop.load(Ordering::Relaxed);
     let refusal = client.first_refusal();
     let counts = client.close();
-    let summary = Summary::of(args, plan.as_ref(), counts, refusal.clone(), time, interrupted);
+    let failed = |what: String| Error::failed(format!("{} {what}", args.connection.broker()));
+    let failure = match (outcome, &refusal) {
+        _ if interrupted => None,
+        (Err(error), _) => Some(error),
+        (Ok(()), Some(reason)) => {
+            Some(failed(format!("refused {}: {reason}", counted(counts.refused, "message", "messages"))))
+        }
+        (Ok(()), None) if settled => None,
+        (Ok(()), None) if counts.under_way == 0 => Some(failed("did not take the last messages in time".to_owned())),
+        (Ok(()), None) => {
+            Some(failed(format!("did not acknowledge {}", counted(counts.under_way, "message", "messages"))))
+        }
+    };
+    let error = failure.as_ref().map(ToString::to_string);
+    let summary = Summary { error, ..Summary::of(args, plan.as_ref(), counts, refusal, time, interrupted) };
     screen.result(&summary.text(), &summary).context("writing to standard output")?;
     if interrupted {
         return Ok(ExitClass::Interrupted.code().into());
     }
-    if let Some(reason) = refusal {
-        let refused = counted(counts.refused, "message", "messages");
-        return Err(Error::failed(format!("{} refused {refused}: {reason}", args.connection.broker())).into());
-    }
-    if !settled {
-        let missing = counted(counts.under_way, "message", "messages");
-        return Err(Error::failed(format!("{} did not acknowledge {missing}", args.connection.broker())).into());
-    }
-    Ok(ExitCode::SUCCESS)
+    failure.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
 }
 
 impl Args {
@@ -173,6 +183,7 @@ impl Args {
     fn publish_lines(&self, client: &mut Client, stop: &Arc<AtomicBool>, live: &PublishLive) -> Result<()> {
         let lines = read_lines();
         let end = self.duration.and_then(|time| Instant::now().checked_add(time));
+        client.end_at(end);
         let mut left = self.count.unwrap_or(u64::MAX);
         while left > 0 && !stop.load(Ordering::Relaxed) {
             let time = end.map_or(LOOK, |end| end.saturating_duration_since(Instant::now()).min(LOOK));
@@ -184,7 +195,9 @@ impl Args {
                     client.publish(&self.topic, &line?, self.delivery())?;
                     left -= 1;
                     for line in lines.try_iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
-                        client.publish(&self.topic, &line?, self.delivery())?;
+                        if !client.publish(&self.topic, &line?, self.delivery())? {
+                            break;
+                        }
                         left -= 1;
                     }
                     client.flush()?;
@@ -244,6 +257,8 @@ struct Summary {
     messages_acknowledged: Option<u64>,
     messages_refused: Option<u64>,
     first_failure: Option<String>,
+    /// Why it failed: null where the exit code says that it did not.
+    error: Option<String>,
     reconnections: u64,
 }
 
@@ -272,6 +287,7 @@ impl Summary {
             messages_acknowledged: asked.then_some(counts.acknowledged),
             messages_refused: asked.then_some(counts.refused),
             first_failure: refusal,
+            error: None,
             reconnections: counts.reconnected,
         }
     }

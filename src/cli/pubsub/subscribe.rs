@@ -12,13 +12,14 @@ use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
 use super::connection::ConnectionArgs;
-use crate::cli::escaped::escaped;
+use crate::cli::escaped::{self, escaped};
 use crate::cli::interrupt;
 use crate::cli::screen::{Limits, Look, Screen};
 use crate::cli::spelled;
-use crate::cli::summary::{counted, rate_text};
+use crate::cli::summary::{counted, no_latency, rate_text};
 use crate::delivery::tally::{Arrival, StreamReport, Tally};
-use crate::error::ExitClass;
+use crate::delivery::text;
+use crate::error::{Error, ExitClass};
 use crate::pubsub::client::{Client, Subscription};
 use crate::pubsub::message::{Message, Qos, check_filter};
 use crate::sys::clock;
@@ -48,7 +49,7 @@ pub(super) struct Args {
     /// Count messages, and do not print them
     #[arg(long)]
     quiet: bool,
-    /// End after this many messages [default: no limit]
+    /// End after this many messages; fewer in --duration are a failure [default: no limit]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
     count: Option<u64>,
     /// End after this long: 500ms, 5s, 2m [default: no limit]
@@ -64,7 +65,8 @@ pub(super) struct Args {
 /// Subscribes by the flags, prints or counts, and gives the exit code.
 ///
 /// # Errors
-/// Usage for flags that do not go together; as [`Client`]; standard output's own.
+/// Usage for flags that do not go together; as [`Client`]; failed when fewer than `--count` came in time; standard
+/// output's own.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.topic.iter().try_for_each(|filter| check_filter("--topic", filter))?;
     let stop = interrupt::stop_flag()?;
@@ -73,7 +75,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args.topic.iter().map(|filter| Subscription { filter: filter.clone(), qos: args.qos }).collect();
     let granted = client.subscribe(&wanted)?;
     let limits = Limits { count: args.count, duration: args.duration };
-    let screen = Screen::new(args.json, limits);
+    let screen = if args.quiet { Screen::new(args.json, limits) } else { Screen::without_progress(args.json) };
     screen.note(&args.announcement(&granted));
     let mut counting = Counting::new();
     let outcome = if args.quiet {
@@ -83,13 +85,23 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let interrupted = stop.load(Ordering::Relaxed);
     let reconnections = client.close().reconnected;
-    outcome?;
-    let summary = counting.into_summary(args, reconnections, interrupted);
+    let failure = match outcome {
+        _ if interrupted => None,
+        // Whoever read standard output has gone.
+        Err(error) if !error.is::<Error>() => return Err(error),
+        Err(error) => Some(error),
+        Ok(()) => args.missing(counting.messages).map(Into::into),
+    };
+    let error = failure.as_ref().map(|error| format!("{error:#}"));
+    let summary = Summary { error, ..counting.into_summary(args, reconnections, interrupted) };
     if args.json || args.quiet {
         screen.result(&summary.text(), &summary).context("writing to standard output")?;
     } else {
         // Standard output is for the messages.
         screen.note(summary.text().trim_end());
+    }
+    if let Some(error) = failure {
+        return Err(error);
     }
     // Without a limit there is no other way to end than Ctrl-C.
     Ok(if interrupted && limits.any() { ExitClass::Interrupted.code().into() } else { ExitCode::SUCCESS })
@@ -122,6 +134,14 @@ fn receive(
 }
 
 impl Args {
+    /// That fewer came than were asked for.
+    fn missing(&self, came: u64) -> Option<Error> {
+        let asked = self.count.filter(|asked| came < *asked)?;
+        let time = self.duration.map_or(String::new(), |time| format!(" in {time:?}"));
+        let asked = counted(asked, "message", "messages");
+        Some(Error::failed(format!("{} of {asked} asked for came{time}", HumanCount(came))))
+    }
+
     fn announcement(&self, granted: &[Qos]) -> String {
         let topics = self.topic.join(", ");
         let qos = granted.iter().min().copied().unwrap_or_default();
@@ -172,8 +192,7 @@ impl Args {
 
     fn print(&self, message: &Message, out: &mut impl Write) -> io::Result<()> {
         if self.json {
-            serde_json::to_writer(&mut *out, &Line::of(message))?;
-            return out.write_all(b"\n");
+            return writeln!(out, "{}", escaped::json(&serde_json::to_string(&Line::of(message))?));
         }
         match Probe::decode(message.payload()) {
             Some(probe) => writeln!(out, "{} netlab message {}", escaped(message.topic.as_bytes()), probe.sequence),
@@ -243,7 +262,7 @@ impl Counting {
             messages: 0,
             retained: 0,
             bytes: 0,
-            tally: Tally::new(0),
+            tally: Tally::new(0, clock::name()),
         }
     }
 
@@ -259,20 +278,21 @@ impl Counting {
                 let arrival = Arrival { app_ns: clock::monotonic_ns(), kernel_ns: None };
                 self.tally.probe(&probe, message.payload().len(), arrival);
             }
+            None if text::of(message.payload()).is_some() => self.tally.text(message.payload().len()),
             None => self.tally.unrecognized(message.payload().len()),
         }
     }
 
     fn into_summary(self, args: &Args, reconnections: u64, interrupted: bool) -> Summary {
-        let unrecognized = self.tally.messages_unrecognized();
+        let (text, unrecognized) = (self.tally.messages_text(), self.tally.messages_unrecognized());
         let streams = self.tally.into_streams();
         let span = self.first.zip(self.last).map(|(first, last)| last - first).filter(|span| !span.is_zero());
         let numbered = |field: fn(&StreamReport) -> u64| {
             (!streams.is_empty()).then(|| streams.iter().map(field).fold(0, u64::saturating_add))
         };
-        let latency = match &streams[..] {
-            [one] => one.latency,
-            _ => None,
+        let (latency, no_latency) = match &streams[..] {
+            [one] => (one.latency, one.latency.is_none().then(|| no_latency(one))),
+            _ => (None, None),
         };
         Summary {
             event: "summary",
@@ -282,15 +302,19 @@ impl Counting {
             duration_s: self.started.elapsed().as_secs_f64(),
             messages_received: self.messages,
             messages_retained: self.retained,
+            messages_text: text,
             messages_unrecognized: unrecognized,
             messages_lost: numbered(|stream| stream.messages_lost),
             messages_duplicate: numbered(|stream| stream.messages_duplicate),
             messages_reordered: numbered(|stream| stream.messages_reordered),
+            messages_stale: numbered(|stream| stream.messages_stale),
             bytes: self.bytes,
             rate: span.map(|span| (self.messages - 1) as f64 / span.as_secs_f64()),
             latency_p50_ns: latency.map(|latency| latency.p50_ns),
             latency_p99_ns: latency.map(|latency| latency.p99_ns),
             latency_max_ns: latency.map(|latency| latency.max_ns),
+            no_latency,
+            error: None,
             reconnections,
         }
     }
@@ -306,16 +330,23 @@ struct Summary {
     duration_s: f64,
     messages_received: u64,
     messages_retained: u64,
+    messages_text: u64,
     messages_unrecognized: u64,
     messages_lost: Option<u64>,
     messages_duplicate: Option<u64>,
     messages_reordered: Option<u64>,
+    messages_stale: Option<u64>,
     bytes: u64,
     /// Messages a second between the first and the last.
     rate: Option<f64>,
     latency_p50_ns: Option<u64>,
     latency_p99_ns: Option<u64>,
     latency_max_ns: Option<u64>,
+    /// Why the only stream has none.
+    #[serde(skip)]
+    no_latency: Option<&'static str>,
+    /// Why it failed: null where the exit code says that it did not.
+    error: Option<String>,
     reconnections: u64,
 }
 
@@ -341,11 +372,18 @@ impl Summary {
             (self.messages_lost, self.messages_duplicate, self.messages_reordered)
         {
             let [lost, duplicate, reordered] = [lost, duplicate, reordered].map(HumanCount);
-            let _ = writeln!(out, "numbered       {lost} lost · {duplicate} duplicate · {reordered} reordered");
+            let stale = match self.messages_stale.unwrap_or_default() {
+                0 => String::new(),
+                stale => format!(" · {} stale", HumanCount(stale)),
+            };
+            let _ = writeln!(out, "numbered       {lost} lost · {duplicate} duplicate · {reordered} reordered{stale}");
         }
         if let (Some(p50), Some(p99)) = (self.latency_p50_ns, self.latency_p99_ns) {
             let [p50, p99] = [p50, p99].map(|ns| ns as f64 / 1e3);
             let _ = writeln!(out, "latency        {p50:.0} µs median, {p99:.0} µs in 99 of 100");
+        }
+        if let Some(why) = self.no_latency {
+            let _ = writeln!(out, "latency        {why}");
         }
         if self.reconnections > 0 {
             let _ = writeln!(

@@ -114,7 +114,7 @@ fn next_line(bytes: &[u8]) -> Result<Option<Range<usize>>> {
 mod tests {
     use super::*;
 
-    const PROBE: Probe = Probe { run_id: 7, stream_id: 1, sequence: 0x0102, send_time_ns: 0xa0b0 };
+    const PROBE: Probe = Probe { run_id: 7, clock: None, stream_id: 1, sequence: 0x0102, send_time_ns: 0xa0b0 };
 
     #[test]
     fn a_probe_survives_as_text() {

@@ -25,7 +25,8 @@ impl Hearing {
     /// [`Session::asker`] asked, `answers` is told the time, `CLOCK_MONOTONIC` in ns.
     pub fn new(plan: &ReceivePlan, answers: Option<mpsc::Sender<u64>>) -> Hearing {
         let started_ns = clock::monotonic_ns();
-        Hearing { tally: Tally::new(plan.trace), plan: plan.clone(), answers, started_ns, warnings: Vec::new() }
+        let tally = Tally::new(plan.trace, clock::name());
+        Hearing { tally, plan: plan.clone(), answers, started_ns, warnings: Vec::new() }
     }
 
     /// Takes what comes until the stream ends, by whichever side; a busy program looks at `stop` as well.
@@ -63,6 +64,7 @@ impl Hearing {
         ReceiveReport {
             messages_unrecognized: self.tally.messages_unrecognized(),
             bytes: self.tally.bytes(),
+            message_bytes: self.tally.message_bytes(),
             duration_ns: clock::monotonic_ns() - self.started_ns,
             warnings: self.warnings,
             streams: self.tally.into_streams(),
@@ -119,5 +121,16 @@ fn next(session: &Session) -> Result<Option<(usize, Word)>> {
 }
 
 fn is_gone(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ECONNRESET | libc::EPIPE | libc::ETIMEDOUT | libc::EHOSTUNREACH))
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNRESET
+                | libc::ECONNABORTED
+                | libc::EPIPE
+                | libc::ETIMEDOUT
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::ENETDOWN
+        )
+    )
 }

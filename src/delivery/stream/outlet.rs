@@ -10,6 +10,7 @@ use super::{Language, Session, StreamSpec, chat, mqtt};
 use crate::delivery::carrier::{Carrier, messages_in_batch};
 use crate::delivery::sender::{self, Payload, SendLive, SendPlan, SendReport};
 use crate::error::{Error, Result};
+use crate::sys::clock;
 use crate::wire::chat::MAX_TEXT;
 use crate::wire::probe::{HEADER_LEN, Probe};
 
@@ -48,12 +49,12 @@ impl Language {
     }
 }
 
-/// Sends by `plan`, as [`sender::send`] does: once the server is gone, messages count as refused.
+/// Sends by `plan`, as [`sender::send_timed`] does: once the server is gone, messages count as refused.
 ///
 /// # Errors
 /// A usage error for a size that does not fit.
 pub fn send(outlet: &StreamOutlet, plan: &SendPlan, stop: &AtomicBool, live: &SendLive) -> Result<SendReport> {
-    sender::send_by(&mut Lines::new(outlet, &plan.payload)?, plan, stop, live)
+    Ok(sender::send_timed_by(&mut Lines::new(outlet, &plan.payload)?, None, plan, stop, live))
 }
 
 /// Messages one behind the other, as the stream takes them.
@@ -87,7 +88,7 @@ impl<'a> Lines<'a> {
             )));
         }
         let mut header = [0; HEADER_LEN];
-        Probe { run_id, stream_id, sequence: 0, send_time_ns: 0 }.encode(&mut header);
+        Probe::first(run_id, stream_id, clock::name()).encode(&mut header);
         let (one, payload_at, identifier_at) = match &outlet.spec.language {
             Language::Chat => {
                 let (line, at) = chat::message(&header, size);
@@ -162,6 +163,10 @@ impl Carrier for Lines<'_> {
 
     fn destination(&self, _: usize) -> Option<SocketAddr> {
         Some(self.outlet.spec.server)
+    }
+
+    fn is_gone(&self) -> bool {
+        false
     }
 
     fn in_words(&self) -> String {

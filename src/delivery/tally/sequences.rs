@@ -33,12 +33,23 @@ pub(super) enum Seen {
     Duplicate,
     /// Below the window: late or seen before, nobody knows. Not in the set.
     Stale,
+    /// Further above the highest one than the window is long. Not in the set.
+    Ahead,
 }
 
 impl Sequences {
-    /// Adds `sequence` and says what it was.
+    /// Adds `sequence`, unless it is too far from those seen so far, and says what it was.
     #[inline]
     pub(super) fn insert(&mut self, sequence: u64) -> Seen {
+        if self.span.is_some_and(|span| sequence.saturating_sub(span.highest) > WINDOW) {
+            return Seen::Ahead;
+        }
+        self.insert_ahead(sequence)
+    }
+
+    /// Adds `sequence`, however far ahead it is.
+    #[inline]
+    pub(super) fn insert_ahead(&mut self, sequence: u64) -> Seen {
         let number = sequence / PAGE_SEQUENCES;
         if self.span.is_some_and(|span| number + PAGES <= span.highest / PAGE_SEQUENCES) {
             return Seen::Stale;
@@ -166,7 +177,8 @@ mod tests {
         let mut sequences = Sequences::default();
         let same_slot = PAGES * PAGE_SEQUENCES;
         assert_eq!(sequences.insert(5), Seen::InOrder);
-        assert_eq!(sequences.insert(same_slot + 5), Seen::InOrder);
+        assert_eq!(sequences.insert(same_slot + 5), Seen::Ahead);
+        assert_eq!(sequences.insert_ahead(same_slot + 5), Seen::InOrder);
         assert_eq!(sequences.insert(5), Seen::Stale);
         assert_eq!(sequences.insert(same_slot + 5), Seen::Duplicate);
         assert_eq!(sequences.insert(PAGE_SEQUENCES), Seen::Reordered);
@@ -178,7 +190,9 @@ mod tests {
         let mut sequences = Sequences::default();
         assert_eq!((sequences.lowest(), sequences.highest(), sequences.holes()), (None, None, 0));
         assert_eq!(sequences.insert(0), Seen::InOrder);
-        assert_eq!(sequences.insert(u64::MAX), Seen::InOrder);
+        assert_eq!(sequences.insert(WINDOW + 1), Seen::Ahead);
+        assert_eq!((sequences.distinct(), sequences.highest()), (1, Some(0)));
+        assert_eq!(sequences.insert_ahead(u64::MAX), Seen::InOrder);
         assert_eq!(sequences.holes(), u64::MAX - 1);
     }
 

@@ -66,11 +66,6 @@ impl LineBuffer {
         assert!(self.end <= CAPACITY, "more bytes than there was room for");
     }
 
-    /// Whether the beginning of a line is here.
-    pub fn is_in_line(&self) -> bool {
-        self.skipping || self.start < self.end
-    }
-
     /// The next whole line without its end (LF or CR LF); `None` when more bytes are needed. A line that is too long
     /// is told once, when its end has come.
     #[inline]
@@ -92,6 +87,17 @@ impl LineBuffer {
         }
         let line = &self.bytes[start..end];
         Some(Ok(line.strip_suffix(b"\r").unwrap_or(line)))
+    }
+
+    /// When no more bytes will come and [`next_line`](Self::next_line) has given `None`: the last line, if it lacks its
+    /// end.
+    pub fn last_line(&mut self) -> Option<Result<&[u8], TooLong>> {
+        if !self.skipping && self.start == self.end {
+            return None;
+        }
+        self.space()[0] = b'\n';
+        self.filled(1);
+        self.next_line()
     }
 }
 
@@ -145,18 +151,24 @@ mod tests {
     }
 
     #[test]
-    fn tells_whether_a_line_has_begun() {
-        let mut buffer = LineBuffer::new();
-        assert!(!buffer.is_in_line());
-        buffer.space()[..3].copy_from_slice(b"a\nb");
-        buffer.filled(3);
-        assert_eq!(buffer.next_line(), Some(Ok(&b"a"[..])));
-        assert_eq!(buffer.next_line(), None);
-        assert!(buffer.is_in_line());
-        buffer.space()[..1].copy_from_slice(b"\n");
-        buffer.filled(1);
-        assert_eq!(buffer.next_line(), Some(Ok(&b"b"[..])));
-        assert_eq!(buffer.next_line(), None);
-        assert!(!buffer.is_in_line());
+    fn a_last_line_may_lack_its_end() {
+        let last = |bytes: &[u8]| {
+            let mut buffer = LineBuffer::new();
+            for chunk in bytes.chunks(MAX_LINE) {
+                buffer.space()[..chunk.len()].copy_from_slice(chunk);
+                buffer.filled(chunk.len());
+                while buffer.next_line().is_some() {}
+            }
+            let last = buffer.last_line().map(|line| line.map(<[u8]>::to_vec));
+            assert_eq!(buffer.last_line(), None, "it is given once");
+            last
+        };
+        assert_eq!(last(b""), None);
+        assert_eq!(last(b"a\n"), None);
+        assert_eq!(last(b"a\nb"), Some(Ok(b"b".to_vec())));
+        assert_eq!(last(b"a\r"), Some(Ok(b"a".to_vec())));
+        assert_eq!(last(&[b'x'; MAX_LINE - 1]), Some(Ok(vec![b'x'; MAX_LINE - 1])));
+        assert_eq!(last(&[b'x'; MAX_LINE]), Some(Err(TooLong)));
+        assert_eq!(last(&[b'x'; 5 * MAX_LINE]), Some(Err(TooLong)));
     }
 }
