@@ -557,6 +557,24 @@ fn clients_without_a_name_that_come_at_once_get_one_each() {
     broker.stop();
 }
 
+#[test]
+fn many_who_speak_at_once_all_come_in() {
+    let (broker, address) = broker(|options| options.max_waiting = 4);
+    let bytes = |number: usize| mqtt::connect(&format!("c{number}"), 60);
+    let mut streams: Vec<_> = (0..500)
+        .map(|number| {
+            let mut stream = mqtt::open(address);
+            stream.write_all(&bytes(number)).unwrap();
+            stream
+        })
+        .collect();
+    // The first has nothing more to say than the last; none is displaced but by the time between its coming and its
+    // speaking, which here is none to speak of.
+    let let_in = streams.iter_mut().filter_map(|stream| stream.read_exact(&mut [0; 4]).ok()).count();
+    assert!(let_in >= 490, "{let_in}");
+    broker.stop();
+}
+
 /// Between a client and the broker: it can be cut.
 struct Wire {
     address: SocketAddr,

@@ -201,6 +201,12 @@ impl Core {
         (key, displaced)
     }
 
+    /// Who has to go for the next connection, unless it has said meanwhile who it is.
+    pub(super) fn endangered(&self) -> Option<Key> {
+        let oldest = self.strangers.first_key_value().map(|(_, key)| *key);
+        oldest.filter(|_| self.strangers.len() >= self.options.max_waiting)
+    }
+
     /// Whoever has waited longest without saying who it is has to go: it is to be closed at once.
     pub(super) fn displace(&mut self) -> Option<Key> {
         let (_, key) = self.strangers.pop_first()?;
