@@ -264,7 +264,7 @@ fn a_text_is_shown_with_its_sender() {
         [
             format!("{from}: hello, all of you"),
             format!("{from}: Grüße"),
-            format!("{from}: turned \\u{{202e}}round\\n\\tand on")
+            format!("{from}: turned \\u{{202e}}round\\n\tand on")
         ]
     );
     assert!(lines[3].starts_with("127.0.0.1:") && lines[3].ends_with(": the same by netlab"), "{shown:?}");
