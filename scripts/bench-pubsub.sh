@@ -71,6 +71,8 @@ memory() { awk '/^VmRSS/ { print $2 }' "/proc/$1/status"; }
 round() {
     name=$1 port=$((20000 + $$ % 20000))
     : >"$scratch/log"
+    # What an earlier round said is no answer.
+    rm -f "$scratch"/err.*
     case $name in
         netlab)
             "$netlab" pubsub broker --listen "127.0.0.1:$port" >/dev/null 2>"$scratch/log" &

@@ -327,3 +327,36 @@ fn tls_with_mosquitto_and_certificates_that_do_not_verify() {
     let refused = publish(&format!("mqtts://127.0.0.1:{}", plain.port), &format!("--ca {ca}")).expect(1);
     assert!(refused.err.contains("try mqtt://") || refused.err.contains("closed the connection"), "{refused:?}");
 }
+
+#[test]
+fn each_certificate_that_does_not_verify_has_its_remedy() {
+    if !have(&["mosquitto", "openssl"]) {
+        return;
+    }
+    let script = r#"
+        set -eu
+        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=netlab test" -keyout ca.key -out ca.pem
+        openssl req -newkey rsa:2048 -nodes -subj /CN=broker -keyout server.key -out server.csr
+        printf 'subjectAltName=DNS:localhost\n' >names
+        sign() { openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial "$@"; }
+        sign -days -1 -extfile names -out expired.pem
+        sign -days 2 -out old.pem
+        openssl req -x509 -key server.key -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost -out own.pem
+    "#;
+    for (certificate, ca, says, remedy) in [
+        ("expired.pem", "ca.pem", "it has expired", "renew"),
+        ("own.pem", "own.pem", "of an authority (CA:TRUE)", "sign another one"),
+        ("old.pem", "ca.pem", "version 1", "subjectAltName"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let made = Command::new("sh").args(["-c", script]).current_dir(folder.path()).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let (certificate, ca, key) = (at(certificate), at(ca), at("server.key"));
+        let mosquitto =
+            Mosquitto::start(&format!("allow_anonymous true\ncertfile {certificate}\nkeyfile {key}"), folder);
+        let url = format!("mqtts://localhost:{}", mosquitto.port);
+        let refused = netlab_with(&["pubsub", "publish", "-b", &url, "--ca", &ca, "-t", "a", "-m", "b"]).expect(1);
+        assert!(refused.err.contains(says) && refused.err.contains(remedy), "{says}: {refused:?}");
+    }
+}

@@ -543,6 +543,38 @@ fn names_are_given_and_long_or_odd_ones_taken() {
     broker.stop();
 }
 
+/// All are there before the first of them has said who it is.
+#[test]
+fn clients_without_a_name_that_come_at_once_get_one_each() {
+    let (broker, address) = broker(|_| {});
+    let mut peers: Vec<_> = (0..100).map(|_| Peer::open(address, Version::Old)).collect();
+    until("all are there", || broker.counts().connections_accepted == 100);
+    for peer in &mut peers {
+        peer.introduce("", Coming::default());
+    }
+    peers.iter_mut().for_each(Peer::nothing);
+    assert_eq!(broker.counts().clients, 100);
+    broker.stop();
+}
+
+#[test]
+fn many_who_speak_at_once_all_come_in() {
+    let (broker, address) = broker(|options| options.max_waiting = 4);
+    let bytes = |number: usize| mqtt::connect(&format!("c{number}"), 60);
+    let mut streams: Vec<_> = (0..500)
+        .map(|number| {
+            let mut stream = mqtt::open(address);
+            stream.write_all(&bytes(number)).unwrap();
+            stream
+        })
+        .collect();
+    // The first has nothing more to say than the last; none is displaced but by the time between its coming and its
+    // speaking, which here is none to speak of.
+    let let_in = streams.iter_mut().filter_map(|stream| stream.read_exact(&mut [0; 4]).ok()).count();
+    assert!(let_in >= 490, "{let_in}");
+    broker.stop();
+}
+
 /// Between a client and the broker: it can be cut.
 struct Wire {
     address: SocketAddr,

@@ -118,10 +118,8 @@ fn io_failure(broker: &BrokerUrl, cause: io::Error) -> Error {
     let inner = cause.get_ref();
     match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(why)) => {
-            return Error::failed(format!("the certificate of {broker} does not verify: {}", certificate(why))).remedy(
-                "Name the certificate of the authority that vouches for it with --ca FILE, and the broker by the name that \
-                 is in its certificate.",
-            );
+            let (what, remedy) = certificate(why);
+            return Error::failed(format!("the certificate of {broker} does not verify: {what}")).remedy(remedy);
         }
         Some(other) => {
             return Error::failed(format!("no TLS connection to {broker}: {other}"))
@@ -147,15 +145,36 @@ fn io_failure(broker: &BrokerUrl, cause: io::Error) -> Error {
     }
 }
 
-fn certificate(why: &rustls::CertificateError) -> String {
+/// What is wrong with a certificate, and what would be right.
+fn certificate(why: &rustls::CertificateError) -> (String, &'static str) {
     use rustls::CertificateError as Why;
-    match why {
-        Why::UnknownIssuer => "nobody trusted here vouches for it".to_owned(),
-        Why::Expired | Why::ExpiredContext { .. } => "it has expired".to_owned(),
-        Why::NotValidYet | Why::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
-        Why::NotValidForName | Why::NotValidForNameContext { .. } => "it is for another name".to_owned(),
-        other => other.to_string(),
-    }
+    let other = format!("{why:?}");
+    let (what, remedy) = match why {
+        Why::UnknownIssuer => (
+            "nobody trusted here vouches for it",
+            "Name the certificate of the authority that vouches for it with --ca FILE.",
+        ),
+        Why::Expired | Why::ExpiredContext { .. } => {
+            ("it has expired", "Whoever runs the broker has to renew it; unless the clock of this machine is wrong.")
+        }
+        Why::NotValidYet | Why::NotValidYetContext { .. } => {
+            ("it is not valid yet", "Set the clock of this machine, or wait until it is.")
+        }
+        Why::NotValidForName | Why::NotValidForNameContext { .. } => {
+            ("it is for another name", "Name the broker as its certificate does (its subjectAltName).")
+        }
+        // These two have no name of their own in rustls.
+        _ if other.contains("CaUsedAsEndEntity") => (
+            "it is that of an authority (CA:TRUE), and not of a server",
+            "Have the authority sign another one for the broker (openssl x509 -req -CA …), and give the authority's with --ca.",
+        ),
+        _ if other.contains("UnsupportedCertVersion") => (
+            "it is of X.509 version 1",
+            "The broker needs one of version 3 with a subjectAltName: sign it with openssl x509 -req -extfile FILE.",
+        ),
+        why => return (why.to_string(), "Whoever runs the broker has to give it another certificate."),
+    };
+    (what.to_owned(), remedy)
 }
 
 impl fmt::Display for Break {

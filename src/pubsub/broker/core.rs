@@ -201,6 +201,12 @@ impl Core {
         (key, displaced)
     }
 
+    /// Who has to go for the next connection, unless it has said meanwhile who it is.
+    pub(super) fn endangered(&self) -> Option<Key> {
+        let oldest = self.strangers.first_key_value().map(|(_, key)| *key);
+        oldest.filter(|_| self.strangers.len() >= self.options.max_waiting)
+    }
+
     /// Whoever has waited longest without saying who it is has to go: it is to be closed at once.
     pub(super) fn displace(&mut self) -> Option<Key> {
         let (_, key) = self.strangers.pop_first()?;
@@ -332,7 +338,7 @@ impl Core {
             return self.turn_away(key, connect.client_id, reason, news, now);
         }
         let client: Arc<str> = match connect.client_id {
-            "" => format!("auto-{:016x}", self.names.hash_one(self.tickets)).into(),
+            "" => format!("auto-{:016x}", self.names.hash_one(key)).into(),
             id => id.into(),
         };
         let assigned = connect.client_id.is_empty();

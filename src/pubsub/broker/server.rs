@@ -157,6 +157,9 @@ impl Server {
             let Some(listener) = self.listener.as_ref().filter(|_| self.pause.is_none()) else { return };
             let error = match listener.accept() {
                 Ok((socket, peer)) => {
+                    if let Some(endangered) = core.endangered() {
+                        self.receive(core, endangered, now);
+                    }
                     let (key, displaced) = core.enter(peer, now);
                     if let Some(displaced) = displaced {
                         self.close(core, displaced);
