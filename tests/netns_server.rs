@@ -77,11 +77,13 @@ fn everything_reaches_everybody_through_the_server() {
                 assert_eq!((row.server_accepts, row.server_clients), (Some(4), Some(4)), "{condition}");
                 assert_eq!((row.tcp_passive_opens, row.tcp_active_opens), (Some(0), Some(0)), "no handshake meanwhile");
                 assert!(row.tcp_in_segs > Some(0) && row.tcp_out_segs > Some(0), "{row:?}");
-                assert!(row.cpu_app_ns > Some(0), "{row:?}");
+                assert!(row.cpu_send_ns > Some(0) && row.cpu_wake_ns > Some(0), "{row:?}");
+                assert_eq!(row.cpu_send_ns.unwrap() + row.cpu_wake_ns.unwrap(), row.cpu_app_ns.unwrap());
             }
             for row in ran.some_of(condition, "sender") {
                 assert_eq!(row.copies_sent, Some(MESSAGES), "one, to the server");
                 assert!(row.request_p50_ns > Some(0), "{row:?}");
+                assert!(row.cpu_send_ns > Some(0) && row.cpu_send_ns < row.cpu_app_ns, "{row:?}");
             }
             for row in ran.some_of(condition, "bystander") {
                 assert_eq!(row.link_rx_frames, Some(0), "{condition} {}", row.host);

@@ -86,7 +86,8 @@ impl Serving {
                 ..ServerOptions::default()
             })?),
             Service::Broker => {
-                Running::Broker(Broker::start(&BrokerOptions { listen: serve.listen, ..BrokerOptions::default() })?)
+                let options = BrokerOptions { listen: serve.listen, timed: true, ..BrokerOptions::default() };
+                Running::Broker(Broker::start(&options)?)
             }
         };
         Ok(Serving { server: Mutex::new(Some(running)), begun: Mutex::default(), ended: Mutex::default() })
@@ -143,7 +144,8 @@ impl Serving {
             }
             Running::Broker(broker) => {
                 let counts = broker.counts();
-                Numbers { accepts: counts.connections_accepted, clients: counts.clients, ..Numbers::default() }
+                let (accepts, clients) = (counts.connections_accepted, counts.clients);
+                Numbers { accepts, clients, cpu_send_ns: counts.send_cpu_ns, ..Numbers::default() }
             }
         })
     }

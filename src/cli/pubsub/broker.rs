@@ -248,6 +248,7 @@ impl Args {
             max_subscriptions: limits.max_subscriptions as usize,
             max_aliases: limits.max_aliases,
             sys_topics: self.sys_topics,
+            timed: false,
         })
     }
 }

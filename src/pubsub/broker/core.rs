@@ -151,7 +151,7 @@ impl Core {
             subscriptions: Subscriptions::default(),
             retained: Retained::new(options.max_retained, options.retained_bytes),
             accounts: Accounts::new(options.max_clients),
-            counts: Counts::default(),
+            counts: Counts { send_cpu_ns: options.timed.then_some(0), ..Counts::default() },
             strangers: BTreeMap::new(),
             clients: 0,
             tickets: 0,
@@ -1188,6 +1188,13 @@ impl Core {
             self.spread(&message.post(), now);
         }
         self.timers.insert((now + interval, Who::Figures));
+    }
+
+    /// So much CPU time went into a call that sends, in ns.
+    pub(super) fn spent_sending(&mut self, cpu_ns: u64) {
+        if let Some(spent_ns) = &mut self.counts.send_cpu_ns {
+            *spent_ns += cpu_ns;
+        }
     }
 
     /// What has been done so far, and who is there.

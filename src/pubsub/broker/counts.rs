@@ -31,6 +31,10 @@ pub struct Counts {
     pub retained: u64,
     /// Messages that were to be retained, and there was no room; who subscribed then has got them.
     pub retained_refused: u64,
+    /// CPU time of the calls that send, in ns, without what the clock costs; `None` where it is not taken
+    /// ([`BrokerOptions::timed`](super::BrokerOptions::timed)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_cpu_ns: Option<u64>,
     /// What has become of all messages.
     #[serde(flatten)]
     pub messages: Tally,

@@ -15,6 +15,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::core::{Core, Step};
 use super::slab::Key;
 use crate::pubsub::news::Gone;
+use crate::sys::clock;
 
 /// Bytes read from a socket before the others have their turn.
 const CHUNK: usize = 64 << 10;
@@ -87,6 +88,8 @@ pub(super) struct Server {
     pause: Option<Instant>,
     streams: HashMap<Key, Stream>,
     chunk: Box<[u8]>,
+    /// What a reading of the clock costs, in ns, where the CPU time of sending is taken.
+    reading_ns: Option<u64>,
 }
 
 struct Stream {
@@ -99,13 +102,14 @@ struct Stream {
 }
 
 impl Server {
-    pub(super) fn new(listener: TcpListener, core: Shared, sign: Arc<Sign>) -> io::Result<Server> {
+    pub(super) fn new(listener: TcpListener, core: Shared, sign: Arc<Sign>, timed: bool) -> io::Result<Server> {
         listener.set_nonblocking(true)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
         epoll.add(&sign.bell, EpollEvent::new(EpollFlags::EPOLLIN, SIGN))?;
         let (streams, chunk) = (HashMap::new(), vec![0; CHUNK].into());
-        Ok(Server { core, sign, epoll, listener: Some(listener), pause: None, streams, chunk })
+        let reading_ns = timed.then(clock::thread_cpu_reading_ns);
+        Ok(Server { core, sign, epoll, listener: Some(listener), pause: None, streams, chunk, reading_ns })
     }
 
     /// Serves until it is told to end.
@@ -285,7 +289,12 @@ impl Server {
         while let Some(output) = core.output(key).filter(|output| !output.is_empty() && !blocked) {
             let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(4);
             output.slices(&mut slices, PIECES);
-            let taken = match stream.socket.write_vectored(&slices) {
+            let mut write = || stream.socket.write_vectored(&slices);
+            let (written, cpu_ns) = match self.reading_ns {
+                Some(reading_ns) => clock::with_thread_cpu_ns(reading_ns, write),
+                None => (write(), 0),
+            };
+            let taken = match written {
                 Ok(taken) => taken,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -299,6 +308,7 @@ impl Server {
                 }
             };
             core.wrote(key, taken, blocked, now);
+            core.spent_sending(cpu_ns);
         }
         if !blocked {
             core.wrote(key, 0, false, now);
