@@ -89,6 +89,8 @@ fn a_group_without_a_server() {
             "mkfifo keys; exec 3<>keys
              on h1 netlab chat join --multicast {group} {} --name ann <keys >ann 2>&1 & ann=$!
              await 'without a server' ann
+             # Until the switch has heard of it, nothing of the group gets there.
+             await_member {group}
              echo 'hello all' | on h2 netlab chat join --multicast {group} {} --name bob >bob 2>&1
              await 'bob: hello all' ann
              await 'bob has gone' ann

@@ -178,9 +178,18 @@ await() {
         sleep 0.05
     done
 }
+# Until the switch knows a member of a group.
+await_member() {
+    until bridge mdb show >members && grep -q "$1" members; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 600 ] || { echo "the switch never heard of $1" >&2; exit 99; }
+        sleep 0.05
+    done
+}
 "#;
 
-/// Runs a shell script inside a virtual LAN of its own (`on h2 COMMAND` runs a command on host h2), in an empty folder,
+/// Runs a shell script inside a virtual LAN of its own (`on h2 COMMAND` runs a command on host h2; `await TEXT FILE` and
+/// `await_member GROUP` wait), in an empty folder,
 /// for 60 s at most. `None`, said aloud, where namespaces cannot be made; a failure with `NETLAB_REQUIRE_NETNS=1`.
 #[track_caller]
 pub fn in_lan(options: &str, script: &str) -> Option<Done> {
