@@ -32,7 +32,8 @@ const WARM_UP_TIME: Duration = Duration::from_millis(150);
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Carries out `plan`: builds the networks it needs, takes `rounds` of its trials (and more of them where something outside
-/// disturbed some), and stores the rows as each trial ends. After a trial that lost a host the network is built anew. Rates to be tried are tried first, and the plan then has the one that was found.
+/// disturbed some), and stores the rows as each trial ends. After a trial that lost a host the network is built anew. Rates
+/// to be tried are tried first, and the plan then has the one that was found.
 ///
 /// What was `measured` before is gone on from; to begin with, that is nothing.
 ///
