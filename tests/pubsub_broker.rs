@@ -13,15 +13,7 @@ use netlab::pubsub::message::{Delivery, Qos};
 #[path = "support/mqtt.rs"]
 mod mqtt;
 
-use mqtt::{client, connect, introduce, next, open, packet, publish, reset, subscribe, subscriber, until};
-
-fn broker(change: impl FnOnce(&mut BrokerOptions)) -> (Broker, SocketAddr) {
-    let mut options = BrokerOptions { listen: ([127, 0, 0, 1], 0).into(), ..BrokerOptions::default() };
-    change(&mut options);
-    let broker = Broker::start(&options).expect("a broker starts");
-    let address = broker.local_addr();
-    (broker, address)
-}
+use mqtt::{broker, client, connect, introduce, next, open, packet, publish, reset, subscribe, subscriber, until};
 
 /// A publisher and a subscriber that exchange numbered messages for as long as `trouble` runs, and for 100 of them at
 /// least: none may be lost, nor another come. Returns how many there were.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use netlab::pubsub::broker::{Broker, BrokerOptions, Tally};
+use netlab::pubsub::broker::{Broker, Tally};
 use netlab::pubsub::client::{Client, ClientOptions, Subscription};
 use netlab::pubsub::message::Delivery;
 use netlab::wire::mqtt::{
@@ -18,18 +18,10 @@ use netlab::wire::mqtt::{
 #[path = "support/mqtt.rs"]
 mod mqtt;
 
-use mqtt::{Coming, PATIENCE, Peer, property, until};
+use mqtt::{Coming, PATIENCE, Peer, broker, property, until};
 
 const NONE: Properties<'static> = Properties::of(&[]);
 const VERSIONS: [Version; 2] = [Version::Old, Version::Five];
-
-fn broker(change: impl FnOnce(&mut BrokerOptions)) -> (Broker, SocketAddr) {
-    let mut options = BrokerOptions { listen: ([127, 0, 0, 1], 0).into(), ..BrokerOptions::default() };
-    change(&mut options);
-    let broker = Broker::start(&options).expect("a broker starts");
-    let address = broker.local_addr();
-    (broker, address)
-}
 
 /// What a session kept for an hour is asked for with.
 fn for_an_hour() -> PropertyList {

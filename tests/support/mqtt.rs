@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use netlab::pubsub::broker::{Broker, BrokerOptions};
 use netlab::pubsub::client::{Client, ClientOptions, Subscription};
 use netlab::pubsub::message::Qos;
 use netlab::pubsub::url::BrokerUrl;
@@ -16,6 +17,15 @@ use netlab::wire::mqtt::{
     self, AckKind, Connect, Disconnect, Packet, Properties, PropertyList, Publish, Reason, Side, Subscribe, Version,
     Will, Wish,
 };
+
+/// A broker on loopback, with the usual options but for what is changed; and where it listens.
+pub fn broker(change: impl FnOnce(&mut BrokerOptions)) -> (Broker, SocketAddr) {
+    let mut options = BrokerOptions { listen: ([127, 0, 0, 1], 0).into(), ..BrokerOptions::default() };
+    change(&mut options);
+    let broker = Broker::start(&options).expect("a broker starts");
+    let address = broker.local_addr();
+    (broker, address)
+}
 
 /// Longer than anything here may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
